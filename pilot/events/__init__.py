@@ -1,0 +1,1 @@
+"""Events of runs: their model, the bus that carries them, the publisher that feeds it."""

@@ -1,0 +1,100 @@
+"""Nodes and edges as the canvas sends them.
+
+What a canvas adds for itself (React Flow's `data`, `width`, `selected`, an edge's `id`) is
+kept and given back unchanged.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
+
+MAX_RETRY_ATTEMPTS = 1_000
+MAX_TIMEOUT_S = 365 * 24 * 3600.0
+
+
+class Position(BaseModel):
+    model_config = ConfigDict(extra="allow")
+
+    x: float = 0.0
+    y: float = 0.0
+
+
+class RetryOverride(BaseModel):
+    """A node's own retry policy; what is left out keeps the node type's default.
+
+    Times are in seconds. `max_attempts` counts the first try, so 1 means no retry.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    max_attempts: Annotated[int, Field(ge=1, le=MAX_RETRY_ATTEMPTS)] | None = None
+    initial_s: Annotated[float, Field(gt=0, le=86_400)] | None = None
+    backoff: Annotated[float, Field(ge=1, le=100)] | None = None
+    max_s: Annotated[float, Field(gt=0, le=86_400)] | None = None
+    non_retryable: Annotated[list[str], Field(max_length=100)] | None = None
+
+
+class DefaultOutput(BaseModel):
+    """`on_error: {"default": value}`: the node's output is `value` when it fails."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    default: JsonValue
+
+
+class NOf(BaseModel):
+    """`join: {"n_of": k}`: the node runs as soon as `k` of its in-edges are taken."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    n_of: Annotated[int, Field(ge=1)]
+
+
+OnError = Literal["fail", "continue", "branch"] | DefaultOutput
+Join = Literal["all", "any"] | NOf
+
+
+class Node(BaseModel):
+    """A node: its type, its configuration and the policy that stands beside it."""
+
+    model_config = ConfigDict(extra="allow")
+
+    id: str
+    type: str
+    position: Position | None = None
+    config: dict[str, JsonValue] = Field(default_factory=dict)
+    retry: RetryOverride | None = None
+    timeout_s: Annotated[float, Field(gt=0, le=MAX_TIMEOUT_S)] | None = None
+    on_error: OnError | None = None
+    join: Join | None = None
+
+    @property
+    def name(self) -> str:
+        """What people see: `config.name`, else the id."""
+        name = self.config.get("name")
+        return name if isinstance(name, str) and name else self.id
+
+
+class Edge(BaseModel):
+    """An edge. Without a `source_handle` it leaves by the source's default handle."""
+
+    model_config = ConfigDict(extra="allow")
+
+    source: str
+    target: str
+    source_handle: str | None = None
+
+
+class Graph(BaseModel):
+    """The nodes and edges of one workflow version."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    nodes: list[Node] = Field(default_factory=list)
+    edges: list[Edge] = Field(default_factory=list)
+
+    def to_json(self) -> dict[str, Any]:
+        """The graph as it was sent: unknown fields kept, unset ones left out."""
+        return self.model_dump(mode="json", exclude_unset=True)

@@ -1,0 +1,66 @@
+"""A graph made ready to run: what the interpreter workflow is given.
+
+A plan holds nothing of the canvas, and everything that must not change while a run lasts:
+each node's policy, handles and references are resolved here, once, so that neither a new
+release's defaults nor an expression compiler are needed in workflow code.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from pilot.graph.spec import Policy
+
+OnErrorAction = Literal["fail", "continue", "branch", "default"]
+
+
+@dataclass(frozen=True, slots=True)
+class References:
+    """The values that a node's configuration refers to, so that it is given only these.
+
+    `nodes` maps a node id to the parts of it (`output`, `meta`). `all_nodes` and `all_vars`
+    ask for whatever lies upstream (a code node's `nodes` and `vars`).
+    """
+
+    input: bool = False
+    nodes: dict[str, list[str]] = field(default_factory=dict)
+    vars: list[str] = field(default_factory=list)
+    execution_input: bool = False
+    all_nodes: bool = False
+    all_vars: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PlanNode:
+    """A node as the interpreter sees it. `need` is the number of taken in-edges that starts
+    it early (`join: any` is 1); None waits until no in-edge is unknown."""
+
+    id: str
+    type: str
+    name: str
+    config: dict[str, Any]
+    handles: list[str]
+    policy: Policy
+    references: References = field(default_factory=References)
+    need: int | None = None
+    on_error: OnErrorAction = "fail"
+    default_output: Any = None
+    passes_input: bool = False
+    sets: list[str] = field(default_factory=list)
+    output_key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PlanEdge:
+    source: str
+    target: str
+    handle: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Nodes in the order of the graph; edges in the order that decides at joins."""
+
+    nodes: list[PlanNode]
+    edges: list[PlanEdge]

@@ -1,0 +1,131 @@
+"""What a node type declares: configuration, handles, policy and palette text.
+
+A spec is data and pure functions. What a node *does* is its activity, named after its type.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from pilot.graph.issues import Issue
+
+DEFAULT_HANDLE = "default"
+ERROR_HANDLE = "error"
+
+
+class NodeConfig(BaseModel):
+    """The root of every configuration model. `name` is what people see."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str | None = Field(default=None, max_length=200, description="What people see.")
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateText:
+    """Marks a configuration field whose strings are templates, at any depth."""
+
+    secrets: bool = False
+    """Whether `secrets.<NAME>` may stand in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExpressionText:
+    """Marks a configuration field that is one CEL expression."""
+
+    returns: Literal["bool", "any"] = "any"
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """Temporal's retry policy. Times in seconds; `max_attempts` counts the first try."""
+
+    max_attempts: int = 3
+    initial_s: float = 1.0
+    backoff: float = 2.0
+    max_s: float = 60.0
+    non_retryable: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How a node's activity runs.
+
+    `timeout_s` bounds one attempt. `heartbeat_s` is how soon a dead worker is noticed (None
+    for activities that finish at once). `local` runs it inside the workflow task: for cheap
+    types that touch nothing outside.
+    """
+
+    retry: Retry = field(default_factory=Retry)
+    timeout_s: float = 60.0
+    heartbeat_s: float | None = None
+    local: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PythonScope:
+    """The names that a node's own code asks for, beside its templates and expressions."""
+
+    input: bool = False
+    nodes: bool = False
+    vars: bool = False
+    execution: bool = False
+
+
+Handles: TypeAlias = Callable[[Any], tuple[str, ...]]
+Check: TypeAlias = Callable[[Any], Iterable[Issue]]
+
+
+def one_handle(_config: Any) -> tuple[str, ...]:
+    return (DEFAULT_HANDLE,)
+
+
+def no_handles(_config: Any) -> tuple[str, ...]:
+    return ()
+
+
+def no_check(_config: Any) -> Iterable[Issue]:
+    return ()
+
+
+def no_python_scope(_config: Any) -> PythonScope:
+    return PythonScope()
+
+
+def no_variables(_config: Any) -> tuple[str, ...]:
+    return ()
+
+
+@dataclass(frozen=True, slots=True)
+class NodeSpec:
+    """One node type.
+
+    `handles` names the out-handles of a configuration; `required_handles` those of them
+    that must have an edge. `check` returns issues that the configuration model cannot
+    express, with `field` relative to the configuration. `sets` names the variables that the
+    node sets, `reads` those that it reads beside its templates. `passes_input` types give
+    their input on as their output, so their activity returns none and history holds the
+    value once.
+    """
+
+    type: str
+    title: str
+    description: str
+    config: type[NodeConfig]
+    policy: Policy
+    category: Literal["control", "model", "data", "integration"] = "data"
+    icon: str = "box"
+    handles: Handles = one_handle
+    branches: bool = False
+    passes_input: bool = False
+    check: Check = no_check
+    python_scope: Callable[[Any], PythonScope] = no_python_scope
+    sets: Callable[[Any], tuple[str, ...]] = no_variables
+    reads: Callable[[Any], tuple[str, ...]] = no_variables
+
+
+Specs: TypeAlias = Mapping[str, NodeSpec]
