@@ -1,0 +1,53 @@
+"""What an activity is given and what it gives back: the wire types of one node's attempt."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """The values in scope of a node's templates and expressions: only those it refers to.
+
+    `input` is the output of the taken upstream node (several: a map by node id). `nodes` maps
+    a node id to `{"output": ..., "meta": ...}`; a node that was skipped is absent.
+    `execution` holds `id`, and `input` where it is referred to.
+    """
+
+    input: Any = None
+    nodes: dict[str, dict[str, Any]] = field(default_factory=dict)
+    vars: dict[str, Any] = field(default_factory=dict)
+    execution: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class NodeTask:
+    """The one argument of every node activity. `path` is the iteration path in loops and
+    maps, empty outside."""
+
+    execution_id: str
+    workflow_id: str
+    user_id: str
+    node_id: str
+    type: str
+    name: str
+    config: dict[str, Any]
+    scope: Scope
+    path: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeResult:
+    """What an attempt that succeeded gives back.
+
+    `handles` are the out-handles that it takes (None: the default handle), `vars` the
+    variables that it sets. `output` is ignored for types that pass their input on. `meta`
+    holds `duration_ms`, `started_at`, `attempt`, and by type `usage`, `status`, `branch`,
+    `logs`.
+    """
+
+    output: Any = None
+    meta: dict[str, Any] = field(default_factory=dict)
+    handles: list[str] | None = None
+    vars: dict[str, Any] = field(default_factory=dict)

@@ -1,0 +1,136 @@
+"""code: a small Python program in a sandbox."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from pilot.graph.issues import Issue
+from pilot.graph.spec import NodeConfig, NodeSpec, Policy, PythonScope, Retry
+
+MAX_SOURCE_CHARS = 100_000
+SCOPE_NAMES = ("input", "nodes", "vars", "execution")
+
+
+class Limits(BaseModel):
+    """What one run of a code node may use, within the operator's ceiling.
+
+    Time in seconds of execution, memory in MB of the sandbox's heap, output and logs in KB
+    of UTF-8.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    time_s: Annotated[float, Field(gt=0, le=300)] = 5.0
+    memory_mb: Annotated[int, Field(ge=1, le=1024)] = 64
+    output_kb: Annotated[int, Field(ge=1, le=1536)] = 1024
+    logs_kb: Annotated[int, Field(ge=0, le=1024)] = 64
+
+
+class CodeConfig(NodeConfig):
+    language: Literal["python"] = "python"
+    source: Annotated[str, Field(min_length=1, max_length=MAX_SOURCE_CHARS)] = Field(
+        description="`def main(input, nodes, vars)`, or statements whose last expression is "
+        "the output."
+    )
+    limits: Limits = Field(default_factory=Limits)
+
+
+@lru_cache(maxsize=4096)
+def _parse(source: str) -> ast.Module | SyntaxError | None:
+    """The source's tree, its syntax error, or None where it is too deeply nested."""
+    try:
+        return ast.parse(source)
+    except SyntaxError as error:
+        return error
+    except (ValueError, RecursionError, MemoryError):
+        return None
+
+
+def main_parameters(source: str) -> tuple[str, ...] | None:
+    """The names of `main`'s parameters in order; None where there is no `main`."""
+    tree = _parse(source)
+    if not isinstance(tree, ast.Module):
+        return None
+    for statement in reversed(tree.body):
+        if isinstance(statement, ast.FunctionDef) and statement.name == "main":
+            arguments = statement.args
+            return tuple(
+                argument.arg
+                for argument in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)
+            )
+    return None
+
+
+@lru_cache(maxsize=4096)
+def _loaded_names(source: str) -> frozenset[str]:
+    tree = _parse(source)
+    if not isinstance(tree, ast.Module):
+        return frozenset()
+    return frozenset(node.id for node in ast.walk(tree) if isinstance(node, ast.Name))
+
+
+def python_scope(config: CodeConfig) -> PythonScope:
+    """`main`'s parameters by name, a lone one of another name being `input`; without `main`
+    the names that the statements mention."""
+    parameters = main_parameters(config.source)
+    if parameters is None:
+        names = _loaded_names(config.source)
+    else:
+        names = frozenset(parameters)
+        if len(parameters) == 1 and parameters[0] not in SCOPE_NAMES:
+            names = frozenset({"input"})
+    return PythonScope(**{name: name in names for name in SCOPE_NAMES})
+
+
+def check(config: CodeConfig) -> Iterable[Issue]:
+    tree = _parse(config.source)
+    if tree is None:
+        yield Issue("invalid_code", "the source is nested too deeply to parse", field="source")
+        return
+    if isinstance(tree, SyntaxError):
+        yield Issue(
+            "invalid_code",
+            f"Python syntax: {tree.msg}",
+            field="source",
+            line=tree.lineno,
+            column=tree.offset,
+        )
+        return
+    parameters = main_parameters(config.source)
+    if parameters is not None and len(parameters) > 1:
+        for name in parameters:
+            if name not in SCOPE_NAMES:
+                yield Issue(
+                    "invalid_code",
+                    f"main's parameter {name!r} is none of {', '.join(SCOPE_NAMES)}",
+                    field="source",
+                )
+    if parameters is None and not (tree.body and isinstance(tree.body[-1], ast.Expr)):
+        yield Issue(
+            "no_output",
+            "the code has neither a function `main` nor a last expression: its output is null",
+            severity="warning",
+            field="source",
+        )
+
+
+SPEC = NodeSpec(
+    type="code",
+    title="Code",
+    description="Runs Python in a sandbox without files, network or processes.",
+    category="data",
+    icon="code",
+    config=CodeConfig,
+    policy=Policy(
+        retry=Retry(max_attempts=3, initial_s=0.5, backoff=2, max_s=10),
+        timeout_s=330,
+        heartbeat_s=15,
+    ),
+    check=check,
+    python_scope=python_scope,
+)

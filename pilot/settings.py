@@ -1,0 +1,107 @@
+"""Settings from the environment (and `.env`), read once at start.
+
+Every variable of `.env.example` is here. A missing or contradictory one is named in one
+line, by `SettingsError`.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from pilot.errors import SettingsError
+
+
+class Settings(BaseSettings):
+    """The environment, typed. Field names are the variables' names in lower case."""
+
+    model_config = SettingsConfigDict(env_file=".env", extra="ignore", env_ignore_empty=True)
+
+    # who may call
+    clerk_secret_key: SecretStr | None = None
+    clerk_publishable_key: str | None = None
+    clerk_jwt_issuer: str | None = None
+
+    # where data lives
+    supabase_url: str | None = None
+    supabase_key: SecretStr | None = None
+    supabase_service_key: SecretStr | None = None
+    database_url: str | None = None
+    redis_url: str | None = None
+    pilot_encryption_key: SecretStr | None = None
+
+    # models
+    openrouter_api_key: SecretStr | None = None
+    pilot_llm_api_base: str | None = None
+    pilot_llm_api_key: SecretStr | None = None
+
+    # Temporal
+    temporal_address: str = "127.0.0.1:7233"
+    temporal_namespace: str = "default"
+    temporal_api_key: SecretStr | None = None
+    temporal_ui_url: str | None = None
+    temporal_task_queue: str = "pilot"
+
+    # the process
+    pilot_env: Literal["development", "production"] = "production"
+    pilot_data_dir: Path = Path(".pilot")
+    pilot_host: str = "127.0.0.1"
+    pilot_port: int = 8000
+    pilot_bus_url: str | None = None
+    pilot_bus_token: SecretStr | None = None
+    pilot_allowed_hosts: Annotated[list[str], NoDecode] = Field(default_factory=list)
+    debug: bool = False
+    backend_cors_origins: Annotated[list[str], NoDecode] = Field(default_factory=list)
+    sentry_dsn: SecretStr | None = None
+
+    @field_validator("backend_cors_origins", "pilot_allowed_hosts", mode="before")
+    @classmethod
+    def _comma_list(cls, value: object) -> object:
+        if isinstance(value, str):
+            return [part.strip() for part in value.split(",") if part.strip()]
+        return value
+
+    @property
+    def is_development(self) -> bool:
+        return self.pilot_env == "development"
+
+    @property
+    def uses_development_issuer(self) -> bool:
+        """The local issuer signs tokens: only in development, and only without Clerk."""
+        return self.is_development and self.clerk_jwt_issuer is None
+
+    @property
+    def store_url(self) -> str:
+        """DATABASE_URL, else SQLite in the data folder."""
+        return self.database_url or f"sqlite:///{self.pilot_data_dir.resolve() / 'pilot.db'}"
+
+    def check(self) -> None:
+        """Raises `SettingsError` for what is missing or contradicts itself."""
+        if not self.is_development and self.clerk_jwt_issuer is None:
+            raise SettingsError(
+                "CLERK_JWT_ISSUER is not set, and PILOT_ENV is production: "
+                "nobody could sign in. Set it, or start the development stack with `pilot dev`."
+            )
+        if "*" in self.backend_cors_origins and not self.is_development:
+            raise SettingsError(
+                "BACKEND_CORS_ORIGINS is `*`: name the canvas's origins, separated by commas."
+            )
+
+
+def load_settings() -> Settings:
+    """Settings from the environment; `SettingsError` names the first bad variable."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        variable = str(first["loc"][0]).upper() if first["loc"] else "?"
+        raise SettingsError(f"{variable}: {first['msg']}") from None
+
+
+@lru_cache(maxsize=1)
+def get_settings() -> Settings:
+    return load_settings()

@@ -1,0 +1,218 @@
+"""What is kept of workflows and executions, and the protocol that keeps it.
+
+Temporal is the truth of a run; the store is what people list, search and read. Every method
+that takes an `owner` sees only that owner's objects: another's is `NotFoundError`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Generic, Protocol, TypeVar
+
+from pilot.events.model import Event
+from pilot.graph.status import ExecutionStatus, NodeStatus
+
+T = TypeVar("T")
+
+MAX_PAGE = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[T]):
+    """A page of a list, newest first. `next_cursor` is opaque; None on the last page."""
+
+    items: list[T]
+    next_cursor: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Workflow:
+    """A stored workflow at its newest version.
+
+    `graph` is `Graph.to_json()`. `version` counts from 1 and grows by one with each change.
+    `content_hash` is the SHA-256 of the graph's canonical JSON.
+    """
+
+    id: str
+    owner: str
+    name: str
+    description: str
+    graph: dict[str, Any]
+    version: int
+    content_hash: str
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class WorkflowSummary:
+    """A row of the list of workflows: everything but the graph."""
+
+    id: str
+    name: str
+    description: str
+    version: int
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class WorkflowVersion:
+    """One immutable version. Executions are pinned to it by (workflow_id, version)."""
+
+    workflow_id: str
+    version: int
+    name: str
+    graph: dict[str, Any]
+    content_hash: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class NodeRun:
+    """The state of one node in one execution, keyed by (`node_id`, `path`)."""
+
+    node_id: str
+    type: str
+    status: NodeStatus
+    path: str = ""
+    reason: str | None = None
+    attempt: int | None = None
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    output: Any = None
+    meta: dict[str, Any] = field(default_factory=dict)
+    error: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """One run of a workflow version. `last_seq` is the highest `seq` that the store holds."""
+
+    id: str
+    owner: str
+    workflow_id: str
+    workflow_version: int
+    status: ExecutionStatus
+    input: Any
+    created_at: datetime
+    output: Any = None
+    error: dict[str, Any] | None = None
+    usage: dict[str, Any] = field(default_factory=dict)
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    temporal_run_id: str | None = None
+    last_seq: int = 0
+
+    @property
+    def temporal_workflow_id(self) -> str:
+        return temporal_workflow_id(self.id)
+
+
+def temporal_workflow_id(execution_id: str) -> str:
+    """The id of the Temporal workflow that runs an execution."""
+    return f"execution-{execution_id}"
+
+
+class Store(Protocol):
+    """Every implementation passes the contract suite in `tests/store/`.
+
+    Methods raise `UnavailableError` when the database does not answer.
+    """
+
+    async def close(self) -> None: ...
+
+    async def ping(self) -> None:
+        """One round trip."""
+        ...
+
+    async def create_workflow(
+        self, owner: str, *, name: str, description: str, graph: dict[str, Any]
+    ) -> Workflow:
+        """A new workflow at version 1, in one transaction with that version."""
+        ...
+
+    async def get_workflow(self, owner: str, workflow_id: str) -> Workflow: ...
+
+    async def list_workflows(
+        self, owner: str, *, limit: int = 50, cursor: str | None = None
+    ) -> Page[WorkflowSummary]:
+        """Newest first by `created_at`, then id. A bad cursor is `ConflictError` with the
+        code `invalid_cursor`."""
+        ...
+
+    async def update_workflow(
+        self,
+        owner: str,
+        workflow_id: str,
+        *,
+        name: str,
+        description: str,
+        graph: dict[str, Any],
+        expected_version: int | None,
+    ) -> Workflow:
+        """A new version; the same content leaves the version as it is.
+
+        Raises `StaleVersionError` when `expected_version` is given and is not the newest.
+        """
+        ...
+
+    async def delete_workflow(self, owner: str, workflow_id: str) -> None:
+        """Hides the workflow from every list and read. Its executions stay readable.
+
+        Raises `ConflictError` (`open_executions`) while one of its executions is open.
+        """
+        ...
+
+    async def get_version(self, owner: str, workflow_id: str, version: int) -> WorkflowVersion:
+        """A version, also of a deleted workflow (its executions still point at it)."""
+        ...
+
+    async def create_execution(self, execution: Execution) -> tuple[Execution, bool]:
+        """Writes the row once: the stored row, and whether this call wrote it.
+
+        Raises `NotFoundError` when the id is taken by another owner, or the workflow is gone.
+        """
+        ...
+
+    async def get_execution(self, owner: str, execution_id: str) -> Execution: ...
+
+    async def list_executions(
+        self,
+        owner: str,
+        *,
+        workflow_id: str | None = None,
+        status: ExecutionStatus | None = None,
+        limit: int = 50,
+        cursor: str | None = None,
+    ) -> Page[Execution]:
+        """Newest first; `input` and `output` are left None in lists."""
+        ...
+
+    async def node_runs(self, owner: str, execution_id: str) -> list[NodeRun]:
+        """The nodes that have any state yet, in the order in which they got it."""
+        ...
+
+    async def set_temporal_run(self, execution_id: str, run_id: str) -> None:
+        """Notes the run id of the started Temporal workflow."""
+        ...
+
+    async def append_events(
+        self, execution_id: str, events: Sequence[Event]
+    ) -> None:
+        """Writes durable events and folds them into the rows of execution and nodes, in one
+        transaction. Idempotent by `seq`, in any order: an event that is there already changes
+        nothing, and an older event never overwrites what a newer one said."""
+        ...
+
+    async def events(
+        self, owner: str, execution_id: str, *, after_seq: int = 0, limit: int = 1000
+    ) -> list[Event]:
+        """Durable events in order of `seq`. Large outputs are replaced by a preview."""
+        ...
+
+    async def missing_from(self, execution_id: str) -> int:
+        """The lowest `seq` from which the store lacks an event: all below it are there."""
+        ...

@@ -1,0 +1,1 @@
+"""Temporal workflows: the interpreter of stored graphs. Deterministic, no I/O."""
