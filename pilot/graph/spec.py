@@ -25,6 +25,9 @@ class NodeConfig(BaseModel):
     name: str | None = Field(default=None, max_length=200, description="What people see.")
 
 
+ConfigModel: TypeAlias = type[NodeConfig]
+
+
 @dataclass(frozen=True, slots=True)
 class TemplateText:
     """Marks a configuration field whose strings are templates, at any depth."""
@@ -115,7 +118,7 @@ class NodeSpec:
     type: str
     title: str
     description: str
-    config: type[NodeConfig]
+    config: ConfigModel
     policy: Policy
     category: Literal["control", "model", "data", "integration"] = "data"
     icon: str = "box"

@@ -1,0 +1,81 @@
+"""Compilation: a graph without errors becomes the plan that a run carries."""
+
+from __future__ import annotations
+
+from pilot.errors import GraphError
+from pilot.graph.analysis import analyse, default_output, need, output_key
+from pilot.graph.issues import errors
+from pilot.graph.model import DefaultOutput, Graph, Node, RetryOverride
+from pilot.graph.plan import OnErrorAction, Plan, PlanEdge, PlanNode, References
+from pilot.graph.spec import ERROR_HANDLE, NodeConfig, NodeSpec, Policy, Retry, Specs
+
+
+def compile_plan(graph: Graph, specs: Specs) -> Plan:
+    """The plan of a graph. Raises `GraphError` with all issues where one is an error."""
+    analysis = analyse(graph, specs)
+    if errors(analysis.issues):
+        raise GraphError(analysis.issues)
+    nodes = []
+    for node, config, references in zip(
+        graph.nodes, analysis.configs, analysis.references, strict=True
+    ):
+        assert config is not None
+        nodes.append(_node(node, specs[node.type], config, references))
+    edges = [
+        PlanEdge(graph.nodes[link.source].id, graph.nodes[link.target].id, link.handle)
+        for link in analysis.links
+    ]
+    return Plan(nodes, edges)
+
+
+def _node(node: Node, spec: NodeSpec, config: NodeConfig, references: References) -> PlanNode:
+    handles = list(spec.handles(config))
+    if node.on_error == "branch":
+        handles.append(ERROR_HANDLE)
+    return PlanNode(
+        id=node.id,
+        type=node.type,
+        name=node.name,
+        config={key: value for key, value in node.config.items() if key != "name"},
+        handles=handles,
+        policy=policy_of(node, spec),
+        references=references,
+        need=need(node),
+        on_error=_on_error(node),
+        default_output=default_output(node),
+        passes_input=spec.passes_input,
+        sets=list(spec.sets(config)),
+        output_key=output_key(node, config),
+    )
+
+
+def _on_error(node: Node) -> OnErrorAction:
+    if isinstance(node.on_error, DefaultOutput):
+        return "default"
+    return node.on_error or "fail"
+
+
+def policy_of(node: Node, spec: NodeSpec) -> Policy:
+    """The node type's policy with the node's own settings over it."""
+    default = spec.policy
+    return Policy(
+        retry=_retry(default.retry, node.retry),
+        timeout_s=node.timeout_s or default.timeout_s,
+        heartbeat_s=default.heartbeat_s,
+        local=default.local,
+    )
+
+
+def _retry(default: Retry, override: RetryOverride | None) -> Retry:
+    if override is None:
+        return default
+    given = override.model_dump(exclude_none=True)
+    initial_s = given.get("initial_s", default.initial_s)
+    return Retry(
+        max_attempts=given.get("max_attempts", default.max_attempts),
+        initial_s=initial_s,
+        backoff=given.get("backoff", default.backoff),
+        # Temporal refuses a longest pause that is shorter than the first
+        max_s=max(given.get("max_s", default.max_s), initial_s),
+        non_retryable=tuple(given.get("non_retryable", default.non_retryable)),
+    )
