@@ -1,0 +1,114 @@
+"""The connection to Temporal, made the same way by API, worker and command line."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from functools import lru_cache
+from ipaddress import ip_address
+
+from temporalio.api.enums.v1 import IndexedValueType
+from temporalio.api.operatorservice.v1 import (
+    AddSearchAttributesRequest,
+    ListSearchAttributesRequest,
+)
+from temporalio.client import Client, Plugin
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.runtime import (
+    LogForwardingConfig,
+    LoggingConfig,
+    Runtime,
+    TelemetryConfig,
+    TelemetryFilter,
+)
+from temporalio.service import RPCError, RPCStatusCode
+
+from pilot.settings import Settings
+from workflows_def.messages import (
+    SEARCH_ATTRIBUTE_STATUS,
+    SEARCH_ATTRIBUTE_USER,
+    SEARCH_ATTRIBUTE_WORKFLOW,
+)
+
+SEARCH_ATTRIBUTES = (SEARCH_ATTRIBUTE_USER, SEARCH_ATTRIBUTE_WORKFLOW, SEARCH_ATTRIBUTE_STATUS)
+"""All of them are of the type Keyword: matched whole, never by word."""
+
+data_converter = pydantic_data_converter
+
+
+@lru_cache(maxsize=1)
+def runtime() -> Runtime:
+    """The process's Temporal core. Its log goes to Python's logger `temporalio.core`: by
+    default it would be written to stdout, which belongs to the program."""
+    return Runtime(
+        telemetry=TelemetryConfig(
+            logging=LoggingConfig(
+                filter=TelemetryFilter(core_level="WARN", other_level="ERROR"),
+                forwarding=LogForwardingConfig(logger=logging.getLogger("temporalio.core")),
+            )
+        )
+    )
+
+
+async def connect(
+    settings: Settings, *, lazy: bool = False, plugins: Sequence[Plugin] = ()
+) -> Client:
+    """A client for the configured server and namespace.
+
+    With TEMPORAL_API_KEY the connection is over TLS, as Temporal Cloud has it; a server on
+    loopback is spoken to in the clear, so a key meant for the cloud never goes there. A
+    `lazy` client connects with its first call and never fails here.
+
+    Raises RuntimeError when the server does not answer.
+    """
+    key = settings.temporal_api_key
+    secure = key is not None and not is_loopback(settings.temporal_address)
+    return await Client.connect(
+        settings.temporal_address,
+        namespace=settings.temporal_namespace,
+        api_key=key.get_secret_value() if key is not None and secure else None,
+        tls=secure,
+        data_converter=data_converter,
+        plugins=plugins,
+        lazy=lazy,
+        runtime=runtime(),
+    )
+
+
+def is_loopback(address: str) -> bool:
+    """Whether `host:port` is this machine."""
+    host = address.rsplit(":", 1)[0].strip("[]")
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+async def register_search_attributes(client: Client) -> tuple[str, ...]:
+    """Adds πlot's search attributes to the client's namespace, those that it lacks.
+
+    Returns the names that were added. Raises RPCError where the server refuses, as Temporal
+    Cloud does: there an operator adds them.
+    """
+    namespace = client.namespace
+    listed = await client.operator_service.list_search_attributes(
+        ListSearchAttributesRequest(namespace=namespace)
+    )
+    missing = tuple(name for name in SEARCH_ATTRIBUTES if name not in listed.custom_attributes)
+    if not missing:
+        return ()
+    keyword = IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD
+    try:
+        await client.operator_service.add_search_attributes(
+            AddSearchAttributesRequest(
+                namespace=namespace, search_attributes=dict.fromkeys(missing, keyword)
+            )
+        )
+    except RPCError as error:
+        # Another worker that started at the same moment was first.
+        if error.status is RPCStatusCode.ALREADY_EXISTS:
+            return ()
+        raise
+    return missing

@@ -1,0 +1,67 @@
+"""Real parts for every test that needs them: a tuned Temporal server, and the whole stack.
+
+Each is started once a session, on free ports of 127.0.0.1, and dies with the test process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
+from temporalio.client import Client
+
+from pilot.embedded import server_command
+from pilot.processes import die_with_parent, free_ports
+from pilot.settings import Settings
+from pilot.temporal import SEARCH_ATTRIBUTES, connect
+
+START_LIMIT_S = 30
+
+
+@pytest.fixture(scope="session")
+async def temporal_address(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
+    """`host:port` of a tuned development server with πlot's search attributes, in memory."""
+    [port] = free_ports(1)
+    log = tmp_path_factory.mktemp("temporal") / "temporal.log"
+    command = server_command(port=port, ui_port=None, search_attributes=SEARCH_ATTRIBUTES)
+    with log.open("wb") as output:
+        server = subprocess.Popen(  # noqa: ASYNC220 (forking takes a millisecond)
+            command,
+            stdout=output,
+            stderr=output,
+            preexec_fn=die_with_parent(),  # noqa: PLW1509 (no other thread runs yet)
+        )
+    address = f"127.0.0.1:{port}"
+    try:
+        await _until_serving(server, address, log)
+        yield address
+    finally:
+        server.kill()
+        server.wait()
+
+
+async def _until_serving(server: subprocess.Popen[bytes], address: str, log: Path) -> None:
+    """Returns once the server knows the namespace: its port answers a moment earlier."""
+    client = await connect(Settings(temporal_address=address), lazy=True)
+    async with asyncio.timeout(START_LIMIT_S):
+        while True:
+            assert server.poll() is None, log.read_text()  # noqa: ASYNC240
+            try:
+                await client.workflow_service.describe_namespace(
+                    DescribeNamespaceRequest(namespace="default"), timeout=timedelta(seconds=1)
+                )
+            except Exception:
+                await asyncio.sleep(0.05)
+            else:
+                return
+
+
+@pytest.fixture(scope="session")
+async def temporal_client(temporal_address: str) -> Client:
+    """A client with πlot's data converter."""
+    return await connect(Settings(temporal_address=temporal_address))
