@@ -1,0 +1,94 @@
+"""The bus: how events get from the processes that make them to those that are watched.
+
+A bus may lose events, never reorder one publisher's. Whoever reads it sees a loss as a gap
+in `seq` and repairs it from the workflow or the store, so no publisher ever waits for a
+reader.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Protocol
+
+from pilot.events.model import Envelope
+from pilot.events.preview import trim
+
+MAX_QUEUED = 50_000
+"""Envelopes that wait for one subscriber; over it, its oldest are lost."""
+
+
+class Outbound(Protocol):
+    """The publishing end of a bus. `publish` is quick and does not raise."""
+
+    async def publish(self, envelopes: Sequence[Envelope]) -> None: ...
+
+    async def close(self) -> None: ...
+
+
+class Bus(Outbound, Protocol):
+    """Both ends. A subscription gets what is published after it was entered."""
+
+    def subscribe(self) -> AbstractAsyncContextManager[AsyncIterator[Envelope]]: ...
+
+
+class Subscription:
+    """One subscriber's queue, an async iterator that ends when the bus is closed."""
+
+    def __init__(self) -> None:
+        self._queue: deque[Envelope] = deque(maxlen=MAX_QUEUED)
+        self._ready = asyncio.Event()
+        self._closed = False
+
+    def put(self, envelopes: Sequence[Envelope]) -> None:
+        self._queue.extend(envelopes)
+        self._ready.set()
+
+    def close(self) -> None:
+        self._closed = True
+        self._ready.set()
+
+    def __aiter__(self) -> Subscription:
+        return self
+
+    async def __anext__(self) -> Envelope:
+        while not self._queue:
+            if self._closed:
+                raise StopAsyncIteration
+            self._ready.clear()
+            await self._ready.wait()
+        return self._queue.popleft()
+
+
+class InProcessBus:
+    """A bus for publishers and watchers in one process and event loop."""
+
+    def __init__(self) -> None:
+        self._subscriptions: set[Subscription] = set()
+        self._closed = False
+
+    async def publish(self, envelopes: Sequence[Envelope]) -> None:
+        self.deliver([Envelope(envelope.user_id, trim(envelope.event)) for envelope in envelopes])
+
+    def deliver(self, envelopes: Sequence[Envelope]) -> None:
+        """Hands on envelopes that are trimmed already."""
+        for subscription in self._subscriptions:
+            subscription.put(envelopes)
+
+    @asynccontextmanager
+    async def subscribe(self) -> AsyncIterator[AsyncIterator[Envelope]]:
+        subscription = Subscription()
+        if self._closed:
+            subscription.close()
+        self._subscriptions.add(subscription)
+        try:
+            yield subscription
+        finally:
+            self._subscriptions.discard(subscription)
+
+    async def close(self) -> None:
+        self._closed = True
+        for subscription in self._subscriptions:
+            subscription.close()

@@ -1,0 +1,221 @@
+"""The bus of one machine: the API process listens on loopback, workers connect to it.
+
+Newline-delimited JSON over TCP. The first line is the token that both were started with,
+answered by `ok`; every further line is an envelope. No Redis is needed for `pilot dev`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import logging
+from collections import deque
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager, suppress
+from urllib.parse import urlsplit
+
+from pilot.errors import SettingsError
+from pilot.events.bus import InProcessBus
+from pilot.events.model import Envelope
+from pilot.events.preview import trim
+from pilot.events.wire import decode, encode
+
+log = logging.getLogger(__name__)
+
+MAX_LINE_BYTES = 256 * 1024
+HANDSHAKE_S = 5.0
+MAX_BUFFERED_BYTES = 8 * 1024 * 1024
+"""What a publisher holds while it has no connection; over it, its oldest lines are lost."""
+WRITE_BYTES = 256 * 1024
+FIRST_BACKOFF_S, MAX_BACKOFF_S = 0.05, 2.0
+_OK = b"ok\n"
+
+
+def parse_bus_url(url: str) -> tuple[str, int]:
+    """Host and port of `tcp://127.0.0.1:PORT`; nothing but loopback is taken."""
+    parts = urlsplit(url)
+    try:
+        port = parts.port
+    except ValueError:
+        port = None
+    if parts.scheme != "tcp" or parts.hostname not in ("127.0.0.1", "::1") or port is None:
+        raise SettingsError(f"PILOT_BUS_URL: {url!r} is not of the form tcp://127.0.0.1:PORT")
+    return parts.hostname, port
+
+
+class LoopbackHub:
+    """The API's end: a TCP server whose connections feed a bus in this process.
+
+    Port 0 picks a free one; `url` says which, once started.
+    """
+
+    def __init__(self, url: str, token: str) -> None:
+        self._host, self._port = parse_bus_url(url)
+        self._token = token.encode()
+        self._bus = InProcessBus()
+        self._server: asyncio.Server | None = None
+        self._connections: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> None:
+        self._server = await asyncio.start_server(
+            self._serve, self._host, self._port, limit=MAX_LINE_BYTES
+        )
+        self._port = self._server.sockets[0].getsockname()[1]
+
+    @property
+    def url(self) -> str:
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        return f"tcp://{host}:{self._port}"
+
+    @property
+    def publishers(self) -> int:
+        """How many workers are connected now."""
+        return len(self._connections)
+
+    async def publish(self, envelopes: Sequence[Envelope]) -> None:
+        await self._bus.publish(envelopes)
+
+    def subscribe(self) -> AbstractAsyncContextManager[AsyncIterator[Envelope]]:
+        return self._bus.subscribe()
+
+    async def close(self) -> None:
+        if self._server is not None:
+            self._server.close()
+        for connection in self._connections:
+            connection.cancel()
+        await asyncio.gather(*self._connections, return_exceptions=True)
+        await self._bus.close()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            async with asyncio.timeout(HANDSHAKE_S):
+                first = await reader.readline()
+            if not hmac.compare_digest(first.strip(), self._token):
+                log.warning("a publisher came with a wrong bus token and was refused")
+                return
+            writer.write(_OK)
+            await self._receive(reader)
+        except (TimeoutError, ValueError, OSError) as error:
+            log.warning("the connection of a publisher broke: %s", error or type(error).__name__)
+        finally:
+            writer.close()
+
+    async def _receive(self, reader: asyncio.StreamReader) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._connections.add(task)
+        try:
+            while line := await reader.readline():
+                try:
+                    self._bus.deliver([decode(line)])
+                except ValueError:
+                    log.warning("a line on the bus is no envelope: %r", line[:200])
+        except asyncio.CancelledError:
+            # only `close` cancels; asyncio's server would log the cancellation as an error
+            return
+        finally:
+            self._connections.discard(task)
+
+
+class LoopbackPublisher:
+    """A worker's end. `publish` buffers and returns; a task keeps the connection.
+
+    Reconnects by itself, with backoff. Lines on the way when a connection breaks are lost.
+    """
+
+    def __init__(self, url: str, token: str) -> None:
+        self._host, self._port = parse_bus_url(url)
+        self._token = token.encode()
+        self._lines: deque[bytes] = deque()
+        self._bytes = 0
+        self._ready = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._closing = False
+        self.connected = False
+        self.dropped = 0
+
+    async def publish(self, envelopes: Sequence[Envelope]) -> None:
+        for envelope in envelopes:
+            line = encode(Envelope(envelope.user_id, trim(envelope.event))) + b"\n"
+            if len(line) > MAX_LINE_BYTES:
+                self.dropped += 1
+                continue
+            self._lines.append(line)
+            self._bytes += len(line)
+        while self._bytes > MAX_BUFFERED_BYTES:
+            self._bytes -= len(self._lines.popleft())
+            self.dropped += 1
+        self._ready.set()
+        if self._task is None and not self._closing:
+            self._task = asyncio.create_task(self._keep_connected())
+
+    async def close(self) -> None:
+        """Sends what is buffered if there is a connection (at most one second), then ends."""
+        self._closing = True
+        self._ready.set()
+        if self._task is not None:
+            if self.connected:
+                await asyncio.wait([self._task], timeout=1.0)
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+
+    async def _keep_connected(self) -> None:
+        backoff = FIRST_BACKOFF_S
+        while not (self._closing and not self._lines):
+            try:
+                reader, writer = await asyncio.open_connection(self._host, self._port)
+            except OSError as error:
+                log.debug("the bus does not answer: %s", error)
+            else:
+                try:
+                    await self._shake_hands(reader, writer)
+                    backoff = FIRST_BACKOFF_S
+                    await self._send(reader, writer)
+                except (OSError, TimeoutError, PermissionError) as error:
+                    log.warning("the connection to the bus broke: %s", error)
+                finally:
+                    self.connected = False
+                    writer.close()
+            if self._closing:
+                return
+            await asyncio.sleep(backoff)
+            backoff = min(backoff * 2, MAX_BACKOFF_S)
+
+    async def _shake_hands(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        writer.write(self._token + b"\n")
+        async with asyncio.timeout(HANDSHAKE_S):
+            if await reader.readline() != _OK:
+                raise PermissionError("the hub refused the bus token")
+        self.connected = True
+
+    async def _send(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        # The hub sends nothing more, so this read ends when the connection does. Without it
+        # a write into a connection that is already gone would lose its lines silently.
+        gone = asyncio.create_task(reader.read(1))
+        try:
+            while True:
+                wake = asyncio.create_task(self._ready.wait())
+                await asyncio.wait([wake, gone], return_when=asyncio.FIRST_COMPLETED)
+                wake.cancel()
+                if gone.done():
+                    raise ConnectionResetError("the hub closed the connection")
+                self._ready.clear()
+                while self._lines:
+                    writer.write(self._take())
+                    await writer.drain()
+                if self._closing:
+                    return
+        finally:
+            gone.cancel()
+
+    def _take(self) -> bytes:
+        chunk, size = [], 0
+        while self._lines and size < WRITE_BYTES:
+            line = self._lines.popleft()
+            chunk.append(line)
+            size += len(line)
+        self._bytes -= size
+        return b"".join(chunk)

@@ -1,0 +1,241 @@
+"""A worker's way out for events: batches to the bus, and apart from that to the store.
+
+Workflow and activity code call `emit` from any thread and go on at once. What is lost here
+(a full queue, a store that is down) costs a run nothing: watchers see the gap in `seq` and
+repair it by query, and at a run's end a durable activity writes the whole truth.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections import deque
+from contextlib import suppress
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Self
+
+from pilot.errors import NotFoundError
+from pilot.events.bus import Outbound
+from pilot.events.model import Envelope, Event
+from pilot.events.preview import trim_measured
+from pilot.store import Store
+
+log = logging.getLogger(__name__)
+
+MAX_PENDING = 50_000
+"""Events not yet handed to the bus; from half of it on, live-only ones are dropped."""
+MAX_DURABLE_BYTES = 64 * 1024 * 1024
+"""Data of events not yet handed to the store."""
+BUS_INTERVAL_S = 0.01
+STORE_INTERVAL_S = 0.05
+MAX_BATCH = 500
+CLOSE_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Flush:
+    """Travels the same queue as the events, and so is done when all before it are."""
+
+    execution_id: str | None
+    done: asyncio.Future[None]
+
+
+@dataclass(slots=True)
+class _Backlog:
+    """One execution's events on their way to the store."""
+
+    events: list[Event] = field(default_factory=list)
+    size: int = 0
+
+
+@dataclass(slots=True)
+class Counters:
+    """`published` to the bus, `stored`, `dropped` before the bus, `unstored` of the durable
+    ones (the store was down or too slow)."""
+
+    published: int = 0
+    stored: int = 0
+    dropped: int = 0
+    unstored: int = 0
+
+
+class Publisher:
+    """Use as `async with Publisher(bus, store) as publisher: sink.install(publisher.emit)`.
+
+    Neither bus nor store is closed by it. Only events with a `seq` go to the store.
+    """
+
+    def __init__(self, bus: Outbound, store: Store) -> None:
+        self.counters = Counters()
+        self._bus = bus
+        self._store = store
+        self._pending: deque[Envelope | _Flush] = deque()
+        self._lock = threading.Lock()
+        self._woken = False
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._arrived = asyncio.Event()
+        self._durable: dict[str, _Backlog] = {}
+        self._durable_bytes = 0
+        self._flushes: list[_Flush] = []
+        self._storable = asyncio.Event()
+        self._hurry = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def __aenter__(self) -> Self:
+        self._loop = asyncio.get_running_loop()
+        self._tasks = [
+            asyncio.create_task(self._feed_bus(), name="events to the bus"),
+            asyncio.create_task(self._feed_store(), name="events to the store"),
+        ]
+        self._wake()
+        return self
+
+    async def __aexit__(
+        self,
+        _type: type[BaseException] | None,
+        _error: BaseException | None,
+        _trace: TracebackType | None,
+    ) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE_S):
+                await self.flush()
+        self._loop = None
+        tasks, self._tasks = self._tasks, []
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def run(self) -> None:
+        """Publishes until cancelled."""
+        async with self:
+            await asyncio.Event().wait()
+
+    def emit(self, envelope: Envelope) -> None:
+        """Hands an event over, from any thread. Never blocks, never raises."""
+        waiting = len(self._pending)
+        if waiting >= MAX_PENDING or (waiting >= MAX_PENDING // 2 and envelope.event.seq is None):
+            with self._lock:
+                self.counters.dropped += 1
+            return
+        self._pending.append(envelope)
+        self._wake()
+
+    async def flush(self, execution_id: str | None = None) -> None:
+        """Waits until all that was emitted before (of one execution) is on the bus and was
+        offered to the store, which may still have refused it. At once where nothing runs."""
+        if not self._tasks:
+            return
+        flush = _Flush(execution_id, asyncio.get_running_loop().create_future())
+        self._pending.append(flush)
+        self._wake()
+        self._hurry.set()
+        await flush.done
+
+    def _wake(self) -> None:
+        loop = self._loop
+        # `_woken` spares a burst the wake-up a piece. The reader clears it before it looks at
+        # the queue, so an event appended meanwhile is seen or wakes it again.
+        if loop is None or self._woken:
+            return
+        self._woken = True
+        try:
+            loop.call_soon_threadsafe(self._arrived.set)
+        except RuntimeError:  # the loop was closed under a thread that still runs
+            self._woken = False
+
+    async def _feed_bus(self) -> None:
+        while True:
+            await self._arrived.wait()
+            self._arrived.clear()
+            self._woken = False
+            while self._pending:
+                await self._publish(self._take())
+            await asyncio.sleep(BUS_INTERVAL_S)
+
+    def _take(self) -> list[Envelope]:
+        """The next envelopes, trimmed; durable ones and flushes also go to the store's side."""
+        batch: list[Envelope] = []
+        while self._pending and len(batch) < MAX_BATCH:
+            item = self._pending[0]
+            if isinstance(item, _Flush):
+                if batch:  # to be published before the flush is seen
+                    break
+                self._pending.popleft()
+                self._flushes.append(item)
+                self._storable.set()
+                continue
+            self._pending.popleft()
+            trimmed, size = trim_measured(item.event)
+            batch.append(Envelope(item.user_id, trimmed))
+            if item.event.seq is not None:
+                self._keep(item.event, size)
+        return batch
+
+    def _keep(self, event: Event, size: int) -> None:
+        if self._durable_bytes + size > MAX_DURABLE_BYTES:
+            self.counters.unstored += 1
+            return
+        backlog = self._durable.setdefault(event.execution_id, _Backlog())
+        backlog.events.append(event)
+        backlog.size += size
+        self._durable_bytes += size
+        self._storable.set()
+
+    async def _publish(self, batch: list[Envelope]) -> None:
+        if not batch:
+            return
+        try:
+            await self._bus.publish(batch)
+        except Exception:
+            log.exception("the bus refused %d events", len(batch))
+            self.counters.dropped += len(batch)
+        else:
+            self.counters.published += len(batch)
+
+    async def _feed_store(self) -> None:
+        while True:
+            await self._storable.wait()
+            if not self._flushes:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(STORE_INTERVAL_S):
+                        await self._hurry.wait()
+            self._hurry.clear()
+            self._storable.clear()
+            while self._durable or self._flushes:
+                await self._store_next()
+
+    async def _store_next(self) -> None:
+        """Writes one execution's events, a flushed one's first, then ends its flushes."""
+        waiting = next((flush for flush in self._flushes if flush.execution_id), None)
+        execution_id = waiting.execution_id if waiting else next(iter(self._durable), None)
+        flushes = [flush for flush in self._flushes if flush.execution_id == execution_id]
+        if execution_id is not None:
+            await self._append(execution_id, self._durable.pop(execution_id, _Backlog()))
+        elif not self._durable:
+            flushes = list(self._flushes)
+        for flush in flushes:
+            self._flushes.remove(flush)
+            if not flush.done.done():
+                flush.done.set_result(None)
+
+    async def _append(self, execution_id: str, backlog: _Backlog) -> None:
+        self._durable_bytes -= backlog.size
+        if not backlog.events:
+            return
+        try:
+            await self._store.append_events(execution_id, backlog.events)
+        except NotFoundError:
+            # a run that was started without the API has no row, and needs none
+            log.debug("execution %s has no row", execution_id)
+        except Exception as error:
+            self.counters.unstored += len(backlog.events)
+            log.warning(
+                "%d events of execution %s were not stored now, its last activity will: %s",
+                len(backlog.events),
+                execution_id,
+                error,
+            )
+        else:
+            self.counters.stored += len(backlog.events)

@@ -1,0 +1,173 @@
+"""The publisher: order, batching, isolation of bus and store, bounds, flush."""
+
+import asyncio
+import threading
+import time
+
+import pytest
+
+from pilot.errors import NotFoundError, UnavailableError
+from pilot.events import publisher as publisher_module
+from pilot.events.bus import InProcessBus
+from pilot.events.model import Envelope, Event, EventType
+from pilot.events.publisher import Publisher
+
+
+def envelope(seq: int | None, execution: str = "e1", **data: object) -> Envelope:
+    kind = EventType.NODE_SUCCEEDED if seq else EventType.LLM_TOKEN
+    return Envelope("ada", Event(kind, execution, "w1", "t", seq, "n", data=data))
+
+
+class RecordingStore:
+    """The one method of the store that the publisher calls, with a delay or a failure."""
+
+    def __init__(self, delay: float = 0.0, error: Exception | None = None) -> None:
+        self.calls: list[tuple[str, list[int | None]]] = []
+        self.delay, self.error = delay, error
+
+    async def append_events(self, execution_id, events):
+        await asyncio.sleep(self.delay)
+        if self.error:
+            raise self.error
+        self.calls.append((execution_id, [event.seq for event in events]))
+
+    def seqs(self, execution_id: str) -> list[int | None]:
+        return [seq for who, seqs in self.calls if who == execution_id for seq in seqs]
+
+
+async def drain(events, count: int) -> list[Envelope]:
+    async with asyncio.timeout(5):
+        return [await anext(events) for _ in range(count)]
+
+
+async def test_threads_emit_in_order_and_only_durable_events_are_stored():
+    bus, store = InProcessBus(), RecordingStore()
+
+    def emit_all(publisher: Publisher, execution: str) -> None:
+        for seq in range(1, 501):
+            publisher.emit(envelope(seq, execution))
+            publisher.emit(envelope(None, execution, text="t"))
+
+    async with bus.subscribe() as events, Publisher(bus, store) as publisher:
+        threads = [threading.Thread(target=emit_all, args=(publisher, f"e{n}")) for n in range(4)]
+        for thread in threads:
+            thread.start()
+        got = await drain(events, 4000)
+        for thread in threads:
+            thread.join()
+        await publisher.flush()
+    for n in range(4):
+        seqs = [e.event.seq for e in got if e.event.execution_id == f"e{n}" and e.event.seq]
+        assert seqs == list(range(1, 501))
+        assert store.seqs(f"e{n}") == list(range(1, 501))
+    assert len(store.calls) < 400
+    assert publisher.counters.published == 4000
+    assert publisher.counters.stored == 2000
+    assert publisher.counters.dropped == publisher.counters.unstored == 0
+
+
+async def test_a_slow_store_does_not_delay_the_bus():
+    bus, store = InProcessBus(), RecordingStore(delay=0.5)
+    async with bus.subscribe() as events, Publisher(bus, store) as publisher:
+        for seq in range(1, 6):
+            before = time.perf_counter()
+            publisher.emit(envelope(seq))
+            await drain(events, 1)
+            assert time.perf_counter() - before < 0.2
+            await asyncio.sleep(0.03)
+
+
+@pytest.mark.parametrize("error", [UnavailableError("down"), NotFoundError("no row"), KeyError()])
+async def test_a_failing_store_loses_neither_bus_nor_loop(error):
+    bus, store = InProcessBus(), RecordingStore(error=error)
+    async with bus.subscribe() as events, Publisher(bus, store) as publisher:
+        publisher.emit(envelope(1))
+        await publisher.flush()
+        store.error = None
+        publisher.emit(envelope(2))
+        await publisher.flush()
+        assert [e.event.seq for e in await drain(events, 2)] == [1, 2]
+    assert store.seqs("e1") == [2]
+    assert publisher.counters.unstored == (0 if isinstance(error, NotFoundError) else 1)
+
+
+async def test_flush_of_one_execution_overtakes_the_others():
+    store = RecordingStore(delay=0.05)
+    async with Publisher(InProcessBus(), store) as publisher:
+        for n in range(20):
+            publisher.emit(envelope(1, f"e{n}"))
+        await publisher.flush("e19")
+        assert store.seqs("e19") == [1]
+        assert len(store.calls) <= 2
+        await publisher.flush()
+        assert len(store.calls) == 20
+
+
+async def test_flush_of_nothing_and_of_a_publisher_that_does_not_run():
+    publisher = Publisher(InProcessBus(), RecordingStore())
+    await publisher.flush()
+    async with publisher:
+        async with asyncio.timeout(1):
+            await publisher.flush("unknown")
+            await publisher.flush()
+    await publisher.flush()
+
+
+async def test_leaving_flushes_and_what_was_emitted_before_entering_goes_out():
+    store = RecordingStore()
+    publisher = Publisher(InProcessBus(), store)
+    publisher.emit(envelope(1))
+    async with publisher:
+        publisher.emit(envelope(2))
+    publisher.emit(envelope(3))
+    assert store.seqs("e1") == [1, 2]
+
+
+async def test_a_full_queue_drops_live_events_first(monkeypatch):
+    monkeypatch.setattr(publisher_module, "MAX_PENDING", 10)
+    store = RecordingStore()
+    publisher = Publisher(InProcessBus(), store)
+    for _ in range(8):
+        publisher.emit(envelope(None))
+    for seq in range(1, 8):
+        publisher.emit(envelope(seq))
+    assert publisher.counters.dropped == 3 + 2
+    async with publisher:
+        await publisher.flush()
+    assert store.seqs("e1") == [1, 2, 3, 4, 5]
+
+
+async def test_a_backlog_for_a_store_that_hangs_is_bounded(monkeypatch):
+    monkeypatch.setattr(publisher_module, "MAX_DURABLE_BYTES", 100_000)
+    bus, store = InProcessBus(), RecordingStore(delay=0.3)
+    async with bus.subscribe() as events, Publisher(bus, store) as publisher:
+        for seq in range(1, 101):
+            publisher.emit(envelope(seq, output="x" * 10_000))
+        await drain(events, 100)
+        assert publisher.counters.unstored >= 80
+
+
+async def test_a_large_event_is_stored_whole_and_published_trimmed():
+    bus = InProcessBus()
+    kept: list[Event] = []
+
+    class Keeping(RecordingStore):
+        async def append_events(self, execution_id, events):
+            kept.extend(events)
+
+    async with bus.subscribe() as events, Publisher(bus, Keeping()) as publisher:
+        publisher.emit(envelope(1, output="x" * 100_000))
+        (got,) = await drain(events, 1)
+        await publisher.flush()
+    assert got.event.data["truncated"]
+    assert kept[0].data == {"output": "x" * 100_000}
+
+
+async def test_ten_thousand_events_a_second():
+    bus, store = InProcessBus(), RecordingStore()
+    async with bus.subscribe() as events, Publisher(bus, store) as publisher:
+        before = time.perf_counter()
+        for seq in range(1, 10_001):
+            publisher.emit(envelope(seq, output="x" * 100))
+        await drain(events, 10_000)
+        assert time.perf_counter() - before < 2.0
