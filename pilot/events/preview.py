@@ -13,17 +13,19 @@ from pilot.events.model import Event
 from pilot.events.wire import dumps
 
 MAX_DATA_BYTES = 16 * 1024
-"""How much JSON the data of one event holds on the wire; over it, values become previews."""
-MAX_VALUE_BYTES = 4 * 1024
-PREVIEW_CHARS = 1_000
+"""How much JSON the data of one event holds on the wire; over it, values are cut."""
+MAX_FIELD_BYTES = 2 * 1024
+PREVIEW_CHARS = 2_000
+MAX_TEXT_CHARS = 500
+_LARGE_FIELDS = ("output", "input")
 
 
 def trim(event: Event) -> Event:
-    """The event, its large values replaced by previews when its data is over 16 KB of JSON.
+    """The event, cut where its data is over 16 KB of JSON, and then with `truncated: true`.
 
-    A value over 4 KB becomes the first 1,000 characters of its text (of its JSON, if it is no
-    string), and `data.truncated` maps its key to its size in bytes of JSON. Small events are
-    given back as they are. Idempotent.
+    As in the store's list of events, `output` and `input` give way to `preview`, the first
+    2,000 characters of the value (of its JSON, where it is no text); other fields keep what of
+    them is small. Small events are given back as they are.
     """
     return trim_measured(event)[0]
 
@@ -39,26 +41,39 @@ def trim_measured(event: Event) -> tuple[Event, int]:
 
 
 def _trim_data(data: dict[str, Any]) -> dict[str, Any]:
-    already = data.get("truncated")
-    truncated: dict[str, int] = dict(already) if isinstance(already, dict) else {}
     kept: dict[str, Any] = {}
-    room = MAX_DATA_BYTES
-    for key, value in data.items():
-        if key == "truncated":
-            continue
-        encoded = dumps(value)
-        if len(encoded) > min(MAX_VALUE_BYTES, room):
-            truncated[key] = len(encoded)
-            kept[key] = preview(value, encoded)
+    for name, value in data.items():
+        if name not in _LARGE_FIELDS or len(encoded := dumps(value)) <= MAX_FIELD_BYTES:
+            kept[name] = value
         else:
-            kept[key] = value
-            room -= len(encoded)
-    kept["truncated"] = truncated
+            kept["preview"] = preview(value, encoded)
+    # a preview of 2,000 characters is at most 12,000 bytes of JSON (escapes)
+    rest = _bounded({k: v for k, v in kept.items() if k != "preview"}, MAX_FIELD_BYTES)
+    head = {"preview": kept["preview"]} if "preview" in kept else {}
+    return {**rest, **head, "truncated": True}
+
+
+def _bounded(value: Any, limit: int) -> Any:
+    """The value where its JSON is within `limit` bytes; else those parts of it that are."""
+    if len(dumps(value)) <= limit:
+        return value
+    if isinstance(value, str):
+        return value[: min(MAX_TEXT_CHARS, limit // 6)]
+    if not isinstance(value, dict):
+        return None
+    kept: dict[str, Any] = {}
+    parts = {name: _bounded(part, limit // 2) for name, part in value.items()}
+    sizes = {name: len(dumps({name: part})) for name, part in parts.items()}
+    for name in sorted(sizes, key=sizes.__getitem__):
+        limit -= sizes[name]
+        if limit < 0:
+            break
+        kept[name] = parts[name]
     return kept
 
 
 def preview(value: Any, encoded: bytes | None = None) -> str:
-    """The first 1,000 characters of a string, or of any other value's JSON."""
+    """The first 2,000 characters of a string, or of any other value's JSON."""
     if isinstance(value, str):
         return value[:PREVIEW_CHARS]
     text = (dumps(value) if encoded is None else encoded)[: PREVIEW_CHARS * 4]

@@ -142,7 +142,7 @@ async def test_large_outputs_are_trimmed_on_the_way():
     async with hub_and_publisher() as (hub, publisher), hub.subscribe() as events:
         await publisher.publish([envelope(1, output="x" * 3_000_000, meta={"a": 1})])
         (got,) = await take(events, 1)
-        assert got.event.data["truncated"] == {"output": 3_000_002}
+        assert got.event.data["truncated"] is True
         assert got.event.data["meta"] == {"a": 1}
         assert len(encode(got)) < 20_000
 
