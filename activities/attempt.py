@@ -1,0 +1,266 @@
+"""One attempt of a node: the harness that every node activity runs in.
+
+A node type's file holds an `async def run(attempt: Attempt[XConfig]) -> NodeResult` and
+
+    activity = node_activity("x", XConfig)(run)
+
+which is a Temporal activity named after the type, from `NodeTask` to `NodeResult`. The
+harness parses the configuration, heartbeats, measures, checks that the result is JSON that
+fits into a payload, and turns every error into an `ApplicationError` whose `type` is the
+stable code and whose one detail is `{code, message, attempt, meta}`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, Generic, TypeVar
+
+from pydantic import ValidationError
+from temporalio import activity
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
+
+from activities.payload import bounded_meta, check_result
+from pilot.errors import NodeError, PilotError, UnavailableError
+from pilot.events import sink
+from pilot.events.model import Envelope, Event, EventType
+from pilot.graph.spec import NodeConfig
+from pilot.graph.task import NodeResult, NodeTask
+
+C = TypeVar("C", bound=NodeConfig)
+
+# A heartbeat's answer is what brings a cancellation, so an attempt offers one every second
+# even where its timeout is long; the worker's throttle decides how many go out.
+MAX_HEARTBEAT_INTERVAL_S = 1.0
+# What an attempt keeps of its time to report that it ran out of it, before Temporal does.
+REPORTING_S = 0.5
+MAX_MESSAGE_CHARS = 4_000
+# Temporal's default when a retry policy names no maximum interval.
+DEFAULT_MAX_INTERVALS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt(Generic[C]):
+    """What a node's code is given: the task, its configuration (templates not rendered) and
+    the number of this attempt, from 1."""
+
+    task: NodeTask
+    config: C
+    number: int
+
+    def emit_live(self, type: EventType, data: dict[str, Any]) -> None:
+        """Sends an event that only those who watch now will see."""
+        task = self.task
+        event = Event(
+            type=type,
+            execution_id=task.execution_id,
+            workflow_id=task.workflow_id,
+            at=_rfc3339(datetime.now(UTC)),
+            node_id=task.node_id,
+            path=task.path,
+            attempt=self.number,
+            data=data,
+        )
+        sink.emit(Envelope(task.user_id, event))
+
+    @property
+    def key(self) -> str:
+        """`<execution>:<node>:<iteration path>`: the same for every attempt of this node, and
+        for no other."""
+        return f"{self.task.execution_id}:{self.task.node_id}:{self.task.path}"
+
+    @property
+    def timeout_s(self) -> float | None:
+        """The seconds that this attempt may take in all, a little less than Temporal allows
+        so that its own error comes first; None without a limit."""
+        limit = activity.info().start_to_close_timeout
+        if limit is None:
+            return None
+        seconds = limit.total_seconds()
+        return max(seconds - REPORTING_S, seconds * 0.9)
+
+
+Run = Callable[[Attempt[C]], Awaitable[NodeResult]]
+NodeActivity = Callable[[NodeTask], Awaitable[NodeResult]]
+
+
+def node_activity(type: str, config: type[C]) -> Callable[[Run[C]], NodeActivity]:
+    """Makes a node's code the Temporal activity of the node type `type`.
+
+    The activity raises `ApplicationError` for every failure, with the code as its type:
+    `NodeError`s are retried as they say, bad configuration, expressions and templates never,
+    and anything unexpected is `internal_error`, which is retried.
+    """
+
+    def decorate(run: Run[C]) -> NodeActivity:
+        @activity.defn(name=type)
+        async def node(task: NodeTask) -> NodeResult:
+            return await _attempt(task, config, run)
+
+        return node
+
+    return decorate
+
+
+async def _attempt(task: NodeTask, config: type[C], run: Run[C]) -> NodeResult:
+    number = activity.info().attempt
+    started_at, clock = datetime.now(UTC), time.perf_counter()
+    try:
+        async with _heartbeats():
+            attempt = Attempt(task=task, config=_parse(config, task), number=number)
+            result = await run(attempt)
+        meta = {**result.meta, **_times(started_at, clock, number)}
+        result = replace(result, meta=meta)
+        check_result(result)
+    except Exception as error:
+        failure = _failure(error, task)
+        failure.meta = {**failure.meta, **_times(started_at, clock, number)}
+        _announce_retry(failure, task, number)
+        raise _application_error(failure, number) from None
+    return result
+
+
+def _parse(config: type[C], task: NodeTask) -> C:
+    try:
+        return config.model_validate(task.config)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        field = ".".join(str(part) for part in first["loc"])
+        raise NodeError(
+            f"the configuration of {task.name!r} is not valid: {field}: {first['msg']}",
+            code="invalid_config",
+        ) from None
+
+
+@contextlib.asynccontextmanager
+async def _heartbeats() -> AsyncIterator[None]:
+    """Heartbeats in the background. Local activities have no heartbeat."""
+    info = activity.info()
+    if info.is_local or info.heartbeat_timeout is None:
+        yield
+        return
+    interval = min(info.heartbeat_timeout.total_seconds() / 3, MAX_HEARTBEAT_INTERVAL_S)
+
+    async def beat() -> None:
+        while True:
+            activity.heartbeat()
+            await asyncio.sleep(interval)
+
+    beating = asyncio.create_task(beat())
+    try:
+        yield
+    finally:
+        beating.cancel()
+
+
+def _times(started_at: datetime, clock: float, number: int) -> dict[str, Any]:
+    return {
+        "started_at": _rfc3339(started_at),
+        "duration_ms": round((time.perf_counter() - clock) * 1000, 3),
+        "attempt": number,
+    }
+
+
+def _failure(error: Exception, task: NodeTask) -> NodeError:
+    """Any error of an attempt as a `NodeError`.
+
+    The text of an unexpected error may hold anything (a URL with its key), so it stays in
+    the worker's log and only its class is told.
+    """
+    match error:
+        case NodeError():
+            return error
+        case PilotError():
+            return NodeError(
+                error.message, code=error.code, retryable=isinstance(error, UnavailableError)
+            )
+        case ApplicationError():
+            delay = error.next_retry_delay
+            return NodeError(
+                error.message,
+                code=error.type or NodeError.code,
+                retryable=not error.non_retryable,
+                retry_after_s=None if delay is None else delay.total_seconds(),
+            )
+        case _:
+            activity.logger.error("the %s node %s failed", task.type, task.name, exc_info=error)
+            return NodeError(
+                f"the {task.type} node failed inside πlot ({type(error).__name__}); "
+                "the worker's log has the details",
+                code="internal_error",
+                retryable=True,
+            )
+
+
+def _application_error(failure: NodeError, number: int) -> ApplicationError:
+    """The error as Temporal takes it. Only our own faults alarm: what a node's author or the
+    other side did wrong is benign to the worker."""
+    message = _clip(failure.message)
+    delay = failure.retry_after_s
+    return ApplicationError(
+        message,
+        {
+            "code": failure.code,
+            "message": message,
+            "attempt": number,
+            "meta": bounded_meta(failure.meta),
+        },
+        type=failure.code,
+        non_retryable=not failure.retryable,
+        next_retry_delay=None if delay is None else timedelta(seconds=delay),
+        category=ApplicationErrorCategory.UNSPECIFIED
+        if failure.code == "internal_error"
+        else ApplicationErrorCategory.BENIGN,
+    )
+
+
+def _announce_retry(failure: NodeError, task: NodeTask, number: int) -> None:
+    """Tells watchers that another attempt will follow, where one will."""
+    delay_s = _retry_delay_s(failure, number)
+    if delay_s is None:
+        return
+    attempt: Attempt[NodeConfig] = Attempt(task=task, config=NodeConfig(), number=number)
+    attempt.emit_live(
+        EventType.NODE_RETRYING,
+        {
+            "error": {"code": failure.code, "message": _clip(failure.message)},
+            "next_attempt_at": _rfc3339(datetime.now(UTC) + timedelta(seconds=delay_s)),
+        },
+    )
+
+
+def _retry_delay_s(failure: NodeError, number: int) -> float | None:
+    """The seconds until Temporal's next attempt, or None where this was the last one."""
+    policy = activity.info().retry_policy
+    if not failure.retryable or policy is None:
+        return None
+    if policy.maximum_attempts and number >= policy.maximum_attempts:
+        return None
+    if failure.code in (policy.non_retryable_error_types or ()):
+        return None
+    if failure.retry_after_s is not None:
+        return failure.retry_after_s
+    initial = policy.initial_interval.total_seconds()
+    longest = (
+        policy.maximum_interval.total_seconds()
+        if policy.maximum_interval
+        else initial * DEFAULT_MAX_INTERVALS
+    )
+    try:
+        return min(initial * policy.backoff_coefficient ** (number - 1), longest)
+    except OverflowError:
+        return longest
+
+
+def _clip(message: str) -> str:
+    if len(message) <= MAX_MESSAGE_CHARS:
+        return message
+    return message[: MAX_MESSAGE_CHARS - 1] + "…"
+
+
+def _rfc3339(at: datetime) -> str:
+    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
