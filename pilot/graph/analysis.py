@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from pilot.graph.issues import EdgeRef, Issue
-from pilot.graph.model import DefaultOutput, Edge, Graph, NOf, Node
+from pilot.graph.model import DefaultOutput, Edge, Graph, Node, NOf
 from pilot.graph.plan import References
 from pilot.graph.scope import Found, Names, resolve
 from pilot.graph.spec import (
@@ -313,23 +313,23 @@ def _shape(graph: Graph, topology: Topology, issues: list[Issue]) -> bool:
     starts = [index for index, node in enumerate(nodes) if node.type == "start"]
     if not starts:
         issues.append(Issue("no_start", "the graph has no start node"))
-    for index in starts[1:]:
-        issues.append(
-            Issue(
-                "several_starts",
-                f"{nodes[index].id!r} is a second start node: a graph has one",
-                node_id=nodes[index].id,
-            )
+    issues.extend(
+        Issue(
+            "several_starts",
+            f"{nodes[index].id!r} is a second start node: a graph has one",
+            node_id=nodes[index].id,
         )
-    for index in starts:
-        for link in topology.incoming[index]:
-            issues.append(
-                Issue(
-                    "edge_into_start",
-                    "no edge may lead to the start node",
-                    edge=EdgeRef(nodes[link.source].id, nodes[index].id),
-                )
-            )
+        for index in starts[1:]
+    )
+    issues.extend(
+        Issue(
+            "edge_into_start",
+            "no edge may lead to the start node",
+            edge=EdgeRef(nodes[link.source].id, nodes[index].id),
+        )
+        for index in starts
+        for link in topology.incoming[index]
+    )
     cycle = topology.cycle()
     if cycle:
         ids = [nodes[index].id for index in cycle]

@@ -91,9 +91,7 @@ def _message_types() -> dict[str, type[Any]]:
     pool = descriptor_pool.DescriptorPool()
     pool.Add(file)
     return {
-        name: message_factory.GetMessageClass(
-            pool.FindMessageTypeByName(f"pilot.checked.{name}")
-        )
+        name: message_factory.GetMessageClass(pool.FindMessageTypeByName(f"pilot.checked.{name}"))
         for name in _MESSAGES
     }
 

@@ -1,0 +1,69 @@
+"""record_execution: writes the whole truth of a run to the store.
+
+The publisher has usually written everything already. What the store lacks (a worker died, the
+database was away, a queue ran over) is fetched from the workflow's own list by query, so
+nothing of it has to travel through the run's history.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+
+from temporalio import activity
+from temporalio.client import Client
+from temporalio.exceptions import ApplicationError
+
+from pilot.errors import NotFoundError
+from pilot.events.model import Event
+from pilot.store import Store
+from workflows_def.messages import (
+    QUERY_EVENTS,
+    RECORD_ACTIVITY,
+    EventsPage,
+    RecordRequest,
+    RecordResult,
+)
+
+QUERY_TIMEOUT = timedelta(seconds=10)
+
+Flush = Callable[[str], Awaitable[None]]
+
+
+class Recorder:
+    """The activity, with the store it writes to and the publisher's `flush`."""
+
+    def __init__(self, store: Store, flush: Flush, client: Callable[[], Client]) -> None:
+        self._store = store
+        self._flush = flush
+        self._client = client
+
+    @activity.defn(name=RECORD_ACTIVITY)
+    async def record(self, request: RecordRequest) -> RecordResult:
+        """Returns when the store holds every event up to `last_seq`.
+
+        A run that was not started through the API has no row, and nothing is written.
+        """
+        await self._flush(request.execution_id)
+        try:
+            missing = await self._store.missing_from(request.execution_id)
+            repaired = 0
+            while missing <= request.last_seq:
+                page = await self._events(missing - 1)
+                if not page.events:
+                    raise ApplicationError(f"the run has no event {missing}", type="events_missing")
+                await self._store.append_events(
+                    request.execution_id, [Event.from_json(body) for body in page.events]
+                )
+                repaired += len(page.events)
+                missing = await self._store.missing_from(request.execution_id)
+        except NotFoundError:
+            return RecordResult()
+        return RecordResult(repaired)
+
+    async def _events(self, after_seq: int) -> EventsPage:
+        info = activity.info()
+        handle = self._client().get_workflow_handle(info.workflow_id, run_id=info.workflow_run_id)
+        return await handle.query(
+            QUERY_EVENTS, after_seq, result_type=EventsPage, rpc_timeout=QUERY_TIMEOUT
+        )

@@ -1,0 +1,198 @@
+"""Which node runs when: a state machine of three-state edges.
+
+An edge is unknown until its source has ended, then taken or skipped. A node runs when none
+of its in-edges is unknown and at least one is taken (or, with `need`, as soon as that many
+are taken); when that can no longer happen it is skipped, and so are its out-edges. Each edge
+is resolved once, so a whole run costs O(nodes + edges).
+
+This is dead-path elimination as BPEL 2.0 (section 11.6.2) has it: joins wait for exactly the
+branches that can still come.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from pilot.graph.plan import Plan
+from pilot.graph.status import NodeStatus
+
+
+class EdgeState(StrEnum):
+    UNKNOWN = "unknown"
+    TAKEN = "taken"
+    SKIPPED = "skipped"
+
+
+class Reason(StrEnum):
+    """Why a node was skipped or cancelled."""
+
+    BRANCH_NOT_TAKEN = "branch_not_taken"
+    JOIN_NOT_MET = "join_not_met"
+    EXECUTION_FAILED = "execution_failed"
+    EXECUTION_CANCELLED = "execution_cancelled"
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What a step of the schedule brought about: nodes that may run now, and nodes that never
+    will, both in the order in which that became known."""
+
+    ready: list[str] = field(default_factory=list)
+    skipped: list[tuple[str, Reason]] = field(default_factory=list)
+
+
+class Schedule:
+    """The state of one run of a plan.
+
+    The caller starts the nodes in `Changes.ready` when it likes, tells `started`, and for each
+    of them `completed` or `ended` once.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self._ids = [node.id for node in plan.nodes]
+        self._index = {node_id: index for index, node_id in enumerate(self._ids)}
+        self._need = [node.need for node in plan.nodes]
+        self._handles = [edge.handle for edge in plan.edges]
+        self._source = [self._index[edge.source] for edge in plan.edges]
+        self._target = [self._index[edge.target] for edge in plan.edges]
+        self._incoming: list[list[int]] = [[] for _ in self._ids]
+        self._outgoing: list[list[int]] = [[] for _ in self._ids]
+        for edge, (source, target) in enumerate(zip(self._source, self._target, strict=True)):
+            self._outgoing[source].append(edge)
+            self._incoming[target].append(edge)
+        self._edges = [EdgeState.UNKNOWN] * len(plan.edges)
+        self._unknown = [len(edges) for edges in self._incoming]
+        self._taken = [0] * len(self._ids)
+        self._status = [NodeStatus.PENDING] * len(self._ids)
+        self._reason: list[Reason | None] = [None] * len(self._ids)
+        self._ready: set[int] = set()
+        self._open = len(self._ids)
+
+    def begin(self) -> Changes:
+        """The nodes that no edge leads to."""
+        changes = Changes()
+        for index, edges in enumerate(self._incoming):
+            if not edges:
+                self._make_ready(index, changes)
+        return changes
+
+    def started(self, node_id: str) -> None:
+        index = self._index[node_id]
+        assert index in self._ready, f"{node_id} is not ready"
+        self._ready.discard(index)
+        self._status[index] = NodeStatus.RUNNING
+
+    def completed(
+        self, node_id: str, handles: Sequence[str], status: NodeStatus = NodeStatus.SUCCEEDED
+    ) -> Changes:
+        """A running node ended and takes the out-edges of `handles`."""
+        index = self._end(node_id, status)
+        taken = frozenset(handles)
+        return self._resolve((edge, self._handles[edge] in taken) for edge in self._outgoing[index])
+
+    def ended(self, node_id: str, status: NodeStatus, reason: Reason | None = None) -> None:
+        """A running node failed or was cancelled with the whole run: nothing follows it."""
+        index = self._end(node_id, status)
+        self._reason[index] = reason
+
+    def stop(self, reason: Reason) -> list[str]:
+        """The run ends early: every node that has not started is skipped. Their ids."""
+        stopped = []
+        for index, status in enumerate(self._status):
+            if status is NodeStatus.PENDING:
+                self._skip(index, reason)
+                stopped.append(self._ids[index])
+        return stopped
+
+    @property
+    def finished(self) -> bool:
+        """Whether every node has ended."""
+        return self._open == 0
+
+    def status(self, node_id: str) -> NodeStatus:
+        return self._status[self._index[node_id]]
+
+    def reason(self, node_id: str) -> Reason | None:
+        return self._reason[self._index[node_id]]
+
+    def taken_edges(self, node_id: str) -> list[int]:
+        """The indexes of the in-edges that are taken by now, in the order of the plan."""
+        return [
+            edge
+            for edge in self._incoming[self._index[node_id]]
+            if self._edges[edge] is EdgeState.TAKEN
+        ]
+
+    def edges_from(self, node_id: str) -> list[int]:
+        """The indexes of the node's out-edges that are taken."""
+        return [
+            edge
+            for edge in self._outgoing[self._index[node_id]]
+            if self._edges[edge] is EdgeState.TAKEN
+        ]
+
+    def upstream(self, node_id: str) -> list[str]:
+        """Every node that a way leads from to this one, in the order of the plan. O(graph)."""
+        seen: set[int] = set()
+        stack = [self._index[node_id]]
+        while stack:
+            for edge in self._incoming[stack.pop()]:
+                source = self._source[edge]
+                if source not in seen:
+                    seen.add(source)
+                    stack.append(source)
+        return [self._ids[index] for index in sorted(seen)]
+
+    def _end(self, node_id: str, status: NodeStatus) -> int:
+        index = self._index[node_id]
+        assert self._status[index] is NodeStatus.RUNNING, f"{node_id} is not running"
+        assert status.is_final
+        self._status[index] = status
+        self._open -= 1
+        return index
+
+    def _resolve(self, edges: Iterable[tuple[int, bool]]) -> Changes:
+        changes = Changes()
+        queue = deque(edges)
+        while queue:
+            edge, taken = queue.popleft()
+            self._edges[edge] = EdgeState.TAKEN if taken else EdgeState.SKIPPED
+            target = self._target[edge]
+            self._unknown[target] -= 1
+            self._taken[target] += taken
+            reason = self._decide(target, changes)
+            if reason is not None:
+                self._skip(target, reason)
+                changes.skipped.append((self._ids[target], reason))
+                queue.extend((out, False) for out in self._outgoing[target])
+        return changes
+
+    def _decide(self, index: int, changes: Changes) -> Reason | None:
+        """Makes the node ready when it may run; the reason when it never will."""
+        if self._status[index] is not NodeStatus.PENDING or index in self._ready:
+            return None
+        need, taken, unknown = self._need[index], self._taken[index], self._unknown[index]
+        if need is None:
+            if unknown:
+                return None
+            if not taken:
+                return Reason.BRANCH_NOT_TAKEN
+        elif taken < need:
+            if taken + unknown >= need:
+                return None
+            return Reason.JOIN_NOT_MET if taken else Reason.BRANCH_NOT_TAKEN
+        self._make_ready(index, changes)
+        return None
+
+    def _make_ready(self, index: int, changes: Changes) -> None:
+        self._ready.add(index)
+        changes.ready.append(self._ids[index])
+
+    def _skip(self, index: int, reason: Reason) -> None:
+        self._ready.discard(index)
+        self._status[index] = NodeStatus.SKIPPED
+        self._reason[index] = reason
+        self._open -= 1

@@ -1,0 +1,58 @@
+"""What an activity's failure means for its node."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from temporalio.exceptions import (
+    ActivityError,
+    ApplicationError,
+    CancelledError,
+    TimeoutError,
+    TimeoutType,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A node's final failure: a stable `code`, a message for people, the attempt that was the
+    last, and the `meta` that it left."""
+
+    code: str
+    message: str
+    attempt: int | None = None
+    meta: dict[str, Any] = field(default_factory=dict)
+
+    def to_json(self, node_id: str | None = None) -> dict[str, Any]:
+        body: dict[str, Any] = {"code": self.code, "message": self.message}
+        if node_id is not None:
+            body["node_id"] = node_id
+        if self.attempt is not None:
+            body["attempt"] = self.attempt
+        return body
+
+
+def is_cancelled(error: ActivityError) -> bool:
+    return isinstance(error.cause, CancelledError)
+
+
+def failure_of(error: ActivityError, timeout_s: float) -> Failure:
+    """Reads the cause: our own errors carry a code and details, Temporal's are named here."""
+    cause = error.cause
+    if isinstance(cause, ApplicationError):
+        details = cause.details[0] if cause.details else {}
+        known = details if isinstance(details, dict) else {}
+        return Failure(
+            code=cause.type or "node_failed",
+            message=cause.message,
+            attempt=known.get("attempt"),
+            meta=known.get("meta") or {},
+        )
+    if isinstance(cause, TimeoutError):
+        if cause.type is TimeoutType.HEARTBEAT:
+            return Failure(
+                "worker_lost", "the worker that ran this node was lost, and no attempt is left"
+            )
+        return Failure("timeout", f"the node took longer than its {timeout_s:g} s")
+    return Failure("node_failed", str(cause or error))

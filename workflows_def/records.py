@@ -1,0 +1,139 @@
+"""What a run knows of its nodes: states, outputs, variables, usage."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from pilot.graph.plan import Plan, PlanNode
+from pilot.graph.schedule import Schedule
+from pilot.graph.task import Scope
+from pilot.graph.variables import Environment, Environments
+from workflows_def.messages import NodeState, RunInput
+
+USAGE_COUNTS = ("prompt_tokens", "completion_tokens")
+
+
+@dataclass(slots=True)
+class NodeRecord:
+    """One node of a run. `ran` says whether it has an output, by success or by `on_error`."""
+
+    ran: bool = False
+    output: Any = None
+    meta: dict[str, Any] = field(default_factory=dict)
+    vars: dict[str, Any] = field(default_factory=dict)
+    error: dict[str, Any] | None = None
+    started_at: str | None = None
+    finished_at: str | None = None
+
+
+class Records:
+    """The nodes' records, and the values that each node is given from them."""
+
+    def __init__(self, run: RunInput, schedule: Schedule) -> None:
+        self._run = run
+        self._plan: Plan = run.plan
+        self._schedule = schedule
+        self._environments = Environments(run.plan)
+        self._records = {node.id: NodeRecord() for node in run.plan.nodes}
+        self.usage: dict[str, Any] = {}
+
+    def __getitem__(self, node_id: str) -> NodeRecord:
+        return self._records[node_id]
+
+    def enter(self, node: PlanNode) -> tuple[Any, Scope]:
+        """A node starts: its whole input, and the scope that its activity is given."""
+        edges = self._schedule.taken_edges(node.id)
+        environment = self._environments.enter(node.id, edges)
+        value = self._input(node, edges)
+        return value, self._scope(node, value, environment)
+
+    def leave(self, node: PlanNode) -> None:
+        """A node ended and took its edges."""
+        self._environments.leave(
+            node.id,
+            self._schedule.edges_from(node.id),
+            assigned=bool(self._records[node.id].vars),
+        )
+
+    def _input(self, node: PlanNode, edges: list[int]) -> Any:
+        """The output of the taken upstream node; of several a map by node id; at the start the
+        execution's input."""
+        sources = list(dict.fromkeys(self._plan.edges[edge].source for edge in edges))
+        if not sources:
+            return self._run.input
+        if len(sources) == 1:
+            return self._records[sources[0]].output
+        return {source: self._records[source].output for source in sources}
+
+    def _scope(self, node: PlanNode, value: Any, environment: Environment) -> Scope:
+        wanted = node.references
+        nodes = {
+            node_id: self._parts(node_id, parts)
+            for node_id, parts in wanted.nodes.items()
+            if self._records[node_id].ran
+        }
+        if wanted.all_nodes:
+            for node_id in self._schedule.upstream(node.id):
+                if self._records[node_id].ran:
+                    nodes[node_id] = self._parts(node_id, ("output", "meta"))
+        names = environment if wanted.all_vars else wanted.vars
+        execution: dict[str, Any] = {"id": self._run.execution_id}
+        if wanted.execution_input:
+            execution["input"] = self._run.input
+        return Scope(
+            input=value if wanted.input else None,
+            nodes=nodes,
+            vars={
+                name: self._records[environment[name]].vars[name]
+                for name in names
+                if name in environment
+            },
+            execution=execution,
+        )
+
+    def _parts(self, node_id: str, parts: list[str] | tuple[str, ...]) -> dict[str, Any]:
+        record = self._records[node_id]
+        return {part: record.output if part == "output" else record.meta for part in parts}
+
+    def add_usage(self, meta: dict[str, Any]) -> None:
+        """Adds a node's tokens and cost (US dollars) to the execution's."""
+        usage = meta.get("usage")
+        if not isinstance(usage, dict):
+            return
+        for name in USAGE_COUNTS:
+            self.usage[name] = self.usage.get(name, 0) + (usage.get(name) or 0)
+        cost = usage.get("cost_usd")
+        if cost is not None:
+            self.usage["cost_usd"] = self.usage.get("cost_usd", 0.0) + cost
+
+    def output(self) -> Any:
+        """The execution's output: the only output node's value, or several by their keys."""
+        outputs = [node for node in self._plan.nodes if node.output_key is not None]
+        if len(outputs) == 1:
+            return self._records[outputs[0].id].output
+        values = {
+            node.output_key: self._records[node.id].output
+            for node in outputs
+            if self._records[node.id].ran
+        }
+        return values or None
+
+    def states(self, *, outputs: bool) -> list[NodeState]:
+        """Every node as a snapshot shows it, in the order of the plan."""
+        return [self._state(node, outputs) for node in self._plan.nodes]
+
+    def _state(self, node: PlanNode, outputs: bool) -> NodeState:
+        record = self._records[node.id]
+        return NodeState(
+            id=node.id,
+            type=node.type,
+            status=self._schedule.status(node.id).value,
+            reason=self._schedule.reason(node.id),
+            attempt=record.meta.get("attempt"),
+            started_at=record.started_at,
+            finished_at=record.finished_at,
+            output=record.output if outputs else None,
+            meta=record.meta,
+            error=record.error,
+        )
