@@ -199,9 +199,7 @@ class Store(Protocol):
         """Notes the run id of the started Temporal workflow."""
         ...
 
-    async def append_events(
-        self, execution_id: str, events: Sequence[Event]
-    ) -> None:
+    async def append_events(self, execution_id: str, events: Sequence[Event]) -> None:
         """Writes durable events and folds them into the rows of execution and nodes, in one
         transaction. Idempotent by `seq`, in any order: an event that is there already changes
         nothing, and an older event never overwrites what a newer one said."""

@@ -1,0 +1,161 @@
+"""The database behind the store: its engine, its two kinds of transaction, its failures.
+
+SQLite: write-ahead log, foreign keys on. A write begins with BEGIN IMMEDIATE, because a
+transaction that reads first and then wants to write cannot wait for another writer: it fails at
+once with "database is locked" (https://sqlite.org/lang_transaction.html). Writers of one process
+queue in a lock, which is fair and needs no polling; those of other processes wait in SQLite.
+
+PostgreSQL: reads run in autocommit, so that one statement is one round trip.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Connection, event, make_url
+from sqlalchemy.exc import ArgumentError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from pilot.errors import SettingsError, StoreError
+from pilot.store.failures import store_error
+
+POOL_SIZE = 10
+"""Connections a process: an event batch takes a few milliseconds, so ten carry over a
+thousand batches a second, and a dozen processes fit PostgreSQL's default of 100."""
+
+POOL_TIMEOUT_S = 10.0
+CONNECT_TIMEOUT_S = 10.0
+STATEMENT_TIMEOUT_S = 30.0
+SQLITE_BUSY_TIMEOUT_S = 10.0
+
+_WRITES = "pilot_writes"
+_PASSED_TO_ASYNCPG = {"sslmode": "ssl"}
+_LIBPQ_ONLY = ("channel_binding", "gssencmode", "connect_timeout", "pgbouncer", "supa")
+
+
+class Database:
+    """An engine. It opens connections when they are needed, none before."""
+
+    def __init__(self, url: str) -> None:
+        parsed = engine_url(url)
+        self.is_sqlite = parsed.get_backend_name() == "sqlite"
+        self.engine = _sqlite_engine(parsed) if self.is_sqlite else _postgres_engine(parsed)
+        self._readers = (
+            self.engine
+            if self.is_sqlite
+            else self.engine.execution_options(isolation_level="AUTOCOMMIT")
+        )
+        self._writers = self.engine.execution_options(**{_WRITES: True})
+        self._turn: AbstractAsyncContextManager[Any] = (
+            asyncio.Lock() if self.is_sqlite else nullcontext()
+        )
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[AsyncConnection]:
+        """A connection on which every statement sees the newest state."""
+        try:
+            async with self._readers.connect() as connection:
+                yield connection
+        except StoreError:
+            raise
+        except Exception as error:
+            raise store_error(error) from error
+
+    @asynccontextmanager
+    async def writing(self) -> AsyncIterator[AsyncConnection]:
+        """A transaction: committed at the end, rolled back on any error."""
+        try:
+            async with self._turn, self._writers.begin() as connection:
+                yield connection
+        except StoreError:
+            raise
+        except Exception as error:
+            raise store_error(error) from error
+
+    async def close(self) -> None:
+        await self.engine.dispose()
+
+
+def engine_url(url: str) -> URL:
+    """The URL with the driver that πlot uses: aiosqlite or asyncpg.
+
+    What libpq's URLs carry and asyncpg does not know is translated or left out. Raises
+    `SettingsError` for a URL that is neither SQLite's nor PostgreSQL's.
+    """
+    try:
+        parsed = make_url(url)
+        backend = parsed.drivername.partition("+")[0]
+    except ArgumentError:
+        raise SettingsError(
+            "DATABASE_URL is not a URL: use sqlite:///path or postgresql://…"
+        ) from None
+    if backend == "sqlite":
+        if parsed.database in (None, "", ":memory:"):
+            raise SettingsError("DATABASE_URL names no file: use sqlite:///path")
+        return parsed.set(drivername="sqlite+aiosqlite")
+    if backend not in ("postgres", "postgresql"):
+        raise SettingsError(f"DATABASE_URL: {backend} is not supported, use sqlite or postgresql")
+    query = dict(parsed.query)
+    if query.get("pgbouncer") == "true":
+        # a pooler between transactions hands out other sessions, which lack the statements
+        query |= {"prepared_statement_cache_size": "0", "statement_cache_size": "0"}
+    for name in _LIBPQ_ONLY:
+        query.pop(name, None)
+    for name, known in _PASSED_TO_ASYNCPG.items():
+        if name in query:
+            query[known] = query.pop(name)
+    return parsed.set(drivername="postgresql+asyncpg", query=query)
+
+
+def _sqlite_engine(url: URL) -> AsyncEngine:
+    Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True)
+    timeout = {} if "timeout" in url.query else {"timeout": SQLITE_BUSY_TIMEOUT_S}
+    engine = create_async_engine(
+        url, pool_size=POOL_SIZE, max_overflow=0, pool_timeout=POOL_TIMEOUT_S, connect_args=timeout
+    )
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def prepare(connection: Any, _: object) -> None:
+        connection.isolation_level = None  # the driver begins no transaction by itself
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA synchronous = NORMAL")
+        cursor.execute("PRAGMA foreign_keys = ON")
+        cursor.close()
+
+    @event.listens_for(engine.sync_engine, "begin")
+    def begin(connection: Connection) -> None:
+        if connection.get_execution_options().get(_WRITES):
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    return engine
+
+
+def _postgres_engine(url: URL) -> AsyncEngine:
+    return create_async_engine(
+        url,
+        pool_size=POOL_SIZE,
+        max_overflow=0,
+        pool_timeout=POOL_TIMEOUT_S,
+        pool_pre_ping=True,
+        pool_recycle=1_800,
+        json_serializer=_as_it_is,
+        json_deserializer=_as_it_is,
+        connect_args={
+            "timeout": CONNECT_TIMEOUT_S,
+            "command_timeout": STATEMENT_TIMEOUT_S,
+            "server_settings": {
+                "application_name": "pilot",
+                "timezone": "UTC",
+                "idle_in_transaction_session_timeout": "60s",
+            },
+        },
+    )
+
+
+def _as_it_is(text: str) -> str:
+    """`JsonText` reads and writes JSON; between it and the driver there is only text."""
+    return text

