@@ -7,7 +7,6 @@ nothing of it has to travel through the run's history.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 from temporalio import activity
@@ -16,6 +15,7 @@ from temporalio.exceptions import ApplicationError
 
 from pilot.errors import NotFoundError
 from pilot.events.model import Event
+from pilot.events.publisher import Publisher
 from pilot.store import Store
 from workflows_def.messages import (
     QUERY_EVENTS,
@@ -27,15 +27,13 @@ from workflows_def.messages import (
 
 QUERY_TIMEOUT = timedelta(seconds=10)
 
-Flush = Callable[[str], Awaitable[None]]
-
 
 class Recorder:
-    """The activity, with the store it writes to and the publisher's `flush`."""
+    """The activity, with the store it writes to and the publisher that has written before."""
 
-    def __init__(self, store: Store, flush: Flush, client: Callable[[], Client]) -> None:
+    def __init__(self, store: Store, publisher: Publisher, client: Client) -> None:
         self._store = store
-        self._flush = flush
+        self._publisher = publisher
         self._client = client
 
     @activity.defn(name=RECORD_ACTIVITY)
@@ -44,7 +42,7 @@ class Recorder:
 
         A run that was not started through the API has no row, and nothing is written.
         """
-        await self._flush(request.execution_id)
+        await self._publisher.flush(request.execution_id)
         try:
             missing = await self._store.missing_from(request.execution_id)
             repaired = 0
@@ -63,7 +61,7 @@ class Recorder:
 
     async def _events(self, after_seq: int) -> EventsPage:
         info = activity.info()
-        handle = self._client().get_workflow_handle(info.workflow_id, run_id=info.workflow_run_id)
+        handle = self._client.get_workflow_handle(info.workflow_id, run_id=info.workflow_run_id)
         return await handle.query(
             QUERY_EVENTS, after_seq, result_type=EventsPage, rpc_timeout=QUERY_TIMEOUT
         )

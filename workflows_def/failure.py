@@ -9,6 +9,7 @@ from temporalio.exceptions import (
     ActivityError,
     ApplicationError,
     CancelledError,
+    FailureError,
     TimeoutError,
     TimeoutType,
 )
@@ -33,13 +34,18 @@ class Failure:
         return body
 
 
-def is_cancelled(error: ActivityError) -> bool:
-    return isinstance(error.cause, CancelledError)
+def is_cancelled(error: FailureError) -> bool:
+    return isinstance(_cause(error), CancelledError)
 
 
-def failure_of(error: ActivityError, timeout_s: float) -> Failure:
+def _cause(error: FailureError) -> BaseException | None:
+    """An activity's failure comes wrapped, a local activity's does not."""
+    return error.cause if isinstance(error, ActivityError) else error
+
+
+def failure_of(error: FailureError, timeout_s: float) -> Failure:
     """Reads the cause: our own errors carry a code and details, Temporal's are named here."""
-    cause = error.cause
+    cause = _cause(error)
     if isinstance(cause, ApplicationError):
         details = cause.details[0] if cause.details else {}
         known = details if isinstance(details, dict) else {}

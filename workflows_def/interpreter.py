@@ -15,12 +15,12 @@ from typing import Any, NoReturn
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy, SearchAttributeKey
-from temporalio.exceptions import ActivityError, ApplicationError
+from temporalio.exceptions import ApplicationError, FailureError
 
 from pilot.events.model import EventType
 from pilot.graph.plan import PlanNode
 from pilot.graph.schedule import Changes, Reason, Schedule
-from pilot.graph.spec import DEFAULT_HANDLE, ERROR_HANDLE
+from pilot.graph.spec import DEFAULT_HANDLE, ERROR_HANDLE, Policy
 from pilot.graph.status import ExecutionStatus, NodeStatus
 from pilot.graph.task import NodeResult, NodeTask, Scope
 from workflows_def.details import details
@@ -74,6 +74,7 @@ class InterpretGraph:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._failure: tuple[str, Failure] | None = None
         self._stopping: Reason | None = None
+        self._bug: BaseException | None = None
         self._changed = True
         self._started_at = timestamp()
 
@@ -86,6 +87,8 @@ class InterpretGraph:
         try:
             while not self._settled:
                 await workflow.wait_condition(lambda: self._changed)
+                if self._bug is not None:
+                    raise self._bug
                 self._changed = False
                 workflow.set_current_details(details(run.plan, self._schedule, self._status.value))
         except asyncio.CancelledError:
@@ -126,7 +129,16 @@ class InterpretGraph:
         while self._ready and len(self._tasks) < MAX_IN_FLIGHT:
             node = self._nodes[self._ready.popleft()]
             self._schedule.started(node.id)
-            self._tasks[node.id] = asyncio.create_task(self._run_node(node))
+            task = asyncio.create_task(self._run_node(node))
+            task.add_done_callback(self._task_done)
+            self._tasks[node.id] = task
+
+    def _task_done(self, task: asyncio.Task[None]) -> None:
+        """An error of the interpreter itself must fail the workflow task, where it is seen and
+        retried, instead of being lost with its asyncio task."""
+        if not task.cancelled() and task.exception() is not None:
+            self._bug = task.exception()
+            self._changed = True
 
     async def _run_node(self, node: PlanNode) -> None:
         value, scope = self._records.enter(node)
@@ -140,11 +152,11 @@ class InterpretGraph:
         )
         try:
             result = await self._activity(node, scope)
-        except ActivityError as error:
+        except FailureError as error:
             if self._stopping and is_cancelled(error):
                 self._cancelled(node)
             else:
-                self._failed(node, failure_of(error, node.policy.timeout_s))
+                self._failed(node, failure_of(error, self._policy(node).timeout_s))
         except asyncio.CancelledError:
             if not self._stopping:
                 raise
@@ -155,6 +167,9 @@ class InterpretGraph:
             del self._tasks[node.id]
             self._changed = True
         self._start_ready()
+
+    def _policy(self, node: PlanNode) -> Policy:
+        return self._run.plan.policies[node.policy]
 
     async def _activity(self, node: PlanNode, scope: Scope) -> NodeResult:
         task = NodeTask(
@@ -167,7 +182,7 @@ class InterpretGraph:
             config=node.config,
             scope=scope,
         )
-        policy = node.policy
+        policy = self._policy(node)
         retry = RetryPolicy(
             initial_interval=timedelta(seconds=policy.retry.initial_s),
             backoff_coefficient=policy.retry.backoff,

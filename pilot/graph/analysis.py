@@ -1,38 +1,31 @@
-"""One pass over a graph that finds every issue and, where there is none, the plan.
+"""One pass over a graph that finds every issue and what a plan is made from.
 
 `pilot.graph.validate` and `pilot.graph.compile` are its two faces.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import combinations, islice
 from typing import Any
 
-from pydantic import ValidationError
-
-from pilot.graph.issues import EdgeRef, Issue
-from pilot.graph.model import DefaultOutput, Edge, Graph, Node, NOf
+from pilot.graph.assignments import races, setters_of
+from pilot.graph.configuration import handles_of, typed_config
+from pilot.graph.issues import Issue
+from pilot.graph.model import DefaultOutput, Graph, Node
 from pilot.graph.plan import References
-from pilot.graph.scope import Found, Names, resolve
-from pilot.graph.spec import (
-    DEFAULT_HANDLE,
-    ERROR_HANDLE,
-    NodeConfig,
-    NodeSpec,
-    Specs,
+from pilot.graph.scope import Names, resolve
+from pilot.graph.spec import NodeConfig, NodeSpec, Specs
+from pilot.graph.structure import (
+    check_branches,
+    check_joins,
+    check_output_keys,
+    check_shape,
+    draw_links,
+    index_nodes,
+    need,
+    sizes,
 )
 from pilot.graph.topology import Link, Topology
-
-MAX_NODES = 10_000
-MAX_EDGES = 40_000
-MAX_ID_CHARS = 128
-MAX_CONFIG_DEPTH = 64
-MAX_VARIABLES = 200
-MAX_RACES_COMPARED = 1_000
-
-_FORBIDDEN_IN_IDS = frozenset("/\\\"'`[]{}")
 
 
 @dataclass(slots=True)
@@ -48,26 +41,26 @@ class Analysis:
 def analyse(graph: Graph, specs: Specs) -> Analysis:
     """Linear in nodes and edges, but for bit-set operations on whole node sets."""
     issues: list[Issue] = []
-    too_big = list(_sizes(graph))
+    too_big = list(sizes(graph))
     if too_big:
         return Analysis(too_big, [], [], [])
-    indexes = _index(graph, issues)
+    indexes = index_nodes(graph, issues)
     node_specs = [specs.get(node.type) for node in graph.nodes]
     configs = [
-        _config(node, spec, specs, issues)
+        typed_config(node, spec, specs, issues)
         for node, spec in zip(graph.nodes, node_specs, strict=True)
     ]
     handles = [
-        _handles(node, spec, config)
+        handles_of(node, spec, config)
         for node, spec, config in zip(graph.nodes, node_specs, configs, strict=True)
     ]
-    links = _links(graph, indexes, handles, node_specs, issues)
+    links = draw_links(graph, indexes, handles, node_specs, issues)
     topology = Topology(len(graph.nodes), links, [need(node) for node in graph.nodes])
-    acyclic = _shape(graph, topology, issues)
-    _branches_without_edge(graph, handles, links, issues)
-    _joins(graph, topology, issues)
-    _output_keys(graph, configs, issues)
-    setters = _setters(graph, node_specs, configs, issues)
+    acyclic = check_shape(graph, topology, issues)
+    check_branches(graph, handles, links, issues)
+    check_joins(graph, topology, issues)
+    check_output_keys(graph, configs, issues)
+    setters = setters_of(graph, node_specs, configs, issues)
     names = Names(indexes, setters, topology if acyclic else None)
     references = [
         _references(index, node, spec, config, names, issues)
@@ -76,395 +69,8 @@ def analyse(graph: Graph, specs: Specs) -> Analysis:
         )
     ]
     if acyclic:
-        issues.extend(_races(graph, topology, setters))
+        issues.extend(races(graph, topology, setters))
     return Analysis(issues, configs, references, links)
-
-
-def need(node: Node) -> int | None:
-    """How many taken in-edges start the node early; None waits until none is unknown."""
-    match node.join:
-        case "any":
-            return 1
-        case NOf(n_of=count):
-            return count
-        case _:
-            return None
-
-
-def _sizes(graph: Graph) -> Iterator[Issue]:
-    if len(graph.nodes) > MAX_NODES:
-        yield Issue(
-            "too_many_nodes",
-            f"a graph has at most {MAX_NODES:,} nodes, this one has {len(graph.nodes):,}",
-        )
-    if len(graph.edges) > MAX_EDGES:
-        yield Issue(
-            "too_many_edges",
-            f"a graph has at most {MAX_EDGES:,} edges, this one has {len(graph.edges):,}",
-        )
-
-
-def _index(graph: Graph, issues: list[Issue]) -> dict[str, int]:
-    indexes: dict[str, int] = {}
-    for index, node in enumerate(graph.nodes):
-        problem = _id_problem(node.id)
-        if problem:
-            issues.append(Issue(*problem, node_id=node.id, field="id"))
-        elif node.id in indexes:
-            issues.append(
-                Issue(
-                    "duplicate_node_id",
-                    f"the id {node.id!r} stands at two nodes",
-                    node_id=node.id,
-                    field="id",
-                )
-            )
-        indexes.setdefault(node.id, index)
-    return indexes
-
-
-def _id_problem(node_id: str) -> tuple[str, str] | None:
-    if not node_id.strip():
-        return "empty_node_id", "a node's id is empty"
-    if len(node_id) > MAX_ID_CHARS:
-        return "invalid_node_id", f"a node's id has at most {MAX_ID_CHARS} characters"
-    if not node_id.isprintable() or _FORBIDDEN_IN_IDS & set(node_id):
-        return (
-            "invalid_node_id",
-            f"the id {node_id!r} holds a character that ids may not hold: "
-            "quotes, brackets, slashes, or one that cannot be printed",
-        )
-    return None
-
-
-def _config(
-    node: Node, spec: NodeSpec | None, specs: Specs, issues: list[Issue]
-) -> NodeConfig | None:
-    """The node's typed configuration, or None where it has issues."""
-    if spec is None:
-        known = ", ".join(sorted(specs))
-        issues.append(
-            Issue(
-                "unknown_node_type",
-                f"there is no node type {node.type!r}; there are {known}",
-                node_id=node.id,
-                field="type",
-            )
-        )
-        return None
-    if _deeper_than(node.config, MAX_CONFIG_DEPTH):
-        issues.append(
-            Issue(
-                "config_too_deep",
-                f"the configuration is nested deeper than {MAX_CONFIG_DEPTH} levels",
-                node_id=node.id,
-                field="config",
-            )
-        )
-        return None
-    try:
-        config = spec.config.model_validate(node.config)
-    except ValidationError as error:
-        issues.extend(
-            Issue(
-                "invalid_config",
-                _config_message(detail),
-                node_id=node.id,
-                field=_path("config", detail["loc"]),
-            )
-            for detail in error.errors(include_url=False, include_context=False)
-        )
-        return None
-    for issue in spec.check(config):
-        issues.append(
-            Issue(
-                issue.code,
-                issue.message,
-                issue.severity,
-                node_id=node.id,
-                field=f"config.{issue.field}" if issue.field else "config",
-                line=issue.line,
-                column=issue.column,
-            )
-        )
-    return config
-
-
-def _config_message(detail: Any) -> str:
-    kind = detail["type"]
-    if kind == "missing":
-        return f"{detail['loc'][-1]} is required"
-    if kind == "extra_forbidden":
-        return f"there is no field {detail['loc'][-1]!r}"
-    return str(detail["msg"])
-
-
-def _path(root: str, location: Sequence[int | str]) -> str:
-    path = root
-    for part in location:
-        path += f"[{part}]" if isinstance(part, int) else f".{part}"
-    return path
-
-
-def _deeper_than(value: Any, limit: int) -> bool:
-    """Whether a JSON value is nested deeper than `limit`; scans level by level."""
-    level = [value]
-    for _ in range(limit + 1):
-        level = [
-            child
-            for item in level
-            if isinstance(item, dict | list)
-            for child in (item.values() if isinstance(item, dict) else item)
-            if isinstance(child, dict | list)
-        ]
-        if not level:
-            return False
-    return True
-
-
-def _handles(
-    node: Node, spec: NodeSpec | None, config: NodeConfig | None
-) -> tuple[str, ...] | None:
-    """The node's out-handles; None where they cannot be known."""
-    if spec is None or config is None:
-        return None
-    handles = spec.handles(config)
-    return (*handles, ERROR_HANDLE) if node.on_error == "branch" else handles
-
-
-def _links(
-    graph: Graph,
-    indexes: dict[str, int],
-    handles: list[tuple[str, ...] | None],
-    specs: list[NodeSpec | None],
-    issues: list[Issue],
-) -> list[Link]:
-    """The edges that can be drawn, as links."""
-    links: list[Link] = []
-    seen: set[tuple[int, int, str]] = set()
-    for edge in graph.edges:
-        ref = EdgeRef(edge.source, edge.target, edge.source_handle)
-        ends = _ends(edge, ref, indexes, issues)
-        if ends is None:
-            continue
-        source, target = ends
-        handle = edge.source_handle or DEFAULT_HANDLE
-        known = handles[source]
-        if known is not None and handle not in known:
-            issues.append(_unknown_handle(graph.nodes[source], known, handle, ref))
-            continue
-        if (source, target, handle) in seen:
-            issues.append(
-                Issue(
-                    "duplicate_edge",
-                    f"the edge from {edge.source!r} to {edge.target!r} stands twice",
-                    edge=ref,
-                )
-            )
-            continue
-        seen.add((source, target, handle))
-        spec = specs[source]
-        certain = (
-            spec is not None and not spec.branches and graph.nodes[source].on_error != "branch"
-        )
-        links.append(Link(source, target, handle, certain))
-    return links
-
-
-def _ends(
-    edge: Edge, ref: EdgeRef, indexes: dict[str, int], issues: list[Issue]
-) -> tuple[int, int] | None:
-    source, target = indexes.get(edge.source), indexes.get(edge.target)
-    if source is None or target is None:
-        for end, index in (("source", source), ("target", target)):
-            if index is None:
-                issues.append(
-                    Issue(
-                        f"unknown_edge_{end}",
-                        f"the edge's {end} {getattr(edge, end)!r} is no node",
-                        edge=ref,
-                        field=end,
-                    )
-                )
-        return None
-    if source == target:
-        issues.append(
-            Issue("self_loop", f"node {edge.source!r} leads to itself: use a loop node", edge=ref)
-        )
-        return None
-    return source, target
-
-
-def _unknown_handle(node: Node, known: tuple[str, ...], handle: str, ref: EdgeRef) -> Issue:
-    if not known:
-        message = f"{node.type} node {node.id!r} has no out-handle: no edge may leave it"
-    elif handle == ERROR_HANDLE:
-        message = f"node {node.id!r} has the handle 'error' only with on_error: branch"
-    elif known == (DEFAULT_HANDLE,):
-        message = f"node {node.id!r} has one handle, not {handle!r}: leave source_handle out"
-    else:
-        message = f"node {node.id!r} has no handle {handle!r}; it has {', '.join(known)}"
-    return Issue("unknown_handle", message, edge=ref, field="source_handle")
-
-
-def _shape(graph: Graph, topology: Topology, issues: list[Issue]) -> bool:
-    """Starts, cycles, reachability. Returns whether references can be followed."""
-    nodes = graph.nodes
-    starts = [index for index, node in enumerate(nodes) if node.type == "start"]
-    if not starts:
-        issues.append(Issue("no_start", "the graph has no start node"))
-    issues.extend(
-        Issue(
-            "several_starts",
-            f"{nodes[index].id!r} is a second start node: a graph has one",
-            node_id=nodes[index].id,
-        )
-        for index in starts[1:]
-    )
-    issues.extend(
-        Issue(
-            "edge_into_start",
-            "no edge may lead to the start node",
-            edge=EdgeRef(nodes[link.source].id, nodes[index].id),
-        )
-        for index in starts
-        for link in topology.incoming[index]
-    )
-    cycle = topology.cycle()
-    if cycle:
-        ids = [nodes[index].id for index in cycle]
-        shown = ids if len(ids) <= 12 else [*ids[:6], "…", *ids[-5:]]
-        issues.append(
-            Issue(
-                "cycle",
-                f"the edges go round: {' -> '.join(shown)}. To repeat steps, use a loop node",
-                node_id=ids[0],
-            )
-        )
-    if starts:
-        reachable = topology.reachable_from(starts)
-        issues.extend(
-            Issue(
-                "unreachable_node",
-                f"no way leads from the start to {node.id!r}: it would never run",
-                node_id=node.id,
-            )
-            for index, node in enumerate(nodes)
-            if index not in reachable
-        )
-    _dead_ends(nodes, topology, issues)
-    return not cycle
-
-
-def _dead_ends(nodes: list[Node], topology: Topology, issues: list[Issue]) -> None:
-    outputs = [index for index, node in enumerate(nodes) if node.type == "output"]
-    if not outputs:
-        issues.append(
-            Issue(
-                "no_output",
-                "the graph has no output node: the execution's output is null",
-                severity="warning",
-            )
-        )
-        return
-    leading = topology.leading_to(outputs)
-    issues.extend(
-        Issue(
-            "dead_end",
-            f"no way leads from {node.id!r} to an output",
-            severity="warning",
-            node_id=node.id,
-        )
-        for index, node in enumerate(nodes)
-        if index not in leading
-    )
-
-
-def _branches_without_edge(
-    graph: Graph,
-    handles: list[tuple[str, ...] | None],
-    links: list[Link],
-    issues: list[Issue],
-) -> None:
-    used = {(link.source, link.handle) for link in links}
-    for index, node in enumerate(graph.nodes):
-        known = handles[index] or ()
-        if known in ((), (DEFAULT_HANDLE,)):
-            continue
-        issues.extend(
-            Issue(
-                "missing_branch",
-                f"no edge leaves {node.id!r} by its handle {handle!r}: the run just ends there",
-                severity="warning",
-                node_id=node.id,
-            )
-            for handle in known
-            if (index, handle) not in used
-        )
-
-
-def _joins(graph: Graph, topology: Topology, issues: list[Issue]) -> None:
-    for index, node in enumerate(graph.nodes):
-        count = need(node)
-        edges = len(topology.incoming[index])
-        if count is not None and count > max(edges, 1):
-            issues.append(
-                Issue(
-                    "invalid_join",
-                    f"join waits for {count} taken edges, and {edges} lead to {node.id!r}",
-                    node_id=node.id,
-                    field="join",
-                )
-            )
-
-
-def output_key(node: Node, config: NodeConfig | None) -> str | None:
-    """The name of an output node's value among several; None for other types."""
-    if node.type != "output":
-        return None
-    return getattr(config, "key", None) or node.id
-
-
-def _output_keys(graph: Graph, configs: list[NodeConfig | None], issues: list[Issue]) -> None:
-    seen: dict[str, str] = {}
-    for node, config in zip(graph.nodes, configs, strict=True):
-        key = output_key(node, config)
-        if key is None:
-            continue
-        if key in seen and seen[key] != node.id:
-            issues.append(
-                Issue(
-                    "duplicate_output_key",
-                    f"the outputs {seen[key]!r} and {node.id!r} have the same key {key!r}",
-                    node_id=node.id,
-                    field="config.key",
-                )
-            )
-        seen.setdefault(key, node.id)
-
-
-def _setters(
-    graph: Graph,
-    specs: list[NodeSpec | None],
-    configs: list[NodeConfig | None],
-    issues: list[Issue],
-) -> dict[str, int]:
-    """For each variable the set of the nodes that set it."""
-    setters: dict[str, int] = {}
-    for index, (spec, config) in enumerate(zip(specs, configs, strict=True)):
-        if spec is None or config is None:
-            continue
-        for name in spec.sets(config):
-            setters[name] = setters.get(name, 0) | 1 << index
-    if len(setters) > MAX_VARIABLES:
-        issues.append(
-            Issue(
-                "too_many_variables",
-                f"a graph has at most {MAX_VARIABLES} variables, this one has {len(setters)}",
-            )
-        )
-        return {}
-    return setters
 
 
 def _references(
@@ -477,37 +83,8 @@ def _references(
 ) -> References:
     if spec is None or config is None:
         return References()
-    found: Found = resolve(node.id, index, config, names, issues)
+    found = resolve(node.id, index, config, names, issues)
     return found.references(spec.python_scope(config), spec.reads(config))
-
-
-def _races(graph: Graph, topology: Topology, setters: dict[str, int]) -> Iterator[Issue]:
-    """Variables set on parallel branches: their join decides, by the order of its edges."""
-    budget = MAX_RACES_COMPARED
-    for name, nodes in setters.items():
-        indexes = list(islice(_bits(nodes), 100))
-        for one, other in combinations(indexes, 2):
-            budget -= 1
-            if budget < 0:
-                return
-            ordered = topology.ancestors[one] >> other & 1 or topology.ancestors[other] >> one & 1
-            if ordered or topology.exclusive(one, other):
-                continue
-            yield Issue(
-                "variable_race",
-                f"{name!r} is set by {graph.nodes[one].id!r} and {graph.nodes[other].id!r} on "
-                "parallel branches: where they join, the later edge decides",
-                severity="warning",
-                node_id=graph.nodes[other].id,
-            )
-            break
-
-
-def _bits(value: int) -> Iterator[int]:
-    while value:
-        low = value & -value
-        yield low.bit_length() - 1
-        value ^= low
 
 
 def default_output(node: Node) -> Any:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pilot.errors import GraphError
-from pilot.graph.analysis import analyse, default_output, need, output_key
+from pilot.graph.analysis import analyse, default_output
 from pilot.graph.issues import errors
 from pilot.graph.model import DefaultOutput, Graph, Node, RetryOverride
 from pilot.graph.plan import OnErrorAction, Plan, PlanEdge, PlanNode, References
-from pilot.graph.spec import ERROR_HANDLE, NodeConfig, NodeSpec, Policy, Retry, Specs
+from pilot.graph.spec import NodeConfig, NodeSpec, Policy, Retry, Specs
+from pilot.graph.structure import need, output_key
 
 
 def compile_plan(graph: Graph, specs: Specs) -> Plan:
@@ -16,29 +17,30 @@ def compile_plan(graph: Graph, specs: Specs) -> Plan:
     if errors(analysis.issues):
         raise GraphError(analysis.issues)
     nodes = []
+    policies: dict[Policy, int] = {}
     for node, config, references in zip(
         graph.nodes, analysis.configs, analysis.references, strict=True
     ):
         assert config is not None
-        nodes.append(_node(node, specs[node.type], config, references))
+        spec = specs[node.type]
+        policy = policies.setdefault(policy_of(node, spec), len(policies))
+        nodes.append(_node(node, spec, config, references, policy))
     edges = [
         PlanEdge(graph.nodes[link.source].id, graph.nodes[link.target].id, link.handle)
         for link in analysis.links
     ]
-    return Plan(nodes, edges)
+    return Plan(nodes, edges, list(policies))
 
 
-def _node(node: Node, spec: NodeSpec, config: NodeConfig, references: References) -> PlanNode:
-    handles = list(spec.handles(config))
-    if node.on_error == "branch":
-        handles.append(ERROR_HANDLE)
+def _node(
+    node: Node, spec: NodeSpec, config: NodeConfig, references: References, policy: int
+) -> PlanNode:
     return PlanNode(
         id=node.id,
         type=node.type,
         name=node.name,
         config={key: value for key, value in node.config.items() if key != "name"},
-        handles=handles,
-        policy=policy_of(node, spec),
+        policy=policy,
         references=references,
         need=need(node),
         on_error=_on_error(node),

@@ -33,15 +33,17 @@ class References:
 
 @dataclass(frozen=True, slots=True)
 class PlanNode:
-    """A node as the interpreter sees it. `need` is the number of taken in-edges that starts
-    it early (`join: any` is 1); None waits until no in-edge is unknown."""
+    """A node as the interpreter sees it.
+
+    `policy` is an index into the plan's. `need` is the number of taken in-edges that starts it
+    early (`join: any` is 1); None waits until no in-edge is unknown.
+    """
 
     id: str
     type: str
     name: str
     config: dict[str, Any]
-    handles: list[str]
-    policy: Policy
+    policy: int
     references: References = field(default_factory=References)
     need: int | None = None
     on_error: OnErrorAction = "fail"
@@ -60,7 +62,9 @@ class PlanEdge:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Nodes in the order of the graph; edges in the order that decides at joins."""
+    """Nodes in the order of the graph; edges in the order that decides at joins; the policies
+    that the nodes name, each once: most nodes of a type share one."""
 
     nodes: list[PlanNode]
     edges: list[PlanEdge]
+    policies: list[Policy]

@@ -15,6 +15,8 @@ from pilot.graph.spec import NodeConfig, NodeSpec, Policy, PythonScope, Retry
 MAX_SOURCE_CHARS = 100_000
 SCOPE_NAMES = ("input", "nodes", "vars", "execution")
 
+Main = ast.FunctionDef | ast.AsyncFunctionDef
+
 
 class Limits(BaseModel):
     """What one run of a code node may use, within the operator's ceiling.
@@ -51,19 +53,46 @@ def _parse(source: str) -> ast.Module | SyntaxError | None:
         return None
 
 
-def main_parameters(source: str) -> tuple[str, ...] | None:
-    """The names of `main`'s parameters in order; None where there is no `main`."""
+def main_function(source: str) -> Main | None:
+    """The source's last top-level `def main` (or `async def main`), None where it has none."""
     tree = _parse(source)
     if not isinstance(tree, ast.Module):
         return None
     for statement in reversed(tree.body):
-        if isinstance(statement, ast.FunctionDef) and statement.name == "main":
-            arguments = statement.args
-            return tuple(
-                argument.arg
-                for argument in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)
-            )
+        if isinstance(statement, Main) and statement.name == "main":
+            return statement
     return None
+
+
+def main_parameters(source: str) -> tuple[str, ...] | None:
+    """The names of `main`'s parameters in order; None where there is no `main`."""
+    main = main_function(source)
+    if main is None:
+        return None
+    arguments = main.args
+    return tuple(
+        argument.arg
+        for argument in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)
+    )
+
+
+def last_expression(source: str) -> ast.Expr | None:
+    """The source's last statement where it is an expression: the output without a `main`."""
+    tree = _parse(source)
+    if isinstance(tree, ast.Module) and tree.body and isinstance(tree.body[-1], ast.Expr):
+        return tree.body[-1]
+    return None
+
+
+def _outside_functions(tree: ast.Module) -> Iterable[ast.AST]:
+    """The nodes that no function holds, where neither `return` nor `await` can stand."""
+    stack: list[ast.AST] = list(tree.body)
+    while stack:
+        node = stack.pop()
+        if isinstance(node, Main | ast.Lambda):
+            continue
+        yield node
+        stack.extend(ast.iter_child_nodes(node))
 
 
 @lru_cache(maxsize=4096)
@@ -101,6 +130,16 @@ def check(config: CodeConfig) -> Iterable[Issue]:
             column=tree.offset,
         )
         return
+    for node in _outside_functions(tree):
+        if isinstance(node, ast.Return | ast.Await):
+            word = "return" if isinstance(node, ast.Return) else "await"
+            yield Issue(
+                "invalid_code",
+                f"`{word}` outside a function: put it into `main`",
+                field="source",
+                line=node.lineno,
+                column=node.col_offset + 1,
+            )
     parameters = main_parameters(config.source)
     if parameters is not None and len(parameters) > 1:
         for name in parameters:
@@ -110,7 +149,7 @@ def check(config: CodeConfig) -> Iterable[Issue]:
                     f"main's parameter {name!r} is none of {', '.join(SCOPE_NAMES)}",
                     field="source",
                 )
-    if parameters is None and not (tree.body and isinstance(tree.body[-1], ast.Expr)):
+    if parameters is None and last_expression(config.source) is None:
         yield Issue(
             "no_output",
             "the code has neither a function `main` nor a last expression: its output is null",

@@ -43,12 +43,10 @@ StatusRange = Annotated[str, Field(pattern=r"^([1-5]xx|[1-5][0-9]{2}(-[1-5][0-9]
 
 class HttpConfig(NodeConfig):
     method: Method = "GET"
-    url: Annotated[str, Field(min_length=1, max_length=16_384), TemplateText(secrets=True)] = (
-        Field(description="http or https. Private networks are refused.")
+    url: Annotated[str, Field(min_length=1, max_length=16_384), TemplateText(secrets=True)] = Field(
+        description="http or https. Private networks are refused."
     )
-    query: Annotated[dict[str, JsonValue], TemplateText(secrets=True)] = Field(
-        default_factory=dict
-    )
+    query: Annotated[dict[str, JsonValue], TemplateText(secrets=True)] = Field(default_factory=dict)
     headers: Annotated[dict[str, str], TemplateText(secrets=True)] = Field(default_factory=dict)
     body: Annotated[JsonValue, TemplateText(secrets=True)] = None
     body_type: Literal["json", "form", "multipart", "raw"] = "json"

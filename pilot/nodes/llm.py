@@ -62,8 +62,6 @@ def check(config: LlmConfig) -> Iterable[Issue]:
         )
 
 
-
-
 SPEC = NodeSpec(
     type="llm",
     title="LLM",

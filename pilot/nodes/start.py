@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from pilot.graph.issues import Issue
-from pilot.graph.spec import NodeConfig, NodeSpec, Policy, Retry
+from pilot.graph.spec import NodeConfig, NodeSpec, Policy, PythonScope, Retry
 
 InputType = Literal["string", "number", "integer", "boolean", "object", "array", "any"]
 
@@ -82,9 +82,7 @@ def check(config: StartConfig) -> Iterable[Issue]:
     for index, field in enumerate(config.inputs or []):
         at = f"inputs[{index}]"
         if field.name in seen:
-            yield Issue(
-                "duplicate_input", f"the input {field.name!r} is declared twice", field=at
-            )
+            yield Issue("duplicate_input", f"the input {field.name!r} is declared twice", field=at)
         seen.add(field.name)
         if field.has_default and field.default is not None:
             problem = type_error(field, field.default)
@@ -144,4 +142,5 @@ SPEC = NodeSpec(
     config=StartConfig,
     policy=Policy(retry=Retry(max_attempts=3), timeout_s=10, local=True),
     check=check,
+    python_scope=lambda _config: PythonScope(input=True),
 )

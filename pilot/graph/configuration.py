@@ -1,0 +1,106 @@
+"""A node's configuration, typed, and the issues of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from pydantic import ValidationError
+
+from pilot.graph.issues import Issue
+from pilot.graph.model import Node
+from pilot.graph.spec import ERROR_HANDLE, NodeConfig, NodeSpec, Specs
+
+MAX_CONFIG_DEPTH = 64
+
+
+def typed_config(
+    node: Node, spec: NodeSpec | None, specs: Specs, issues: list[Issue]
+) -> NodeConfig | None:
+    """The node's typed configuration, or None where it has issues."""
+    if spec is None:
+        known = ", ".join(sorted(specs))
+        issues.append(
+            Issue(
+                "unknown_node_type",
+                f"there is no node type {node.type!r}; there are {known}",
+                node_id=node.id,
+                field="type",
+            )
+        )
+        return None
+    if _deeper_than(node.config, MAX_CONFIG_DEPTH):
+        issues.append(
+            Issue(
+                "config_too_deep",
+                f"the configuration is nested deeper than {MAX_CONFIG_DEPTH} levels",
+                node_id=node.id,
+                field="config",
+            )
+        )
+        return None
+    try:
+        config = spec.config.model_validate(node.config)
+    except ValidationError as error:
+        issues.extend(
+            Issue(
+                "invalid_config",
+                _config_message(detail),
+                node_id=node.id,
+                field=_path("config", detail["loc"]),
+            )
+            for detail in error.errors(include_url=False, include_context=False)
+        )
+        return None
+    issues.extend(
+        replace(
+            issue,
+            node_id=node.id,
+            field=f"config.{issue.field}" if issue.field else "config",
+        )
+        for issue in spec.check(config)
+    )
+    return config
+
+
+def _config_message(detail: Any) -> str:
+    kind = detail["type"]
+    if kind == "missing":
+        return f"{detail['loc'][-1]} is required"
+    if kind == "extra_forbidden":
+        return f"there is no field {detail['loc'][-1]!r}"
+    return str(detail["msg"])
+
+
+def _path(root: str, location: Sequence[int | str]) -> str:
+    path = root
+    for part in location:
+        path += f"[{part}]" if isinstance(part, int) else f".{part}"
+    return path
+
+
+def _deeper_than(value: Any, limit: int) -> bool:
+    """Whether a JSON value is nested deeper than `limit`; scans level by level."""
+    level = [value]
+    for _ in range(limit + 1):
+        level = [
+            child
+            for item in level
+            if isinstance(item, dict | list)
+            for child in (item.values() if isinstance(item, dict) else item)
+            if isinstance(child, dict | list)
+        ]
+        if not level:
+            return False
+    return True
+
+
+def handles_of(
+    node: Node, spec: NodeSpec | None, config: NodeConfig | None
+) -> tuple[str, ...] | None:
+    """The node's out-handles; None where they cannot be known."""
+    if spec is None or config is None:
+        return None
+    handles = spec.handles(config)
+    return (*handles, ERROR_HANDLE) if node.on_error == "branch" else handles

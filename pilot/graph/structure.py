@@ -1,0 +1,284 @@
+"""The structure of a graph: ids, edges, handles, starts, cycles, reachability, joins."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pilot.graph.issues import EdgeRef, Issue
+from pilot.graph.model import Edge, Graph, Node, NOf
+from pilot.graph.spec import DEFAULT_HANDLE, ERROR_HANDLE, NodeConfig, NodeSpec
+from pilot.graph.topology import Link, Topology
+
+MAX_NODES = 10_000
+MAX_EDGES = 40_000
+MAX_ID_CHARS = 128
+
+_FORBIDDEN_IN_IDS = frozenset("/\\\"'`[]{}")
+
+
+def need(node: Node) -> int | None:
+    """How many taken in-edges start the node early; None waits until none is unknown."""
+    match node.join:
+        case "any":
+            return 1
+        case NOf(n_of=count):
+            return count
+        case _:
+            return None
+
+
+def sizes(graph: Graph) -> Iterator[Issue]:
+    if len(graph.nodes) > MAX_NODES:
+        yield Issue(
+            "too_many_nodes",
+            f"a graph has at most {MAX_NODES:,} nodes, this one has {len(graph.nodes):,}",
+        )
+    if len(graph.edges) > MAX_EDGES:
+        yield Issue(
+            "too_many_edges",
+            f"a graph has at most {MAX_EDGES:,} edges, this one has {len(graph.edges):,}",
+        )
+
+
+def index_nodes(graph: Graph, issues: list[Issue]) -> dict[str, int]:
+    indexes: dict[str, int] = {}
+    for index, node in enumerate(graph.nodes):
+        problem = _id_problem(node.id)
+        if problem:
+            issues.append(Issue(*problem, node_id=node.id, field="id"))
+        elif node.id in indexes:
+            issues.append(
+                Issue(
+                    "duplicate_node_id",
+                    f"the id {node.id!r} stands at two nodes",
+                    node_id=node.id,
+                    field="id",
+                )
+            )
+        indexes.setdefault(node.id, index)
+    return indexes
+
+
+def _id_problem(node_id: str) -> tuple[str, str] | None:
+    if not node_id.strip():
+        return "empty_node_id", "a node's id is empty"
+    if len(node_id) > MAX_ID_CHARS:
+        return "invalid_node_id", f"a node's id has at most {MAX_ID_CHARS} characters"
+    if not node_id.isprintable() or _FORBIDDEN_IN_IDS & set(node_id):
+        return (
+            "invalid_node_id",
+            f"the id {node_id!r} holds a character that ids may not hold: "
+            "quotes, brackets, slashes, or one that cannot be printed",
+        )
+    return None
+
+
+def draw_links(
+    graph: Graph,
+    indexes: dict[str, int],
+    handles: list[tuple[str, ...] | None],
+    specs: list[NodeSpec | None],
+    issues: list[Issue],
+) -> list[Link]:
+    """The edges that can be drawn, as links."""
+    links: list[Link] = []
+    seen: set[tuple[int, int, str]] = set()
+    for edge in graph.edges:
+        ref = EdgeRef(edge.source, edge.target, edge.source_handle)
+        ends = _ends(edge, ref, indexes, issues)
+        if ends is None:
+            continue
+        source, target = ends
+        handle = edge.source_handle or DEFAULT_HANDLE
+        known = handles[source]
+        if known is not None and handle not in known:
+            issues.append(_unknown_handle(graph.nodes[source], known, handle, ref))
+            continue
+        if (source, target, handle) in seen:
+            issues.append(
+                Issue(
+                    "duplicate_edge",
+                    f"the edge from {edge.source!r} to {edge.target!r} stands twice",
+                    edge=ref,
+                )
+            )
+            continue
+        seen.add((source, target, handle))
+        spec = specs[source]
+        certain = (
+            spec is not None and not spec.branches and graph.nodes[source].on_error != "branch"
+        )
+        links.append(Link(source, target, handle, certain))
+    return links
+
+
+def _ends(
+    edge: Edge, ref: EdgeRef, indexes: dict[str, int], issues: list[Issue]
+) -> tuple[int, int] | None:
+    source, target = indexes.get(edge.source), indexes.get(edge.target)
+    if source is None or target is None:
+        for end, index in (("source", source), ("target", target)):
+            if index is None:
+                issues.append(
+                    Issue(
+                        f"unknown_edge_{end}",
+                        f"the edge's {end} {getattr(edge, end)!r} is no node",
+                        edge=ref,
+                        field=end,
+                    )
+                )
+        return None
+    if source == target:
+        issues.append(
+            Issue("self_loop", f"node {edge.source!r} leads to itself: use a loop node", edge=ref)
+        )
+        return None
+    return source, target
+
+
+def _unknown_handle(node: Node, known: tuple[str, ...], handle: str, ref: EdgeRef) -> Issue:
+    if not known:
+        message = f"{node.type} node {node.id!r} has no out-handle: no edge may leave it"
+    elif handle == ERROR_HANDLE:
+        message = f"node {node.id!r} has the handle 'error' only with on_error: branch"
+    elif known == (DEFAULT_HANDLE,):
+        message = f"node {node.id!r} has one handle, not {handle!r}: leave source_handle out"
+    else:
+        message = f"node {node.id!r} has no handle {handle!r}; it has {', '.join(known)}"
+    return Issue("unknown_handle", message, edge=ref, field="source_handle")
+
+
+def check_shape(graph: Graph, topology: Topology, issues: list[Issue]) -> bool:
+    """Starts, cycles, reachability. Returns whether references can be followed."""
+    nodes = graph.nodes
+    starts = [index for index, node in enumerate(nodes) if node.type == "start"]
+    if not starts:
+        issues.append(Issue("no_start", "the graph has no start node"))
+    issues.extend(
+        Issue(
+            "several_starts",
+            f"{nodes[index].id!r} is a second start node: a graph has one",
+            node_id=nodes[index].id,
+        )
+        for index in starts[1:]
+    )
+    issues.extend(
+        Issue(
+            "edge_into_start",
+            "no edge may lead to the start node",
+            edge=EdgeRef(nodes[link.source].id, nodes[index].id),
+        )
+        for index in starts
+        for link in topology.incoming[index]
+    )
+    cycle = topology.cycle()
+    if cycle:
+        ids = [nodes[index].id for index in cycle]
+        shown = ids if len(ids) <= 12 else [*ids[:6], "…", *ids[-5:]]
+        issues.append(
+            Issue(
+                "cycle",
+                f"the edges go round: {' -> '.join(shown)}. To repeat steps, use a loop node",
+                node_id=ids[0],
+            )
+        )
+    if starts:
+        reachable = topology.reachable_from(starts)
+        issues.extend(
+            Issue(
+                "unreachable_node",
+                f"no way leads from the start to {node.id!r}: it would never run",
+                node_id=node.id,
+            )
+            for index, node in enumerate(nodes)
+            if index not in reachable
+        )
+    _dead_ends(nodes, topology, issues)
+    return not cycle
+
+
+def _dead_ends(nodes: list[Node], topology: Topology, issues: list[Issue]) -> None:
+    outputs = [index for index, node in enumerate(nodes) if node.type == "output"]
+    if not outputs:
+        issues.append(
+            Issue(
+                "no_output",
+                "the graph has no output node: the execution's output is null",
+                severity="warning",
+            )
+        )
+        return
+    leading = topology.leading_to(outputs)
+    issues.extend(
+        Issue(
+            "dead_end",
+            f"no way leads from {node.id!r} to an output",
+            severity="warning",
+            node_id=node.id,
+        )
+        for index, node in enumerate(nodes)
+        if index not in leading
+    )
+
+
+def check_branches(
+    graph: Graph,
+    handles: list[tuple[str, ...] | None],
+    links: list[Link],
+    issues: list[Issue],
+) -> None:
+    used = {(link.source, link.handle) for link in links}
+    for index, node in enumerate(graph.nodes):
+        known = handles[index] or ()
+        if known in ((), (DEFAULT_HANDLE,)):
+            continue
+        issues.extend(
+            Issue(
+                "missing_branch",
+                f"no edge leaves {node.id!r} by its handle {handle!r}: the run just ends there",
+                severity="warning",
+                node_id=node.id,
+            )
+            for handle in known
+            if (index, handle) not in used
+        )
+
+
+def check_joins(graph: Graph, topology: Topology, issues: list[Issue]) -> None:
+    for index, node in enumerate(graph.nodes):
+        count = need(node)
+        edges = len(topology.incoming[index])
+        if count is not None and count > max(edges, 1):
+            issues.append(
+                Issue(
+                    "invalid_join",
+                    f"join waits for {count} taken edges, and {edges} lead to {node.id!r}",
+                    node_id=node.id,
+                    field="join",
+                )
+            )
+
+
+def output_key(node: Node, config: NodeConfig | None) -> str | None:
+    """The name of an output node's value among several; None for other types."""
+    if node.type != "output":
+        return None
+    return getattr(config, "key", None) or node.id
+
+
+def check_output_keys(graph: Graph, configs: list[NodeConfig | None], issues: list[Issue]) -> None:
+    seen: dict[str, str] = {}
+    for node, config in zip(graph.nodes, configs, strict=True):
+        key = output_key(node, config)
+        if key is None:
+            continue
+        if key in seen and seen[key] != node.id:
+            issues.append(
+                Issue(
+                    "duplicate_output_key",
+                    f"the outputs {seen[key]!r} and {node.id!r} have the same key {key!r}",
+                    node_id=node.id,
+                    field="config.key",
+                )
+            )
+        seen.setdefault(key, node.id)
