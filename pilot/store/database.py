@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from sqlalchemy import URL, Connection, event, make_url
 from sqlalchemy.exc import ArgumentError
@@ -33,8 +34,8 @@ STATEMENT_TIMEOUT_S = 30.0
 SQLITE_BUSY_TIMEOUT_S = 10.0
 
 _WRITES = "pilot_writes"
-_PASSED_TO_ASYNCPG = {"sslmode": "ssl"}
-_LIBPQ_ONLY = ("channel_binding", "gssencmode", "connect_timeout", "pgbouncer", "supa")
+_LIBPQ_ONLY = ("channel_binding", "gssencmode", "connect_timeout")
+_SUPABASE_POOLER_PORT = 6543
 
 
 class Database:
@@ -83,8 +84,9 @@ class Database:
 def engine_url(url: str) -> URL:
     """The URL with the driver that πlot uses: aiosqlite or asyncpg.
 
-    What libpq's URLs carry and asyncpg does not know is translated or left out. Raises
-    `SettingsError` for a URL that is neither SQLite's nor PostgreSQL's.
+    What libpq's URLs carry and asyncpg does not know is translated or left out. With
+    `?pgbouncer=true` (and on port 6543, Supabase's pooler) prepared statements are not reused.
+    Raises `SettingsError` for a URL that is neither SQLite's nor PostgreSQL's.
     """
     try:
         parsed = make_url(url)
@@ -99,20 +101,16 @@ def engine_url(url: str) -> URL:
         return parsed.set(drivername="sqlite+aiosqlite")
     if backend not in ("postgres", "postgresql"):
         raise SettingsError(f"DATABASE_URL: {backend} is not supported, use sqlite or postgresql")
-    query = dict(parsed.query)
-    if query.get("pgbouncer") == "true":
-        # a pooler between transactions hands out other sessions, which lack the statements
-        query |= {"prepared_statement_cache_size": "0", "statement_cache_size": "0"}
-    for name in _LIBPQ_ONLY:
-        query.pop(name, None)
-    for name, known in _PASSED_TO_ASYNCPG.items():
-        if name in query:
-            query[known] = query.pop(name)
+    query = {name: value for name, value in parsed.query.items() if name not in _LIBPQ_ONLY}
+    if "sslmode" in query:
+        query["ssl"] = query.pop("sslmode")
     return parsed.set(drivername="postgresql+asyncpg", query=query)
 
 
 def _sqlite_engine(url: URL) -> AsyncEngine:
-    Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True)
+    file = str(url.database)
+    if not file.startswith("file:"):
+        Path(file).parent.mkdir(parents=True, exist_ok=True)
     timeout = {} if "timeout" in url.query else {"timeout": SQLITE_BUSY_TIMEOUT_S}
     engine = create_async_engine(
         url, pool_size=POOL_SIZE, max_overflow=0, pool_timeout=POOL_TIMEOUT_S, connect_args=timeout
@@ -135,8 +133,9 @@ def _sqlite_engine(url: URL) -> AsyncEngine:
 
 
 def _postgres_engine(url: URL) -> AsyncEngine:
+    has_pooler = url.query.get("pgbouncer") == "true" or url.port == _SUPABASE_POOLER_PORT
     return create_async_engine(
-        url,
+        url.difference_update_query(["pgbouncer"]),
         pool_size=POOL_SIZE,
         max_overflow=0,
         pool_timeout=POOL_TIMEOUT_S,
@@ -147,13 +146,29 @@ def _postgres_engine(url: URL) -> AsyncEngine:
         connect_args={
             "timeout": CONNECT_TIMEOUT_S,
             "command_timeout": STATEMENT_TIMEOUT_S,
-            "server_settings": {
-                "application_name": "pilot",
-                "timezone": "UTC",
-                "idle_in_transaction_session_timeout": "60s",
-            },
+            **(_BEHIND_POOLER if has_pooler else _DIRECT),
         },
     )
+
+
+def _statement_name() -> str:
+    return f"pilot_{uuid4().hex}"
+
+
+# A session that lost its process must not hold an execution's row.
+_DIRECT = {
+    "server_settings": {
+        "application_name": "pilot",
+        "idle_in_transaction_session_timeout": "60s",
+    }
+}
+# A pooler hands out another session for each transaction: no prepared statement may be reused,
+# no two may share a name, and no setting may be asked for at the start.
+_BEHIND_POOLER = {
+    "statement_cache_size": 0,
+    "prepared_statement_cache_size": 0,
+    "prepared_statement_name_func": _statement_name,
+}
 
 
 def _as_it_is(text: str) -> str:

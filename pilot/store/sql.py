@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import case, func, insert, select, text, update
+from sqlalchemy import insert, text, update
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from pilot.errors import ConflictError, NotFoundError, StaleVersionError
 from pilot.events.model import Event
@@ -22,17 +22,15 @@ from pilot.store import (
     WorkflowSummary,
     WorkflowVersion,
     json_text,
+    queries,
     rows,
 )
 from pilot.store.append import Batch, append
 from pilot.store.database import Database
 from pilot.store.paging import newest_first, page
-from pilot.store.tables import IS_OPEN, executions, node_runs, workflow_versions, workflows
-from pilot.store.tables import events as events_table
+from pilot.store.tables import executions, workflow_versions, workflows
 
-_MAX_INTEGER = 2**31 - 1
 _INSERT: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
-_LISTED = [column for column in executions.c if column.name not in ("input", "output")]
 
 
 class SqlStore:
@@ -89,15 +87,7 @@ class SqlStore:
         return workflow
 
     async def get_workflow(self, owner: str, workflow_id: str) -> Workflow:
-        query = (
-            select(workflows, workflow_versions.c.graph)
-            .join(
-                workflow_versions,
-                (workflow_versions.c.workflow_id == workflows.c.id)
-                & (workflow_versions.c.version == workflows.c.version),
-            )
-            .where(_is_alive(owner, workflow_id))
-        )
+        query = queries.workflow_at_newest(owner, workflow_id)
         async with self._database.reading() as connection:
             row = (await connection.execute(query)).one_or_none()
         if row is None:
@@ -107,10 +97,7 @@ class SqlStore:
     async def list_workflows(
         self, owner: str, *, limit: int = 50, cursor: str | None = None
     ) -> Page[WorkflowSummary]:
-        query = select(workflows).where(
-            workflows.c.owner == owner, workflows.c.deleted_at.is_(None)
-        )
-        query = newest_first(query, workflows, limit=limit, cursor=cursor)
+        query = newest_first(queries.workflows_of(owner), workflows, limit=limit, cursor=cursor)
         async with self._database.reading() as connection:
             found = (await connection.execute(query)).all()
         return page(found, rows.workflow_summary, limit=limit)
@@ -126,7 +113,7 @@ class SqlStore:
         expected_version: int | None,
     ) -> Workflow:
         content_hash, graph_text = json_text.content_hash(graph), json_text.dumps(graph)
-        locked = select(workflows).where(_is_alive(owner, workflow_id)).with_for_update()
+        locked = queries.locked_workflow(owner, workflow_id)
         async with self._database.writing() as connection:
             row = (await connection.execute(locked)).one_or_none()
             if row is None:
@@ -162,12 +149,12 @@ class SqlStore:
         return workflow
 
     async def delete_workflow(self, owner: str, workflow_id: str) -> None:
-        locked = select(workflows.c.id).where(_is_alive(owner, workflow_id)).with_for_update()
-        is_open = select(executions.c.id).where(executions.c.workflow_id == workflow_id, IS_OPEN)
+        locked = queries.locked_workflow(owner, workflow_id)
+        is_open = queries.open_execution_of(workflow_id)
         async with self._database.writing() as connection:
             if (await connection.execute(locked)).one_or_none() is None:
                 raise _no_workflow(workflow_id)
-            if (await connection.execute(is_open.limit(1))).one_or_none() is not None:
+            if (await connection.execute(is_open)).one_or_none() is not None:
                 raise ConflictError(
                     f"workflow {workflow_id} has open executions: cancel them first",
                     code="open_executions",
@@ -178,15 +165,7 @@ class SqlStore:
             )
 
     async def get_version(self, owner: str, workflow_id: str, version: int) -> WorkflowVersion:
-        query = (
-            select(workflow_versions)
-            .join(workflows, workflows.c.id == workflow_versions.c.workflow_id)
-            .where(
-                workflow_versions.c.workflow_id == workflow_id,
-                workflow_versions.c.version == min(version, _MAX_INTEGER),
-                workflows.c.owner == owner,
-            )
-        )
+        query = queries.version_of(owner, workflow_id, version)
         async with self._database.reading() as connection:
             row = (await connection.execute(query)).one_or_none()
         if row is None:
@@ -198,7 +177,8 @@ class SqlStore:
     async def create_execution(self, execution: Execution) -> tuple[Execution, bool]:
         new = rows.execution_row(execution)
         async with self._database.writing() as connection:
-            if await _lock_version(connection, execution):
+            held = await connection.execute(queries.held_version(execution))
+            if held.one_or_none() is not None:
                 statement = (
                     _INSERT[connection.dialect.name](executions)
                     .on_conflict_do_nothing(index_elements=[executions.c.id])
@@ -206,7 +186,7 @@ class SqlStore:
                 )
                 if (await connection.execute(statement, new)).one_or_none() is not None:
                     return execution, True
-            query = select(executions).where(_is_owned(execution.owner, execution.id))
+            query = queries.execution_of(execution.owner, execution.id)
             row = (await connection.execute(query)).one_or_none()
         if row is None:
             raise NotFoundError(
@@ -216,7 +196,7 @@ class SqlStore:
         return rows.execution(row), False
 
     async def get_execution(self, owner: str, execution_id: str) -> Execution:
-        query = select(executions).where(_is_owned(owner, execution_id))
+        query = queries.execution_of(owner, execution_id)
         async with self._database.reading() as connection:
             row = (await connection.execute(query)).one_or_none()
         if row is None:
@@ -232,24 +212,14 @@ class SqlStore:
         limit: int = 50,
         cursor: str | None = None,
     ) -> Page[Execution]:
-        query = select(*_LISTED).where(executions.c.owner == owner)
-        if workflow_id is not None:
-            query = query.where(executions.c.workflow_id == workflow_id)
-        if status is not None:
-            query = query.where(executions.c.status == status.value)
+        query = queries.executions_of(owner, workflow_id, status)
         query = newest_first(query, executions, limit=limit, cursor=cursor)
         async with self._database.reading() as connection:
             found = (await connection.execute(query)).all()
         return page(found, rows.execution, limit=limit)
 
     async def node_runs(self, owner: str, execution_id: str) -> list[NodeRun]:
-        query = (
-            select(node_runs)
-            .select_from(executions)
-            .join(node_runs, node_runs.c.execution_id == executions.c.id, isouter=True)
-            .where(_is_owned(owner, execution_id))
-            .order_by(node_runs.c.first_seq, node_runs.c.node_id, node_runs.c.path)
-        )
+        query = queries.node_runs_of(owner, execution_id)
         async with self._database.reading() as connection:
             found = (await connection.execute(query)).all()
         if not found:
@@ -276,19 +246,7 @@ class SqlStore:
     async def events(
         self, owner: str, execution_id: str, *, after_seq: int = 0, limit: int = 1000
     ) -> list[Event]:
-        is_later = events_table.c.seq > max(0, min(after_seq, _MAX_INTEGER))
-        query = (
-            select(events_table, executions.c.workflow_id)
-            .select_from(executions)
-            .join(
-                events_table,
-                (events_table.c.execution_id == executions.c.id) & is_later,
-                isouter=True,
-            )
-            .where(_is_owned(owner, execution_id))
-            .order_by(events_table.c.seq)
-            .limit(max(1, min(limit, _MAX_INTEGER)))
-        )
+        query = queries.events_of(owner, execution_id, after_seq, limit)
         async with self._database.reading() as connection:
             found = (await connection.execute(query)).all()
         if not found:
@@ -297,43 +255,12 @@ class SqlStore:
 
     async def missing_from(self, execution_id: str) -> int:
         """As the protocol says. Raises `NotFoundError` where there is no such execution."""
-        seqs = events_table.c.seq
-        numbered = (
-            select(seqs, func.row_number().over(order_by=seqs).label("place"))
-            .where(events_table.c.execution_id == execution_id)
-            .subquery()
-        )
-        first_gap = func.min(case((numbered.c.seq != numbered.c.place, numbered.c.place)))
-        lowest = select(func.coalesce(first_gap, func.count() + 1)).select_from(numbered)
-        query = select(lowest.scalar_subquery()).where(executions.c.id == execution_id)
+        query = queries.lowest_missing_seq(execution_id)
         async with self._database.reading() as connection:
-            found = (await connection.execute(query.select_from(executions))).scalar_one_or_none()
+            found = (await connection.execute(query)).scalar_one_or_none()
         if found is None:
             raise _no_execution(execution_id)
         return int(found)
-
-
-async def _lock_version(connection: AsyncConnection, execution: Execution) -> bool:
-    """Whether the owner has the version, not deleted; nobody deletes it before the commit."""
-    version = select(workflow_versions.c.version).where(
-        workflow_versions.c.workflow_id == execution.workflow_id,
-        workflow_versions.c.version == execution.workflow_version,
-    )
-    query = (
-        select(workflows.c.id)
-        .where(_is_alive(execution.owner, execution.workflow_id), version.exists())
-        .with_for_update(read=True, of=workflows)
-    )
-    return (await connection.execute(query)).one_or_none() is not None
-
-
-def _is_alive(owner: str, workflow_id: str) -> Any:
-    columns = workflows.c
-    return (columns.id == workflow_id) & (columns.owner == owner) & columns.deleted_at.is_(None)
-
-
-def _is_owned(owner: str, execution_id: str) -> Any:
-    return (executions.c.id == execution_id) & (executions.c.owner == owner)
 
 
 def _no_workflow(workflow_id: str) -> NotFoundError:

@@ -31,6 +31,8 @@ from sqlalchemy.types import TypeEngine
 from pilot.graph.status import FINAL_EXECUTION_STATUSES, ExecutionStatus, NodeStatus
 from pilot.store import json_text
 
+MAX_INTEGER = 2**31 - 1
+
 _UNSTORABLE = {0: "\ufffd", **dict.fromkeys(range(0xD800, 0xE000), "\ufffd")}
 
 

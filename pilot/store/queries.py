@@ -1,0 +1,147 @@
+"""What the store asks. Each is one statement, scoped to an owner where there is one.
+
+A query that also tells "no such execution" from "nothing yet" starts at `executions` and joins
+outward: no row at all, or one row of NULLs.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, case, func, select
+
+from pilot.graph.status import ExecutionStatus
+from pilot.store import Execution
+from pilot.store.tables import (
+    IS_OPEN,
+    MAX_INTEGER,
+    events,
+    executions,
+    node_runs,
+    workflow_versions,
+    workflows,
+)
+
+_LISTED = [column for column in executions.c if column.name not in ("input", "output")]
+
+
+def workflow_at_newest(owner: str, workflow_id: str) -> Select[Any]:
+    is_newest = (workflow_versions.c.workflow_id == workflows.c.id) & (
+        workflow_versions.c.version == workflows.c.version
+    )
+    return (
+        select(workflows, workflow_versions.c.graph)
+        .join(workflow_versions, is_newest)
+        .where(_is_alive(owner, workflow_id))
+    )
+
+
+def locked_workflow(owner: str, workflow_id: str) -> Select[Any]:
+    """The row, locked against saves, deletion and new executions.
+
+    One table only: PostgreSQL reads a locked row again after waiting for it, but not what was
+    joined to it before.
+    """
+    return select(workflows).where(_is_alive(owner, workflow_id)).with_for_update()
+
+
+def workflows_of(owner: str) -> Select[Any]:
+    return select(workflows).where(workflows.c.owner == owner, workflows.c.deleted_at.is_(None))
+
+
+def version_of(owner: str, workflow_id: str, version: int) -> Select[Any]:
+    """A version, also of a deleted workflow."""
+    return (
+        select(workflow_versions)
+        .join(workflows, workflows.c.id == workflow_versions.c.workflow_id)
+        .where(
+            workflow_versions.c.workflow_id == workflow_id,
+            workflow_versions.c.version == storable(version),
+            workflows.c.owner == owner,
+        )
+    )
+
+
+def held_version(execution: Execution) -> Select[Any]:
+    """A row if the execution's owner has its version, not deleted; held until the commit."""
+    version = select(workflow_versions.c.version).where(
+        workflow_versions.c.workflow_id == execution.workflow_id,
+        workflow_versions.c.version == storable(execution.workflow_version),
+    )
+    return (
+        select(workflows.c.id)
+        .where(_is_alive(execution.owner, execution.workflow_id), version.exists())
+        .with_for_update(read=True, of=workflows)
+    )
+
+
+def open_execution_of(workflow_id: str) -> Select[Any]:
+    return select(executions.c.id).where(executions.c.workflow_id == workflow_id, IS_OPEN).limit(1)
+
+
+def execution_of(owner: str, execution_id: str) -> Select[Any]:
+    return select(executions).where(_is_owned(owner, execution_id))
+
+
+def executions_of(
+    owner: str, workflow_id: str | None, status: ExecutionStatus | None
+) -> Select[Any]:
+    """Executions without their `input` and `output`."""
+    query = select(*_LISTED).where(executions.c.owner == owner)
+    if workflow_id is not None:
+        query = query.where(executions.c.workflow_id == workflow_id)
+    if status is not None:
+        query = query.where(executions.c.status == status.value)
+    return query
+
+
+def node_runs_of(owner: str, execution_id: str) -> Select[Any]:
+    return (
+        select(node_runs)
+        .select_from(executions)
+        .join(node_runs, node_runs.c.execution_id == executions.c.id, isouter=True)
+        .where(_is_owned(owner, execution_id))
+        .order_by(node_runs.c.first_seq)
+    )
+
+
+def events_of(owner: str, execution_id: str, after_seq: int, limit: int) -> Select[Any]:
+    is_next = (events.c.execution_id == executions.c.id) & (events.c.seq > storable(after_seq))
+    return (
+        select(events, executions.c.workflow_id)
+        .select_from(executions)
+        .join(events, is_next, isouter=True)
+        .where(_is_owned(owner, execution_id))
+        .order_by(events.c.seq)
+        .limit(max(1, storable(limit)))
+    )
+
+
+def lowest_missing_seq(execution_id: str) -> Select[Any]:
+    """The place of the first event that does not stand at its `seq`; else one past the last."""
+    numbered = (
+        select(events.c.seq, func.row_number().over(order_by=events.c.seq).label("place"))
+        .where(events.c.execution_id == execution_id)
+        .subquery()
+    )
+    first_gap = func.min(case((numbered.c.seq != numbered.c.place, numbered.c.place)))
+    lowest = select(func.coalesce(first_gap, func.count() + 1)).select_from(numbered)
+    return (
+        select(lowest.scalar_subquery())
+        .select_from(executions)
+        .where(executions.c.id == execution_id)
+    )
+
+
+def storable(number: int) -> int:
+    """The nearest number that an integer column can hold: no row has one beyond it."""
+    return max(-1, min(number, MAX_INTEGER))
+
+
+def _is_alive(owner: str, workflow_id: str) -> ColumnElement[bool]:
+    columns = workflows.c
+    return (columns.id == workflow_id) & (columns.owner == owner) & columns.deleted_at.is_(None)
+
+
+def _is_owned(owner: str, execution_id: str) -> ColumnElement[bool]:
+    return (executions.c.id == execution_id) & (executions.c.owner == owner)
