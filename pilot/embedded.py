@@ -12,6 +12,14 @@ import sys
 from pathlib import Path
 
 from pilot.errors import PilotError
+from workflows_def.messages import (
+    SEARCH_ATTRIBUTE_STATUS,
+    SEARCH_ATTRIBUTE_USER,
+    SEARCH_ATTRIBUTE_WORKFLOW,
+)
+
+SEARCH_ATTRIBUTES = (SEARCH_ATTRIBUTE_USER, SEARCH_ATTRIBUTE_WORKFLOW, SEARCH_ATTRIBUTE_STATUS)
+"""All of them are of the type Keyword: matched whole, never by word."""
 
 DYNAMIC_CONFIG = (
     "history.transferProcessorMaxPollRPS=2000",
@@ -37,13 +45,11 @@ def server_command(
     *,
     port: int,
     ui_port: int | None,
-    search_attributes: tuple[str, ...],
     database: Path | None = None,
 ) -> list[str]:
     """The command line of the server on 127.0.0.1.
 
-    `ui_port` None leaves out the Web UI, `database` None keeps everything in memory. The
-    search attributes are given by name and are of the type Keyword.
+    `ui_port` None leaves out the Web UI, `database` None keeps everything in memory.
     """
     command = [temporal_binary(), "server", "start-dev", "--ip", "127.0.0.1"]
     command += ["--port", str(port), "--log-level", "error"]
@@ -54,6 +60,6 @@ def server_command(
         command += ["--dynamic-config-value", value]
     for pragma in SQLITE_PRAGMAS:
         command += ["--sqlite-pragma", pragma]
-    for name in search_attributes:
+    for name in SEARCH_ATTRIBUTES:
         command += ["--search-attribute", f"{name}=Keyword"]
     return command

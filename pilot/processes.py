@@ -13,6 +13,7 @@ import os
 import random
 import signal
 import socket
+import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -20,6 +21,7 @@ from pathlib import Path
 PARENT_PIPE = "PILOT_PARENT_PIPE"
 """The environment variable with the number of the inherited read end of the pipe."""
 
+POLL_S = 0.05
 MAX_LOG_BYTES = 10_000_000
 _PR_SET_PDEATHSIG = 1
 
@@ -67,36 +69,39 @@ class Child:
         self.log = log
         self._command = command
         self._env = env
-        self._process: asyncio.subprocess.Process | None = None
+        self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def pid(self) -> int | None:
-        """The pid while it runs."""
-        running = self._process is not None and self._process.returncode is None
-        return self._process.pid if running and self._process is not None else None
+        """The pid of the process that was started last."""
+        return self._process.pid if self._process is not None else None
 
-    async def start(self, *, pass_fds: Sequence[int] = ()) -> None:
+    def start(self, *, pass_fds: Sequence[int] = ()) -> None:
         """Spawns it in a session of its own, so that a Ctrl-C reaches the parent alone and
         the parent decides in which order things end."""
         _rotate(self.log)
         with self.log.open("ab") as log:
-            self._process = await asyncio.create_subprocess_exec(
-                *self._command,
-                stdin=asyncio.subprocess.DEVNULL,
+            self._process = subprocess.Popen(
+                self._command,
+                stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 env=dict(self._env),
                 start_new_session=True,
-                preexec_fn=die_with_parent(),
+                preexec_fn=die_with_parent(),  # noqa: PLW1509 (the parent has one thread)
                 pass_fds=pass_fds,
             )
 
     async def wait(self) -> int:
         """The exit code, once it ended; what it left of its own children is killed."""
-        if self._process is None:
+        process = self._process
+        if process is None:
             raise RuntimeError(f"{self.name} was never started")
-        code = await self._process.wait()
-        _kill_group(self._process.pid)
+        # Polled: asyncio's own way needs a thread a child, and a parent with threads should
+        # not fork.
+        while (code := process.poll()) is None:  # noqa: ASYNC110
+            await asyncio.sleep(POLL_S)
+        _kill_group(process.pid)
         return code
 
     async def stop(self, grace_s: float) -> None:
@@ -104,16 +109,13 @@ class Child:
         process = self._process
         if process is None:
             return
-        if process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                process.terminate()
+        if process.poll() is None:
+            process.terminate()
             try:
-                await asyncio.wait_for(process.wait(), grace_s)
+                await asyncio.wait_for(self.wait(), grace_s)
             except TimeoutError:
-                with contextlib.suppress(ProcessLookupError):
-                    process.kill()
-                await process.wait()
-        _kill_group(process.pid)
+                process.kill()
+        await self.wait()
 
     def last_lines(self, count: int = 5) -> list[str]:
         """The end of its log."""

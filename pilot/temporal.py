@@ -23,15 +23,8 @@ from temporalio.runtime import (
 )
 from temporalio.service import RPCError, RPCStatusCode
 
+from pilot.embedded import SEARCH_ATTRIBUTES
 from pilot.settings import Settings
-from workflows_def.messages import (
-    SEARCH_ATTRIBUTE_STATUS,
-    SEARCH_ATTRIBUTE_USER,
-    SEARCH_ATTRIBUTE_WORKFLOW,
-)
-
-SEARCH_ATTRIBUTES = (SEARCH_ATTRIBUTE_USER, SEARCH_ATTRIBUTE_WORKFLOW, SEARCH_ATTRIBUTE_STATUS)
-"""All of them are of the type Keyword: matched whole, never by word."""
 
 data_converter = pydantic_data_converter
 

@@ -18,7 +18,7 @@ from temporalio.client import Client
 from pilot.embedded import server_command
 from pilot.processes import die_with_parent, free_ports
 from pilot.settings import Settings
-from pilot.temporal import SEARCH_ATTRIBUTES, connect
+from pilot.temporal import connect
 
 START_LIMIT_S = 30
 
@@ -28,7 +28,7 @@ async def temporal_address(tmp_path_factory: pytest.TempPathFactory) -> AsyncIte
     """`host:port` of a tuned development server with πlot's search attributes, in memory."""
     [port] = free_ports(1)
     log = tmp_path_factory.mktemp("temporal") / "temporal.log"
-    command = server_command(port=port, ui_port=None, search_attributes=SEARCH_ATTRIBUTES)
+    command = server_command(port=port, ui_port=None)
     with log.open("wb") as output:
         server = subprocess.Popen(  # noqa: ASYNC220 (forking takes a millisecond)
             command,

@@ -1,0 +1,209 @@
+"""The command line: `pilot dev`, `run`, `validate` and what a deployment needs.
+
+Each command imports what it needs when it is called: `pilot --help` and the supervisor of
+`pilot dev` must not wait for a database driver.
+"""
+# ruff: noqa: PLC0415
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from pilot import __version__
+from pilot.errors import PilotError
+
+app = typer.Typer(
+    name="pilot",
+    help="πlot: AI workflows that survive any crash, on Temporal.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+BAD_INPUT = 2
+
+DataDir = Annotated[
+    Path, typer.Option("--data-dir", envvar="PILOT_DATA_DIR", help="The stack's data folder.")
+]
+Server = Annotated[
+    str | None,
+    typer.Option("--server", help="The API's address [that of `pilot dev` on the data folder]."),
+]
+User = Annotated[str, typer.Option("--user", help="The user to be.")]
+DEFAULT_DATA_DIR = Path(".pilot")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"pilot {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def dev(
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="Of the API.")] = 8000,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+    temporal_port: Annotated[int, typer.Option(min=0, max=65_535, help="Of Temporal.")] = 7233,
+    ui_port: Annotated[int, typer.Option(min=0, max=65_535, help="Of Temporal's Web UI.")] = 8233,
+) -> None:
+    """Run all of πlot on this machine: Temporal, store, worker and API.
+
+    Prints `pilot ready URL` when everything answers. A port of 0 picks a free one. Ctrl-C
+    ends it all; runs go on where they were at the next start.
+    """
+    from pilot.dev import Options, serve
+
+    asyncio.run(serve(Options(data_dir, port, temporal_port, ui_port)))
+
+
+@app.command()
+def run(
+    target: Annotated[str, typer.Argument(metavar="FILE|ID", help="A workflow's file or id.")],
+    input_: Annotated[
+        str | None, typer.Option("--input", help="The execution's input, as JSON.")
+    ] = None,
+    server: Server = None,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+    user: User = "dev",
+) -> None:
+    """Run a workflow, show its progress, print its output.
+
+    A FILE is saved as the user's workflow of its name: made at the first run, and brought up
+    to date (a new version) when the file has changed. The token is PILOT_TOKEN, else one of
+    the local development issuer. Exit code 0: succeeded, 1: the run failed, 2: bad input.
+    """
+    from pilot.launch import Launch, launch
+
+    raise typer.Exit(launch(Launch(target, _json_option(input_), data_dir, server, user)))
+
+
+@app.command()
+def cancel(
+    execution: Annotated[str, typer.Argument(metavar="EXECUTION", help="An execution's id.")],
+    server: Server = None,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+    user: User = "dev",
+) -> None:
+    """Cancel a run."""
+    from pilot.launch import open_client
+
+    async def request() -> None:
+        async with open_client(server, data_dir, user) as client:
+            await client.cancel(execution)
+
+    asyncio.run(request())
+
+
+@app.command()
+def validate(
+    file: Annotated[Path, typer.Argument(help="A workflow's file.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print the issues as JSON.")] = False,
+) -> None:
+    """Check a workflow's file, without a server. Exit code 2 where it could not run."""
+    from pilot.graph.issues import errors
+    from pilot.graph.validate import validate as find_issues
+    from pilot.graphfile import describe, parse_graph, read_graph_file
+    from pilot.nodes import specs
+
+    graph, issues = parse_graph(read_graph_file(file).body)
+    if graph is not None:
+        issues = find_issues(graph, specs())
+    if as_json:
+        bodies = [{k: v for k, v in asdict(issue).items() if v is not None} for issue in issues]
+        typer.echo(json.dumps({"issues": bodies}, indent=2, ensure_ascii=False))
+    else:
+        for issue in issues:
+            typer.echo(describe(issue))
+        if graph is not None and not issues:
+            typer.echo(f"{file}: no issues, {len(graph.nodes)} nodes")
+    raise typer.Exit(BAD_INPUT if errors(issues) else 0)
+
+
+@app.command()
+def token(user: User = "dev", data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
+    """Print a token of the local development issuer, for the header `Authorization: Bearer`."""
+    from pilot.launch import local_token
+
+    typer.echo(local_token(data_dir, user))
+
+
+@app.command()
+def migrate() -> None:
+    """Create or upgrade the store's tables (DATABASE_URL, else SQLite in the data folder)."""
+    from pilot.settings import load_settings
+    from pilot.store.migrate import migrate as upgrade
+
+    asyncio.run(upgrade(load_settings().store_url))
+
+
+@app.command()
+def worker() -> None:
+    """Run a worker process, configured by the environment."""
+    _become("worker")
+
+
+@app.command()
+def api() -> None:
+    """Run the API process, configured by the environment."""
+    _become("api")
+
+
+def _become(module: str) -> None:
+    """Replaces this process, so that signals reach the server itself. `-P`: the current
+    folder may hold an `api` that is not ours."""
+    os.execv(sys.executable, [sys.executable, "-P", "-m", module])  # noqa: S606
+
+
+def _json_option(text: str | None) -> Any:
+    if text is None:
+        return None
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise PilotError(
+            f"--input is not JSON ({error}): a text is written '\"like this\"'",
+            code="invalid_input",
+        ) from None
+
+
+def main() -> None:
+    """Every failure is one line on stderr; DEBUG=1 shows where it came from."""
+    debug = os.environ.get("DEBUG", "").lower() not in ("", "0", "false", "no")
+    try:
+        app()
+    except PilotError as error:
+        if debug:
+            raise
+        _fail(str(error))
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except Exception as error:
+        if debug:
+            raise
+        _fail(f"{type(error).__name__}: {error} (DEBUG=1 shows where)")
+
+
+def _fail(message: str) -> None:
+    print(f"pilot: {message}", file=sys.stderr)
+    sys.exit(BAD_INPUT)
+
+
+if __name__ == "__main__":
+    main()

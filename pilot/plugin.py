@@ -1,0 +1,116 @@
+"""Puts the interpreter of graphs on anyone's Temporal client and worker.
+
+    async with PilotPlugin.open(settings) as plugin:
+        client = await Client.connect(address, plugins=[plugin])
+        await Worker(client, task_queue="pilot").run()
+
+The worker may have workflows and activities of its own; πlot's are added to them. A plugin
+made without a store (`PilotPlugin()`) serves clients and replayers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
+from datetime import timedelta
+from typing import Self
+
+from temporalio.contrib.pydantic import PydanticPayloadConverter
+from temporalio.converter import DataConverter, DefaultPayloadConverter
+from temporalio.plugin import SimplePlugin
+from temporalio.worker import Worker, WorkerConfig, WorkflowRunner
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
+
+from activities.record import Recorder
+from activities.registry import node_activities, resources
+from pilot.errors import PilotError
+from pilot.events import sink
+from pilot.events.connection import open_bus
+from pilot.events.publisher import Publisher
+from pilot.settings import Settings
+from pilot.store import Store
+from pilot.store.sql import SqlStore
+from pilot.temporal import data_converter
+from workflows_def.interpreter import InterpretGraph
+
+PASSTHROUGH = ("pilot", "workflows_def", "pydantic", "pydantic_core", "annotated_types")
+"""Modules that the sandbox shares with the process instead of loading them for each run.
+`pilot` must be one: the sink lives in it, and a copy would have no publisher. The rest is
+pure, and loading it again would cost each run 100 ms."""
+
+MAX_HEARTBEAT_THROTTLE = timedelta(seconds=1)
+"""A cancellation reaches an activity as the answer to a heartbeat, and Temporal's default
+holds heartbeats back for up to a minute."""
+
+
+class PilotPlugin(SimplePlugin):
+    """Data converter, workflow, activities, sandbox settings and the way out for events."""
+
+    def __init__(self, store: Store | None = None, publisher: Publisher | None = None) -> None:
+        super().__init__(
+            "pilot.PilotPlugin",
+            data_converter=_with_pydantic,
+            workflows=[InterpretGraph],
+            workflow_runner=_with_passthrough,
+        )
+        self._store = store
+        self._publisher = publisher
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, settings: Settings) -> AsyncIterator[Self]:
+        """A plugin for workers, with the store and the bus of the settings, and what the
+        activities share (clients, sandboxes). Closes them all on the way out."""
+        async with AsyncExitStack() as stack:
+            store = await SqlStore.open(settings.store_url)
+            stack.push_async_callback(store.close)
+            bus = open_bus(settings)
+            stack.push_async_callback(bus.close)
+            publisher = await stack.enter_async_context(Publisher(bus, store))
+            await stack.enter_async_context(resources(settings))
+            yield cls(store, publisher)
+
+    def configure_worker(self, config: WorkerConfig) -> WorkerConfig:
+        if self._store is None or self._publisher is None:
+            raise PilotError("a worker needs a store: make the plugin by `PilotPlugin.open`")
+        config = super().configure_worker(config)
+        recorder = Recorder(self._store, self._publisher, config["client"])
+        config["activities"] = [
+            *(config.get("activities") or ()),
+            *node_activities(),
+            recorder.record,
+        ]
+        throttle = config.get("max_heartbeat_throttle_interval", MAX_HEARTBEAT_THROTTLE)
+        config["max_heartbeat_throttle_interval"] = min(throttle, MAX_HEARTBEAT_THROTTLE)
+        return config
+
+    async def run_worker(self, worker: Worker, next: Callable[[Worker], Awaitable[None]]) -> None:
+        """Runs the worker with its publisher installed as the process's sink of events."""
+        assert self._publisher is not None
+        sink.install(self._publisher.emit)
+        try:
+            await super().run_worker(worker, next)
+        finally:
+            sink.install(None)
+
+
+def _with_pydantic(existing: DataConverter | None) -> DataConverter:
+    """Keeps a codec or failure converter that is there, and a payload converter that is not
+    Temporal's default."""
+    if existing is None:
+        return data_converter
+    if existing.payload_converter_class is DefaultPayloadConverter:
+        return replace(existing, payload_converter_class=PydanticPayloadConverter)
+    return existing
+
+
+def _with_passthrough(existing: WorkflowRunner | None) -> WorkflowRunner:
+    if existing is None:
+        return SandboxedWorkflowRunner(
+            restrictions=SandboxRestrictions.default.with_passthrough_modules(*PASSTHROUGH)
+        )
+    if isinstance(existing, SandboxedWorkflowRunner):
+        restrictions = existing.restrictions.with_passthrough_modules(*PASSTHROUGH)
+        return replace(existing, restrictions=restrictions)
+    return existing

@@ -1,0 +1,160 @@
+"""The worker process: `python -m worker`.
+
+Polls one task queue, runs the interpreter's workflow tasks and the nodes' activities. Any
+number of workers share a queue; one that dies is replaced by the others' retries.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+from contextlib import suppress
+from datetime import timedelta
+
+from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
+from temporalio.client import Client
+from temporalio.service import RPCError
+from temporalio.worker import Worker
+
+from activities.llm import preload
+from pilot.embedded import SEARCH_ATTRIBUTES
+from pilot.errors import PilotError
+from pilot.plugin import PilotPlugin
+from pilot.settings import Settings, get_settings
+from pilot.temporal import connect, register_search_attributes
+
+log = logging.getLogger("worker")
+
+FIRST_BACKOFF_S, MAX_BACKOFF_S = 0.05, 5.0
+SERVER_LIMIT = timedelta(seconds=5)
+
+# How long running activities may go on after SIGTERM. What is not done by then is retried by
+# another worker; in development there is none, and a person waits at the terminal.
+DRAIN = timedelta(seconds=20)
+DEVELOPMENT_DRAIN = timedelta(seconds=1)
+
+
+async def serve(settings: Settings) -> None:
+    """Polls until it is cancelled, then drains: running activities get their time."""
+    async with PilotPlugin.open(settings) as plugin:
+        client = await connect_patiently(settings, plugin)
+        await _ensure_search_attributes(client)
+        worker = Worker(
+            client,
+            task_queue=settings.temporal_task_queue,
+            graceful_shutdown_timeout=DEVELOPMENT_DRAIN if settings.is_development else DRAIN,
+        )
+        running = asyncio.create_task(worker.run())
+        try:
+            await _until_polling(worker, running)
+            print(
+                f"worker polls {settings.temporal_task_queue!r} at {settings.temporal_address} "
+                f"(namespace {settings.temporal_namespace!r}, pid {os.getpid()})",
+                flush=True,
+            )
+            # After polling began: a model client takes seconds to import, and the first run
+            # may not need one.
+            await asyncio.to_thread(preload)
+            await asyncio.shield(running)
+        except asyncio.CancelledError:
+            log.info("stopping: no new tasks are taken, running activities may finish")
+            raise
+        finally:
+            running.cancel()
+            await asyncio.wait([running])
+
+
+async def _until_polling(worker: Worker, running: asyncio.Task[None]) -> None:
+    while not worker.is_running and not running.done():  # noqa: ASYNC110 (it has no event)
+        await asyncio.sleep(0.01)
+    if running.done():
+        await running
+
+
+async def connect_patiently(settings: Settings, plugin: PilotPlugin) -> Client:
+    """A client whose server knows the namespace; tries again, with backoff, until then."""
+    backoff = FIRST_BACKOFF_S
+    said = ""
+    while True:
+        try:
+            client = await connect(settings, plugins=[plugin])
+            await client.workflow_service.describe_namespace(
+                DescribeNamespaceRequest(namespace=settings.temporal_namespace),
+                timeout=SERVER_LIMIT,
+            )
+        except (RuntimeError, RPCError) as error:
+            reason = _one_line(error)
+            if reason != said and backoff > 10 * FIRST_BACKOFF_S:
+                log.warning(
+                    "Temporal at %s does not answer yet (%s): trying again",
+                    settings.temporal_address,
+                    reason,
+                )
+                said = reason
+        else:
+            return client
+        await asyncio.sleep(backoff)
+        backoff = min(backoff * 2, MAX_BACKOFF_S)
+
+
+async def _ensure_search_attributes(client: Client) -> None:
+    try:
+        added = await register_search_attributes(client)
+    except RPCError as error:
+        log.warning(
+            "the search attributes %s (Keyword) could not be registered (%s): an operator "
+            "must add them to the namespace %r",
+            ", ".join(SEARCH_ATTRIBUTES),
+            _one_line(error),
+            client.namespace,
+        )
+        return
+    if added:
+        log.info("registered the search attributes %s", ", ".join(added))
+
+
+async def _until_signalled(settings: Settings) -> None:
+    """Serves until the first SIGTERM or SIGINT; a second one ends the process at once."""
+    loop = asyncio.get_running_loop()
+    serving = asyncio.create_task(serve(settings))
+
+    def stop(number: int) -> None:
+        if serving.cancelling():
+            os._exit(128 + number)
+        serving.cancel()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop, number)
+    with suppress(asyncio.CancelledError):
+        await serving
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:300] or type(error).__name__
+
+
+def main() -> int:
+    try:
+        settings = get_settings()
+        settings.check()
+    except PilotError as error:
+        print(f"worker: {error}", file=sys.stderr)
+        return 2
+    logging.basicConfig(
+        level=logging.DEBUG if settings.debug else logging.INFO,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+        stream=sys.stderr,
+    )
+    try:
+        asyncio.run(_until_signalled(settings))
+    except PilotError as error:
+        log.error("%s", error)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
