@@ -9,14 +9,21 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
+from typing import Any
+from uuid import uuid4
 
 import asyncpg
 import pytest
+from sqlalchemy import event
 
+from pilot.events.model import Event, EventType
+from pilot.graph.status import ExecutionStatus
+from pilot.store import Execution, Workflow
 from pilot.store.migrate import migrate
 from pilot.store.sql import SqlStore
 
@@ -122,3 +129,76 @@ async def _execute(url: str, statement: str) -> None:
 
 def _named(url: str, database: str) -> str:
     return url.replace("/postgres?", f"/{database}?")
+
+
+NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+GRAPH = {
+    "nodes": [{"id": "start", "type": "start"}, {"id": "ask", "type": "llm", "config": {"x": 1}}],
+    "edges": [{"source": "start", "target": "ask"}],
+}
+
+
+@pytest.fixture
+async def workflow(store: SqlStore) -> Workflow:
+    """A workflow of ada's."""
+    return await store.create_workflow("ada", name="Chat", description="d", graph=GRAPH)
+
+
+@pytest.fixture
+async def execution(store: SqlStore, workflow: Workflow) -> Execution:
+    """A queued execution of ada's workflow."""
+    stored, created = await store.create_execution(queued(workflow))
+    assert created
+    return stored
+
+
+def queued(workflow: Workflow, **changes: Any) -> Execution:
+    fields: dict[str, Any] = {
+        "id": str(uuid4()),
+        "owner": workflow.owner,
+        "workflow_id": workflow.id,
+        "workflow_version": workflow.version,
+        "status": ExecutionStatus.QUEUED,
+        "input": {"question": "why?"},
+        "created_at": NOW,
+    }
+    return Execution(**{**fields, **changes})
+
+
+@pytest.fixture
+def make_execution() -> Callable[..., Execution]:
+    """`make_execution(workflow, **changes)`: an execution that is not stored yet."""
+    return queued
+
+
+@pytest.fixture
+def said(execution: Execution) -> Callable[..., Event]:
+    """`said(seq, type, node_id=None, **data)`: an event of the stored execution, `seq` seconds
+    after noon."""
+
+    def say(seq: int | None, type: str, node_id: str | None = None, /, **data: Any) -> Event:
+        return Event(
+            type=EventType(type),
+            execution_id=execution.id,
+            workflow_id=execution.workflow_id,
+            at=(NOW + timedelta(seconds=seq or 0)).isoformat().replace("+00:00", "Z"),
+            seq=seq,
+            node_id=node_id,
+            data=data,
+        )
+
+    return say
+
+
+@pytest.fixture
+def statements(store: SqlStore) -> Iterator[list[tuple[str, Any]]]:
+    """Every statement that the store sends, with its parameters, without BEGIN."""
+    sent: list[tuple[str, Any]] = []
+
+    def note(_: Any, __: Any, statement: str, parameters: Any, *___: Any) -> None:
+        if not statement.startswith("BEGIN"):
+            sent.append((statement, parameters))
+
+    event.listen(store.engine.sync_engine, "before_cursor_execute", note)
+    yield sent
+    event.remove(store.engine.sync_engine, "before_cursor_execute", note)

@@ -1,0 +1,165 @@
+"""The contract of executions, on every database."""
+
+import asyncio
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+
+from pilot.errors import ConflictError, NotFoundError
+from pilot.graph.status import ExecutionStatus
+
+
+async def test_an_execution_is_read_as_it_was_created(store, workflow, make_execution):
+    full = make_execution(
+        workflow,
+        status=ExecutionStatus.FAILED,
+        input=[1, {"a": None}],
+        output="partly",
+        error={"code": "node_failed", "message": "m", "node_id": "ask"},
+        usage={"prompt_tokens": 3, "cost_usd": 0.25},
+        started_at=datetime(2026, 1, 1, 0, 0, 0, 123456, tzinfo=UTC),
+        finished_at=datetime(2026, 1, 2, tzinfo=UTC),
+        temporal_run_id="run",
+        last_seq=7,
+    )
+    assert await store.create_execution(full) == (full, True)
+    assert await store.get_execution("ada", full.id) == full
+    assert full.temporal_workflow_id == f"execution-{full.id}"
+
+
+async def test_times_come_back_in_utc(store, workflow, make_execution):
+    local = datetime(2026, 1, 1, 2, 30, tzinfo=timezone(timedelta(hours=5, minutes=30)))
+    await store.create_execution(execution := make_execution(workflow, created_at=local))
+    found = await store.get_execution("ada", execution.id)
+    assert found.created_at == local
+    assert found.created_at.tzinfo is UTC
+    with pytest.raises(ValueError, match="no time zone"):
+        await store.create_execution(make_execution(workflow, created_at=datetime(2026, 1, 1)))
+
+
+async def test_the_same_id_is_written_once(store, workflow, execution):
+    again = replace(execution, input="something else", status=ExecutionStatus.RUNNING)
+    assert await store.create_execution(again) == (execution, False)
+
+
+async def test_of_concurrent_creations_of_one_id_one_writes(store, workflow, make_execution):
+    execution = make_execution(workflow)
+    results = await asyncio.gather(*(store.create_execution(execution) for _ in range(8)))
+    assert sorted(created for _, created in results) == [False] * 7 + [True]
+    assert all(stored == execution for stored, _ in results)
+
+
+async def test_an_id_of_another_owner_is_not_found(store, workflow, execution, make_execution):
+    theirs = await store.create_workflow("bob", name="n", description="", graph={})
+    with pytest.raises(NotFoundError):
+        await store.create_execution(make_execution(theirs, id=execution.id))
+    assert await store.get_execution("ada", execution.id) == execution
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"workflow_id": "nobody"},
+        {"workflow_version": 2},
+        {"workflow_version": 2**40},
+        {"owner": "bob"},
+    ],
+)
+async def test_an_execution_needs_a_version_of_its_owner(store, workflow, make_execution, change):
+    with pytest.raises(NotFoundError):
+        await store.create_execution(make_execution(workflow, **change))
+
+
+async def test_a_deleted_workflow_gets_no_execution(store, workflow, make_execution):
+    done = make_execution(workflow, status=ExecutionStatus.SUCCEEDED)
+    await store.create_execution(done)
+    await store.delete_workflow("ada", workflow.id)
+    with pytest.raises(NotFoundError):
+        await store.create_execution(make_execution(workflow))
+    # the retry of one that was there before still finds it
+    assert await store.create_execution(done) == (done, False)
+
+
+async def test_a_deletion_and_a_creation_never_both_win(store, make_execution):
+    outcomes = set()
+    for _ in range(12):
+        workflow = await store.create_workflow("ada", name="n", description="", graph={})
+        created, deleted = await asyncio.gather(
+            store.create_execution(make_execution(workflow)),
+            store.delete_workflow("ada", workflow.id),
+            return_exceptions=True,
+        )
+        lost = [result for result in (created, deleted) if isinstance(result, Exception)]
+        assert len(lost) == 1, lost
+        assert isinstance(lost[0], NotFoundError | ConflictError)
+        outcomes.add(type(lost[0]))
+    assert outcomes
+
+
+async def test_the_temporal_run_is_noted(store, execution):
+    await store.set_temporal_run(execution.id, "run-1")
+    await store.set_temporal_run(execution.id, "run-2")
+    found = await store.get_execution("ada", execution.id)
+    assert found == replace(execution, temporal_run_id="run-2")
+    with pytest.raises(NotFoundError):
+        await store.set_temporal_run("nobody", "run")
+
+
+async def test_another_owner_sees_nothing(store, workflow, execution, said):
+    await store.append_events(execution.id, [said(1, "node.started", "ask", type="llm")])
+    for attempt in (
+        store.get_execution("bob", execution.id),
+        store.node_runs("bob", execution.id),
+        store.events("bob", execution.id),
+    ):
+        with pytest.raises(NotFoundError):
+            await attempt
+    assert (await store.list_executions("bob")).items == []
+    assert (await store.list_executions("bob", workflow_id=workflow.id)).items == []
+    assert len(await store.events("ada", execution.id)) == 1
+
+
+async def test_an_execution_without_events_has_none(store, execution):
+    assert await store.node_runs("ada", execution.id) == []
+    assert await store.events("ada", execution.id) == []
+    assert await store.missing_from(execution.id) == 1
+
+
+async def test_an_unknown_execution_is_not_found(store, workflow, said):
+    for attempt in (
+        store.get_execution("ada", "nobody"),
+        store.node_runs("ada", "nobody"),
+        store.events("ada", "nobody"),
+        store.missing_from("nobody"),
+    ):
+        with pytest.raises(NotFoundError):
+            await attempt
+
+
+async def test_the_list_is_filtered_and_without_payloads(store, workflow, make_execution):
+    other = await store.create_workflow("ada", name="n", description="", graph={})
+    stored = {}
+    for of, status in (
+        (workflow, ExecutionStatus.RUNNING),
+        (workflow, ExecutionStatus.SUCCEEDED),
+        (other, ExecutionStatus.RUNNING),
+    ):
+        execution = make_execution(of, status=status, input={"i": 1}, output={"o": 1})
+        await store.create_execution(execution)
+        stored[of.id, status] = replace(execution, input=None, output=None)
+
+    async def ids(**filters):
+        return {one.id for one in (await store.list_executions("ada", **filters)).items}
+
+    def expected(*keys):
+        return {stored[key].id for key in keys}
+
+    running = ExecutionStatus.RUNNING
+    assert len(await ids()) == 3
+    assert await ids(status=running) == expected((workflow.id, running), (other.id, running))
+    assert await ids(workflow_id=other.id) == expected((other.id, running))
+    assert await ids(workflow_id=workflow.id, status=running) == expected((workflow.id, running))
+    assert await ids(workflow_id="nobody") == set()
+    [listed] = (await store.list_executions("ada", workflow_id=other.id)).items
+    assert listed == stored[other.id, running]
