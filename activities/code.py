@@ -1,0 +1,26 @@
+"""code: runs a small Python program in the sandbox."""
+
+from __future__ import annotations
+
+from activities import resources
+from activities.attempt import Attempt, node_activity
+from activities.code_logs import Stream
+from activities.code_program import Allowance, Program
+from pilot.events.model import EventType
+from pilot.graph.task import NodeResult
+from pilot.nodes.code import CodeConfig
+
+
+@node_activity("code", CodeConfig)
+async def code(attempt: Attempt[CodeConfig]) -> NodeResult:
+    """The output is what `main` returns, or the last expression. Prints go out as `log`
+    events and stand in `meta.logs`."""
+
+    def log(stream: Stream, text: str) -> None:
+        attempt.emit_live(EventType.LOG, {"stream": stream, "text": text})
+
+    program = Program.of(attempt.config, attempt.task.scope)
+    outcome = await resources.current().sandbox.run(
+        program, Allowance.of(attempt.config.limits), log
+    )
+    return NodeResult(output=outcome.output, meta=outcome.logs.to_meta())

@@ -1,0 +1,188 @@
+"""The bodies of an http node: how they are written, read within a limit, and understood."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from typing import Any, Literal, NoReturn
+from urllib.parse import urlencode
+
+import httpx
+
+from pilot.errors import NodeError
+
+MAX_RESPONSE_BYTES = 1_500_000
+"""Decoded. Temporal's payloads end at 2 MB, and the output is quoted in JSON."""
+
+BodyType = Literal["json", "form", "multipart", "raw"]
+
+
+def request_body(body: Any, body_type: BodyType) -> tuple[bytes | None, str | None]:
+    """The request's body and its content type. A body of null sends none.
+
+    - `json`: any value, a string too (JSON that is written out as text is `raw`)
+    - `form`: an object; a list repeats its name
+    - `multipart`: an object whose values are fields, or files `{filename, content,
+      content_type?}`
+    - `raw`: a string as it is; anything else as JSON text
+    """
+    if body is None:
+        return None, None
+    match body_type:
+        case "json":
+            return _json(body), "application/json"
+        case "form":
+            pairs = [(name, _text(item)) for name, item in _fields(body, body_type)]
+            return urlencode(pairs).encode(), "application/x-www-form-urlencoded"
+        case "multipart":
+            return _multipart(body)
+        case "raw":
+            if isinstance(body, str):
+                return body.encode(), "text/plain; charset=utf-8"
+            return _json(body), "application/json"
+
+
+def _json(value: Any) -> bytes:
+    try:
+        return json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+    except (ValueError, TypeError, RecursionError) as error:
+        raise NodeError(f"the body is not JSON: {error}", code="invalid_request") from None
+
+
+def _fields(body: Any, body_type: str) -> list[tuple[str, Any]]:
+    if not isinstance(body, dict):
+        raise NodeError(
+            f"a body of type {body_type} is an object of its fields", code="invalid_request"
+        )
+    return [
+        (name, item)
+        for name, value in body.items()
+        for item in (value if isinstance(value, list) else [value])
+        if item is not None
+    ]
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _multipart(body: Any) -> tuple[bytes, str]:
+    parts: list[tuple[str, tuple[str | None, bytes, str | None]]] = []
+    for name, item in _fields(body, "multipart"):
+        if isinstance(item, dict) and "content" in item:
+            parts.append(
+                (
+                    name,
+                    (
+                        str(item.get("filename") or "file"),
+                        _text(item["content"]).encode(),
+                        str(item.get("content_type") or "application/octet-stream"),
+                    ),
+                )
+            )
+        else:
+            parts.append((name, (None, _text(item).encode(), None)))
+    request = httpx.Request("POST", "http://multipart", files=parts)
+    return request.read(), request.headers["Content-Type"]
+
+
+async def read_body(response: httpx.Response) -> bytes:
+    """The whole body, decoded. Raises `response_too_large` as soon as it is over 1.5 MB, before
+    what would be too much is received or unpacked."""
+    declared = response.headers.get("content-length", "")
+    if declared.isdecimal() and int(declared) > MAX_RESPONSE_BYTES:
+        raise _too_large()
+    decoder = _decoder(response)
+    body = bytearray()
+    async for chunk in response.aiter_raw():
+        body += decoder.decode(chunk, MAX_RESPONSE_BYTES + 1 - len(body))
+        if len(body) > MAX_RESPONSE_BYTES:
+            raise _too_large()
+    return bytes(body)
+
+
+class _Plain:
+    def decode(self, chunk: bytes, room: int) -> bytes:
+        return chunk[:room]
+
+
+class _Zlib:
+    """gzip, zlib or (as some servers mean `deflate`) raw deflate, unpacked up to a limit."""
+
+    def __init__(self) -> None:
+        self._decoder = zlib.decompressobj(zlib.MAX_WBITS | 32)
+        self._begun = False
+
+    def decode(self, chunk: bytes, room: int) -> bytes:
+        try:
+            try:
+                return self._decoder.decompress(chunk, room)
+            except zlib.error:
+                if self._begun:
+                    raise
+                self._decoder = zlib.decompressobj(-zlib.MAX_WBITS)
+                return self._decoder.decompress(chunk, room)
+            finally:
+                self._begun = True
+        except zlib.error as error:
+            raise NodeError(
+                f"the response is badly compressed: {error}", code="bad_response"
+            ) from None
+
+
+def _decoder(response: httpx.Response) -> _Plain | _Zlib:
+    encoding = response.headers.get("content-encoding", "").strip().lower()
+    if encoding in ("", "identity"):
+        return _Plain()
+    if encoding in ("gzip", "x-gzip", "deflate"):
+        return _Zlib()
+    raise NodeError(
+        f"the response is encoded as {encoding[:50]!r}, though only gzip and deflate were "
+        "asked for",
+        code="bad_response",
+    )
+
+
+def _too_large() -> NodeError:
+    return NodeError(
+        f"the response is over {MAX_RESPONSE_BYTES / 1e6:g} MB. Ask for a part of it, or for "
+        "an address to pass on.",
+        code="response_too_large",
+    )
+
+
+def response_value(
+    wanted: Literal["auto", "json", "text"],
+    response: httpx.Response,
+    body: bytes,
+    meta: dict[str, Any],
+) -> Any:
+    """The body as `json`, as `text`, or (`auto`) as JSON where it says that it is, else text.
+    An empty body that is not asked for as text is null."""
+    content_type = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+    says_json = content_type == "application/json" or content_type.endswith("+json")
+    if wanted == "text" or (wanted == "auto" and not says_json):
+        if not body and wanted == "auto":
+            return None
+        return body.decode(_charset(response), errors="replace")
+    if not body:
+        return None
+    try:
+        return json.loads(body, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise NodeError(
+            f"the response is not JSON: {error}", code="response_not_json", meta=meta
+        ) from None
+
+
+def _charset(response: httpx.Response) -> str:
+    charset = response.charset_encoding or "utf-8"
+    try:
+        "".encode(charset)
+    except (LookupError, UnicodeError):
+        return "utf-8"
+    return charset
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON number")

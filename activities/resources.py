@@ -1,0 +1,56 @@
+"""What the activities of one worker process share: opened once, closed with the worker."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+
+import httpx
+
+from activities.guard import Guard, GuardedTransport
+from activities.sandbox import Sandbox, open_sandbox
+from pilot.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """The sandbox's pool of subprocesses, the guard of outgoing connections, and the one
+    HTTP client whose connections it guards."""
+
+    settings: Settings
+    sandbox: Sandbox
+    guard: Guard
+    http: httpx.AsyncClient
+
+
+_current: Resources | None = None
+
+
+def current() -> Resources:
+    """The process's resources. They must be open."""
+    if _current is None:
+        raise RuntimeError("no resources: run inside `async with activities.registry.resources()`")
+    return _current
+
+
+@contextlib.asynccontextmanager
+async def resources(settings: Settings) -> AsyncIterator[Resources]:
+    """Opens the process's resources and closes them at the end, whatever happened."""
+    global _current  # noqa: PLW0603
+    guard = Guard(settings.pilot_allowed_hosts)
+    async with (
+        open_sandbox() as sandbox,
+        httpx.AsyncClient(
+            transport=GuardedTransport(guard),
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+            trust_env=False,
+            follow_redirects=False,
+        ) as http,
+    ):
+        _current = Resources(settings=settings, sandbox=sandbox, guard=guard, http=http)
+        try:
+            yield _current
+        finally:
+            _current = None

@@ -1,0 +1,201 @@
+"""An OpenAI-compatible server on loopback, scripted: the one fake of the tests, because the
+real thing costs money.
+
+    async with openai_server() as server:
+        server.script(Reply(text="hello"), Failure(429, retry_after="2"))
+        ... call server.base_url ...
+        assert server.requests[0]["model"] == "gpt-3.5-turbo"
+
+Each request takes the next step of the script; without one it is answered by an echo of the
+last user message. Usage is counted in words.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import time
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+
+@dataclass(frozen=True)
+class Reply:
+    """An answer, streamed in words with a pause between them. With `cut_after` the connection
+    breaks after so many words, with `stall_after` it goes silent until the client leaves."""
+
+    text: str = "hello from the fake"
+    pause_s: float = 0.0
+    finish_reason: str = "stop"
+    cut_after: int | None = None
+    stall_after: int | None = None
+    usage: dict[str, int] | None = None
+
+
+@dataclass(frozen=True)
+class Failure:
+    """An error answer. `body` stands instead of OpenAI's error object, as bytes or JSON."""
+
+    status: int
+    message: str = "scripted failure"
+    code: str | None = None
+    retry_after: str | None = None
+    body: bytes | dict[str, Any] | None = None
+
+
+@dataclass
+class OpenAIServer:
+    base_url: str
+    requests: list[dict[str, Any]] = field(default_factory=list)
+    headers: list[dict[str, str]] = field(default_factory=list)
+    left: list[float] = field(default_factory=list)
+    """When clients went away in the middle of an answer (monotonic seconds)."""
+    _script: deque[Reply | Failure] = field(default_factory=deque)
+
+    def script(self, *steps: Reply | Failure) -> None:
+        self._script.extend(steps)
+
+    def reset(self) -> None:
+        self._script.clear()
+        self.requests.clear()
+        self.headers.clear()
+        self.left.clear()
+
+    async def completions(self, request: Request) -> Response:
+        body = await request.json()
+        self.requests.append(body)
+        self.headers.append(dict(request.headers))
+        step = self._script.popleft() if self._script else Reply(text=_echo(body))
+        if isinstance(step, Failure):
+            return _failure(step)
+        usage = step.usage or _usage(body, step.text)
+        if body.get("stream"):
+            return StreamingResponse(
+                self._stream(body, step, usage), media_type="text/event-stream"
+            )
+        if step.stall_after is not None:
+            await self._stall()
+        return JSONResponse(
+            {
+                "id": "chatcmpl-fake",
+                "object": "chat.completion",
+                "created": 1,
+                "model": body["model"],
+                "choices": [
+                    {
+                        "index": 0,
+                        "message": {"role": "assistant", "content": step.text},
+                        "finish_reason": step.finish_reason,
+                    }
+                ],
+                "usage": usage,
+            }
+        )
+
+    async def _stream(
+        self, body: dict[str, Any], step: Reply, usage: dict[str, int]
+    ) -> AsyncIterator[bytes]:
+        words = step.text.split(" ")
+        for index, word in enumerate(words):
+            if index == step.cut_after:
+                raise ConnectionError("the script cuts the connection")
+            if index == step.stall_after:
+                await self._stall()
+            delta = {"content": word if index == 0 else f" {word}"}
+            yield _chunk(body, delta if index else {"role": "assistant", **delta})
+            await asyncio.sleep(step.pause_s)
+        yield _chunk(body, {}, step.finish_reason)
+        if (body.get("stream_options") or {}).get("include_usage"):
+            yield _event({**_frame(body), "choices": [], "usage": usage})
+        yield b"data: [DONE]\n\n"
+
+    async def _stall(self) -> None:
+        try:
+            await asyncio.sleep(3600)
+        finally:
+            self.left.append(time.monotonic())
+
+
+def _echo(body: dict[str, Any]) -> str:
+    content = body["messages"][-1]["content"]
+    return f"echo: {content if isinstance(content, str) else json.dumps(content)}"
+
+
+def _usage(body: dict[str, Any], text: str) -> dict[str, int]:
+    prompt = sum(len(str(message["content"]).split()) for message in body["messages"])
+    completion = len(text.split())
+    return {
+        "prompt_tokens": prompt,
+        "completion_tokens": completion,
+        "total_tokens": prompt + completion,
+    }
+
+
+def _frame(body: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "id": "chatcmpl-fake",
+        "object": "chat.completion.chunk",
+        "created": 1,
+        "model": body["model"],
+    }
+
+
+def _chunk(body: dict[str, Any], delta: dict[str, Any], finish: str | None = None) -> bytes:
+    choice = {"index": 0, "delta": delta, "finish_reason": finish}
+    return _event({**_frame(body), "choices": [choice]})
+
+
+def _event(data: dict[str, Any]) -> bytes:
+    return f"data: {json.dumps(data)}\n\n".encode()
+
+
+def _failure(step: Failure) -> Response:
+    headers = {"Retry-After": step.retry_after} if step.retry_after else {}
+    if isinstance(step.body, bytes):
+        return Response(step.body, step.status, headers, media_type="application/json")
+    body = step.body or {
+        "error": {"message": step.message, "type": "error", "param": None, "code": step.code}
+    }
+    return JSONResponse(body, step.status, headers)
+
+
+@asynccontextmanager
+async def serve(app: Any) -> AsyncIterator[int]:
+    """Runs an ASGI application on a free port of 127.0.0.1, on this event loop."""
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    config = uvicorn.Config(
+        app, log_level="critical", lifespan="off", timeout_graceful_shutdown=1, access_log=False
+    )
+    server = uvicorn.Server(config)
+    task = asyncio.create_task(server.serve(sockets=[listener]))
+    while not server.started:
+        await asyncio.sleep(0.005)
+    try:
+        yield listener.getsockname()[1]
+    finally:
+        server.should_exit = server.force_exit = True
+        await task
+        listener.close()
+
+
+@asynccontextmanager
+async def openai_server() -> AsyncIterator[OpenAIServer]:
+    """The server, running."""
+    fake = OpenAIServer("")
+    app = Starlette(
+        routes=[Route("/v1/chat/completions", fake.completions, methods=["POST"])],
+    )
+    async with serve(app) as port:
+        fake.base_url = f"http://127.0.0.1:{port}/v1"
+        yield fake
