@@ -26,6 +26,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
 )
 
 BAD_INPUT = 2
@@ -35,7 +36,9 @@ DataDir = Annotated[
 ]
 Server = Annotated[
     str | None,
-    typer.Option("--server", help="The API's address [that of `pilot dev` on the data folder]."),
+    typer.Option(
+        "--server", help="The API's address (default: that of `pilot dev` on the data folder)."
+    ),
 ]
 User = Annotated[str, typer.Option("--user", help="The user to be.")]
 DEFAULT_DATA_DIR = Path(".pilot")
@@ -62,6 +65,13 @@ def dev(
     data_dir: DataDir = DEFAULT_DATA_DIR,
     temporal_port: Annotated[int, typer.Option(min=0, max=65_535, help="Of Temporal.")] = 7233,
     ui_port: Annotated[int, typer.Option(min=0, max=65_535, help="Of Temporal's Web UI.")] = 8233,
+    free_ports: Annotated[
+        bool, typer.Option("--free-ports", help="Take a free port where one is in use.")
+    ] = False,
+    run_file: Annotated[
+        Path | None,
+        typer.Option("--run", exists=True, dir_okay=False, help="A workflow to run when ready."),
+    ] = None,
 ) -> None:
     """Run all of πlot on this machine: Temporal, store, worker and API.
 
@@ -70,7 +80,7 @@ def dev(
     """
     from pilot.dev import Options, serve
 
-    asyncio.run(serve(Options(data_dir, port, temporal_port, ui_port)))
+    asyncio.run(serve(Options(data_dir, port, temporal_port, ui_port, free_ports, run_file)))
 
 
 @app.command()

@@ -49,12 +49,15 @@ BAD_SETTINGS = 2
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """Ports of 127.0.0.1; 0 picks a free one."""
+    """Ports of 127.0.0.1; 0 picks a free one. With `free_ports` one that is in use is replaced
+    by a free one instead of refused. `run` is a workflow's file, run once all is ready."""
 
     data_dir: Path = Path(".pilot")
     port: int = 8000
     temporal_port: int = 7233
     ui_port: int = 8233
+    free_ports: bool = False
+    run: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +82,15 @@ def choose_ports(options: Options) -> Ports:
         "--ui-port": options.ui_port,
     }
     for flag, port in wanted.items():
-        if port and not is_free(port):
+        if not port or is_free(port):
+            continue
+        if not options.free_ports:
             raise PilotError(
                 f"port {port} is in use: choose another with {flag} (0 picks a free one)",
                 code="port_in_use",
             )
+        say(f"port {port} is in use: taking a free one")
+        wanted[flag] = 0
     spare = iter(free_ports(4))
     api, temporal, ui = (port or next(spare) for port in wanted.values())
     return Ports(api, temporal, ui, bus=next(spare))
@@ -133,6 +140,12 @@ class Stack:
         self.migration = child("migrate", python_command("pilot.cli", "migrate"), python_env)
         self.api = child("api", python_command("api"), python_env)
         self.worker = child("worker", python_command("worker"), python_env)
+        self.first_run = Child(
+            "run",
+            python_command("pilot.cli", "run", str(options.run)),
+            log=None,
+            env=python_env,
+        )
         self._parts = (self.temporal, self.api, self.worker)
         self._keepers: list[asyncio.Task[None]] = []
         self._was_ready = False
@@ -171,6 +184,12 @@ class Stack:
             if keeper.done():
                 keeper.result()
 
+    async def run_once(self) -> None:
+        """Runs the workflow of the options as `pilot run` does, progress and answer shown."""
+        self._spawn(self.first_run)
+        if code := await self.first_run.wait():
+            say(f"the run ended with exit code {code}")
+
     async def keep(self) -> None:
         """Restarts what dies, until a part cannot be started at all (`StartError`)."""
         await asyncio.gather(*self._keepers)
@@ -181,7 +200,10 @@ class Stack:
             keeper.cancel()
         await asyncio.gather(*self._keepers, return_exceptions=True)
         await asyncio.gather(
-            *(part.stop(GRACE_S) for part in (self.migration, self.api, self.worker))
+            *(
+                part.stop(GRACE_S)
+                for part in (self.migration, self.first_run, self.api, self.worker)
+            )
         )
         await self.temporal.stop(GRACE_S)
         os.close(self._held)
@@ -281,13 +303,26 @@ async def serve(options: Options) -> None:
             await stack.start()
             await stack.until_ready()
             print(f"pilot ready {stack.url}", flush=True)
-            say(f"Temporal's Web UI {stack.ui} · data and logs in {options.data_dir}")
+            if options.run is not None:
+                await stack.run_once()
+            say(addresses(stack, options.data_dir))
             await stack.keep()
         except asyncio.CancelledError:
             say("stopping")
         finally:
             await stack.stop()
             remove_state(options.data_dir)
+
+
+def addresses(stack: Stack, data_dir: Path) -> str:
+    """Where everything is, for the person at the terminal."""
+    return (
+        f"  API                {stack.url} (health: /health; a token: pilot token)\n"
+        f"  Temporal's Web UI  {stack.ui}\n"
+        f"  Canvas             not built yet: its REST API is {stack.url}/api/v1\n"
+        f"  Data and logs      {data_dir}\n"
+        "Serving until Ctrl-C."
+    )
 
 
 def _cancel_once(task: asyncio.Task[None]) -> None:

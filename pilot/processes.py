@@ -17,6 +17,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 PARENT_PIPE = "PILOT_PARENT_PIPE"
 """The environment variable with the number of the inherited read end of the pipe."""
@@ -60,10 +61,13 @@ def python_command(module: str, *arguments: str) -> list[str]:
 
 
 class Child:
-    """A process that can be started again and again; its output is appended to `log`."""
+    """A process that can be started again and again.
+
+    Its output is appended to `log`; without one it goes where the parent's goes.
+    """
 
     def __init__(
-        self, name: str, command: Sequence[str], *, log: Path, env: Mapping[str, str]
+        self, name: str, command: Sequence[str], *, log: Path | None, env: Mapping[str, str]
     ) -> None:
         self.name = name
         self.log = log
@@ -79,13 +83,13 @@ class Child:
     def start(self, *, pass_fds: Sequence[int] = ()) -> None:
         """Spawns it in a session of its own, so that a Ctrl-C reaches the parent alone and
         the parent decides in which order things end."""
-        _rotate(self.log)
-        with self.log.open("ab") as log:
+        with contextlib.ExitStack() as stack:
+            output = stack.enter_context(_open_log(self.log)) if self.log else None
             self._process = subprocess.Popen(
                 self._command,
                 stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
+                stdout=output,
+                stderr=output,
                 env=dict(self._env),
                 start_new_session=True,
                 preexec_fn=die_with_parent(),  # noqa: PLW1509 (the parent has one thread)
@@ -119,6 +123,8 @@ class Child:
 
     def last_lines(self, count: int = 5) -> list[str]:
         """The end of its log."""
+        if self.log is None:
+            return []
         try:
             with self.log.open("rb") as log:
                 log.seek(max(0, self.log.stat().st_size - 8192))
@@ -133,11 +139,12 @@ def _kill_group(pid: int) -> None:
         os.killpg(pid, signal.SIGKILL)
 
 
-def _rotate(log: Path) -> None:
+def _open_log(path: Path) -> BinaryIO:
     """Keeps one older log: a stack that serves for weeks must not fill the disk."""
-    log.parent.mkdir(parents=True, exist_ok=True)
-    if log.exists() and log.stat().st_size > MAX_LOG_BYTES:
-        log.replace(log.with_suffix(".log.1"))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.exists() and path.stat().st_size > MAX_LOG_BYTES:
+        path.replace(path.with_suffix(".log.1"))
+    return path.open("ab")
 
 
 def is_free(port: int, host: str = "127.0.0.1") -> bool:

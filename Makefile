@@ -1,0 +1,54 @@
+# πlot. Needs Python 3.11 or newer and make; everything else comes into .venv.
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+# The first Python on PATH that is new enough.
+PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+	&& { echo $$python; break; }; done)
+
+.PHONY: help setup run test check bench lock clean
+.DEFAULT_GOAL := help
+
+help: ## This list
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/'
+
+setup: $(STAMP) ## Install everything into .venv, by hash
+
+# Anything that the lock or the package's metadata does not touch leaves the stamp valid.
+$(STAMP): requirements.lock pyproject.toml
+	@test -n "$(PYTHON)" || { echo "make: no Python 3.11 or newer on PATH (or set PYTHON=...)" >&2; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+run: setup ## Start πlot here and watch the Simple Chatbot run
+	@exec $(BIN)/pilot dev --free-ports --run examples/simple_chatbot.json
+
+test: setup ## All tests, on real parts
+	$(BIN)/python -m pytest
+
+check: setup ## Lint, format, types, and the rooms' imports
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: setup ## The chain of nodes against a Temporal workflow written by hand
+	$(BIN)/python -m benchmarks.chain
+
+# uv resolves for every platform at once, which pip cannot. It stays out of .venv.
+lock: ## Make requirements.lock anew from pyproject.toml
+	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT \
+	&& $(PYTHON) -m venv "$$folder/venv" && "$$folder/venv/bin/pip" install --quiet uv \
+	&& "$$folder/venv/bin/uv" pip compile pyproject.toml --extra embedded --group dev --group build \
+		--universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+		--quiet --output-file requirements.lock \
+	&& ! grep -nE '(https?|file)://' requirements.lock
+
+clean: ## Remove .venv and caches; the data in .pilot stays
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
