@@ -146,7 +146,7 @@ def compile_expression(text: str) -> Expression:
         raise CompileError([Problem("the expression is empty", 1, 1)])
     try:
         compiled = _environment().compile(text)
-    except UnicodeEncodeError:
+    except (UnicodeEncodeError, TypeError):
         raise CompileError([Problem("not valid Unicode text", 1, 1)]) from None
     except RuntimeError as error:
         raise CompileError(_problems(str(error))) from None
@@ -325,14 +325,8 @@ def evaluate(expression: Expression, values: Mapping[str, Any]) -> Any:
                 f"{path_text(source)} has {len(items):,}: use a code node",
                 code="list_too_long",
             )
-    result = _run(expression, dict(values))
     try:
-        return from_cel(result.plain_value())
-    except TypeError:
-        # the binding cannot hand over an optional
-        raise ExpressionError(
-            "the expression gives an optional: end it with .orValue(...)"
-        ) from None
+        return from_cel(_run(expression, dict(values)))
     except ValueError as error:
         raise ExpressionError(str(error)) from None
 
@@ -343,11 +337,15 @@ def _run(expression: Expression, values: dict[str, Any]) -> Any:
         if result.type() == cel.Type.ERROR and "out of range" in str(result.value()):
             # CEL's integers have 64 bits, JSON's any number: read larger ones as doubles
             result = expression.compiled.eval(data=in_cel_range(values))
-    except (RuntimeError, TypeError, ValueError, OverflowError) as error:
-        raise ExpressionError(_plain_failure(str(error))) from None
-    if result.type() == cel.Type.ERROR:
-        raise ExpressionError(_plain_failure(str(result.value())))
-    return result
+        if result.type() != cel.Type.ERROR:
+            return result.plain_value()
+        message = str(result.value())
+    except TypeError:
+        # the one type that the binding cannot hand over
+        message = "the expression gives an optional: end it with .orValue(...)"
+    except (RuntimeError, OverflowError) as error:
+        message = str(error)
+    raise ExpressionError(_plain_failure(message))
 
 
 def _plain_failure(text: str) -> str:
