@@ -16,13 +16,14 @@ from pilot.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """The sandbox's pool of subprocesses, the guard of outgoing connections, and the one
-    HTTP client whose connections it guards."""
+    """The sandbox's pool of subprocesses, the guard of outgoing connections, the HTTP client
+    whose connections it guards, and the one for the operator's own model server."""
 
     settings: Settings
     sandbox: Sandbox
     guard: Guard
     http: httpx.AsyncClient
+    model_http: httpx.AsyncClient
 
 
 _current: Resources | None = None
@@ -44,13 +45,21 @@ async def resources(settings: Settings) -> AsyncIterator[Resources]:
         open_sandbox() as sandbox,
         httpx.AsyncClient(
             transport=GuardedTransport(guard),
-            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+            cookies=_no_cookies(),
             trust_env=False,
             follow_redirects=False,
         ) as http,
+        httpx.AsyncClient(cookies=_no_cookies()) as model_http,
     ):
-        _current = Resources(settings=settings, sandbox=sandbox, guard=guard, http=http)
+        _current = Resources(
+            settings=settings, sandbox=sandbox, guard=guard, http=http, model_http=model_http
+        )
         try:
             yield _current
         finally:
             _current = None
+
+
+def _no_cookies() -> CookieJar:
+    """A jar that takes none: one run's session is not another's."""
+    return CookieJar(DefaultCookiePolicy(allowed_domains=[]))

@@ -1,0 +1,260 @@
+"""One completion by LiteLLM, streamed. The only file that touches LiteLLM.
+
+LiteLLM takes seconds to import, so it is imported when it is first needed, or by `preload`.
+Its types say little; what leaves this file is typed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import httpx
+
+from activities.models import Route
+from activities.retry_after import retry_after_s
+from pilot.errors import NodeError
+
+MAX_ERROR_CHARS = 1_000
+# A server of one's own often needs no key, but the client insists on one.
+NO_KEY = "none"
+
+_KEYS = re.compile(r"\b(sk-|Bearer\s+)[A-Za-z0-9_\-.*]{6,}")
+_PREFIX = re.compile(r"^.*?(?:Exception|Error) - ", re.DOTALL)
+_RETRYABLE_CODES = frozenset({"llm_rate_limited", "llm_unavailable", "llm_timeout"})
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens, and their price in US dollars where it is known."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+    cost_usd: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    text: str
+    model: str
+    finish_reason: str | None
+    usage: Usage | None
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What is asked: OpenAI's messages and parameters, by which route."""
+
+    route: Route
+    messages: list[dict[str, Any]]
+    parameters: dict[str, Any]
+    stream: bool
+    timeout_s: float
+    canned: str | None = None
+    """The demo model's answer."""
+
+
+def preload() -> None:
+    """Imports LiteLLM now. Takes seconds: call it in a thread."""
+    _litellm()
+
+
+@lru_cache(maxsize=1)
+def _litellm() -> Any:
+    # its price list comes with the package; fetching a newer one would hang without network
+    os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
+    import litellm  # noqa: PLC0415 (takes seconds)
+
+    litellm.suppress_debug_info = True
+    litellm.telemetry = False
+    litellm.turn_off_message_logging = True
+    return litellm
+
+
+async def complete(
+    call: Call, http: httpx.AsyncClient, on_text: Callable[[str], None]
+) -> Completion:
+    """Asks the model; `on_text` gets the answer piece by piece. `http` carries the calls to an
+    OpenAI-compatible server.
+
+    Raises `NodeError`: `llm_rate_limited`, `llm_unavailable`, `llm_timeout` (another attempt
+    may help), `llm_auth`, `llm_bad_request`, `llm_model_not_found`, `llm_context_length`.
+    """
+    try:
+        response = await _litellm().acompletion(**_arguments(call, http))
+        if not call.stream:
+            return _whole(call, response, on_text)
+        async with contextlib.aclosing(_chunks(response)) as chunks:
+            return await _collected(call, chunks, on_text)
+    except NodeError:
+        raise
+    except Exception as error:
+        raise _node_error(error, call) from None
+
+
+def _arguments(call: Call, http: httpx.AsyncClient) -> dict[str, Any]:
+    route = call.route
+    arguments: dict[str, Any] = {
+        **call.parameters,
+        "model": route.model,
+        "messages": call.messages,
+        "timeout": call.timeout_s,
+        # attempts are Temporal's
+        "num_retries": 0,
+        "max_retries": 0,
+    }
+    if call.stream:
+        arguments |= {"stream": True, "stream_options": {"include_usage": True}}
+    match route.kind:
+        case "demo":
+            arguments |= {"custom_llm_provider": "openai", "mock_response": call.canned}
+        case "openai":
+            from openai import AsyncOpenAI  # noqa: PLC0415 (comes with LiteLLM)
+
+            key = route.api_key or NO_KEY
+            # its types name httpx's successor; it takes httpx's clients as well
+            carrier: Any = http
+            client = AsyncOpenAI(
+                api_key=key, base_url=route.api_base, http_client=carrier, max_retries=0
+            )
+            arguments |= {
+                "custom_llm_provider": "openai",
+                "api_base": route.api_base,
+                "api_key": key,
+                "client": client,
+            }
+        case "litellm":
+            arguments["api_key"] = route.api_key
+    return arguments
+
+
+async def _chunks(response: Any) -> AsyncGenerator[Any, None]:
+    """The stream's chunks. Closes the connection on the way out, so that one who cancels does
+    not pay for the rest of the answer."""
+    try:
+        async for chunk in response:
+            yield chunk
+    finally:
+        stream = getattr(response, "completion_stream", None)
+        close = getattr(stream, "aclose", None) or getattr(stream, "close", None)
+        if close is not None:
+            with contextlib.suppress(Exception):
+                closing = close()
+                if hasattr(closing, "__await__"):
+                    await closing
+
+
+async def _collected(
+    call: Call, chunks: AsyncIterator[Any], on_text: Callable[[str], None]
+) -> Completion:
+    texts: list[str] = []
+    finish_reason, usage = None, None
+    async for chunk in chunks:
+        usage = getattr(chunk, "usage", None) or usage
+        for choice in chunk.choices[:1]:
+            finish_reason = choice.finish_reason or finish_reason
+            text = choice.delta.content
+            if text:
+                texts.append(text)
+                on_text(text)
+    if not texts and usage is None:
+        # LiteLLM ends a stream that it could not read as if the model had said nothing
+        raise NodeError(
+            f"the model {call.route.model} gave an empty answer",
+            code="llm_unavailable",
+            retryable=True,
+        )
+    return Completion("".join(texts), call.route.model, finish_reason, _usage(call, usage))
+
+
+def _whole(call: Call, response: Any, on_text: Callable[[str], None]) -> Completion:
+    choice = response.choices[0]
+    text = choice.message.content or ""
+    if text:
+        on_text(text)
+    usage = _usage(call, getattr(response, "usage", None))
+    return Completion(text, call.route.model, choice.finish_reason, usage)
+
+
+def _usage(call: Call, usage: Any) -> Usage | None:
+    if usage is None:
+        return None
+    prompt, completion = int(usage.prompt_tokens or 0), int(usage.completion_tokens or 0)
+    reported = getattr(usage, "cost", None)
+    cost = float(reported) if isinstance(reported, int | float) else None
+    return Usage(
+        prompt_tokens=prompt,
+        completion_tokens=completion,
+        total_tokens=int(usage.total_tokens or prompt + completion),
+        cost_usd=cost if cost is not None else _price(call.route, prompt, completion),
+    )
+
+
+def _price(route: Route, prompt_tokens: int, completion_tokens: int) -> float | None:
+    """By LiteLLM's price list; None for models that it does not know."""
+    if route.kind == "demo":
+        return 0.0
+    try:
+        prompt, completion = _litellm().cost_per_token(
+            model=route.model, prompt_tokens=prompt_tokens, completion_tokens=completion_tokens
+        )
+    except Exception:
+        return None
+    return float(prompt + completion)
+
+
+def _node_error(error: Exception, call: Call) -> NodeError:
+    status = getattr(error, "status_code", None)
+    code = _code(error, status if isinstance(status, int) else None)
+    retryable = code in _RETRYABLE_CODES
+    return NodeError(
+        f"the model {call.route.model}: {_reason(error, call.route)}",
+        code=code,
+        retryable=retryable,
+        retry_after_s=retry_after_s(_header(error, "retry-after")) if retryable else None,
+        meta={"model": call.route.model, **({"status": status} if status else {})},
+    )
+
+
+def _code(error: Exception, status: int | None) -> str:
+    exceptions = _litellm().exceptions
+    if isinstance(error, exceptions.ContextWindowExceededError):
+        return "llm_context_length"
+    if isinstance(error, exceptions.Timeout | TimeoutError) or status == 408:
+        return "llm_timeout"
+    match status:
+        case 429:
+            return "llm_rate_limited"
+        case 401 | 402 | 403:
+            return "llm_auth"
+        case 404:
+            return "llm_model_not_found"
+        case int() if 400 <= status < 500:
+            return "llm_bad_request"
+        case _:
+            return "llm_unavailable"
+
+
+def _header(error: Exception, name: str) -> str | None:
+    for headers in (
+        getattr(error, "litellm_response_headers", None),
+        getattr(getattr(error, "response", None), "headers", None),
+    ):
+        value = headers.get(name) if headers is not None else None
+        if isinstance(value, str):
+            return value
+    return None
+
+
+def _reason(error: Exception, route: Route) -> str:
+    """What the other side said, without LiteLLM's class names and without any key."""
+    text = _PREFIX.sub("", str(error), count=1).strip() or type(error).__name__
+    if route.api_key:
+        text = text.replace(route.api_key, "***")
+    return _KEYS.sub(r"\1***", text)[:MAX_ERROR_CHARS]
