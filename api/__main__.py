@@ -1,0 +1,55 @@
+"""The API process: `python -m api`."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+import uvicorn
+
+from api.app import create_app
+from api.live.websocket import MAX_MESSAGE_CHARS
+from pilot.errors import PilotError
+from pilot.settings import Settings, get_settings
+
+GRACE_S = 5
+
+
+def server(settings: Settings) -> uvicorn.Server:
+    """uvicorn with the app, on the settings' host and port."""
+    return uvicorn.Server(
+        uvicorn.Config(
+            create_app(settings),
+            host=settings.pilot_host,
+            port=settings.pilot_port,
+            loop="auto",
+            lifespan="on",
+            log_level="debug" if settings.debug else "info",
+            access_log=settings.debug,
+            server_header=False,
+            timeout_graceful_shutdown=GRACE_S,
+            ws_max_size=4 * MAX_MESSAGE_CHARS,
+            ws_ping_interval=20,
+            ws_ping_timeout=20,
+        )
+    )
+
+
+def main() -> int:
+    try:
+        settings = get_settings()
+        logging.basicConfig(
+            level=logging.DEBUG if settings.debug else logging.INFO,
+            format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+            stream=sys.stderr,
+        )
+        running = server(settings)
+    except PilotError as error:
+        print(f"api: {error}", file=sys.stderr)
+        return 2
+    running.run()
+    return 0 if running.started else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,92 @@
+"""The web application: its parts, its routes, and what stands around every request."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+from fastapi import APIRouter, FastAPI
+from starlette.middleware.cors import CORSMiddleware
+
+from api import auth, health, node_types, problems
+from api.body import BodyLimit
+from api.executions.routes import router as executions
+from api.live.feed import Feed
+from api.live.history import History
+from api.live.websocket import router as websocket
+from api.parts import Parts
+from api.request_id import HEADER as REQUEST_ID
+from api.request_id import RequestId
+from api.runs import Runs
+from api.workflows.routes import router as workflows
+from pilot import __version__
+from pilot.events.connection import serve_bus
+from pilot.nodes import specs
+from pilot.settings import Settings
+from pilot.store.sql import SqlStore
+from pilot.temporal import connect
+
+EXPOSED_HEADERS = ("ETag", "Location", "Retry-After", "Idempotent-Replayed", REQUEST_ID)
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The app of one process. Its parts open with the lifespan; the tables must be there
+    (`pilot migrate`). Temporal may be down: what needs it answers 503 until it is back.
+
+    Raises `SettingsError` for settings that are missing or contradict themselves.
+    """
+    settings.check()
+    app = FastAPI(
+        title="πlot",
+        version=__version__,
+        description="Durable AI workflows: graphs of nodes, run by Temporal, watched live.",
+        lifespan=_lifespan(settings),
+        openapi_url="/openapi.json" if settings.debug else None,
+        docs_url="/docs" if settings.debug else None,
+        redoc_url="/redoc" if settings.debug else None,
+    )
+    problems.install(app)
+    v1 = APIRouter(prefix="/api/v1", responses=problems.COMMON)
+    for router in (workflows, executions, node_types.router):
+        v1.include_router(router)
+    for router in (v1, health.router, websocket):
+        app.include_router(router)
+    # the last one added is the outermost
+    app.add_middleware(BodyLimit)
+    app.add_middleware(problems.Unexpected)
+    app.add_middleware(
+        CORSMiddleware,
+        allow_origins=settings.backend_cors_origins,
+        allow_methods=["GET", "POST", "PUT", "DELETE"],
+        allow_headers=["*"],
+        expose_headers=EXPOSED_HEADERS,
+        max_age=600,
+    )
+    app.add_middleware(RequestId)
+    return app
+
+
+def _lifespan(settings: Settings) -> Any:
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with opened(settings) as parts:
+            app.state.parts = parts
+            yield
+
+    return lifespan
+
+
+@asynccontextmanager
+async def opened(settings: Settings) -> AsyncIterator[Parts]:
+    """The parts of one API process, closed in reverse on the way out."""
+    async with AsyncExitStack() as stack:
+        verifier = auth.verifier(settings)
+        store = await SqlStore.open(settings.store_url)
+        stack.push_async_callback(store.close)
+        bus = await serve_bus(settings)
+        stack.push_async_callback(bus.close)
+        runs = Runs(await connect(settings, lazy=True), settings.temporal_task_queue)
+        history = History(store, runs)
+        feed = await stack.enter_async_context(Feed(bus, history))
+        yield Parts(settings, verifier, store, runs, bus, history, feed, specs())

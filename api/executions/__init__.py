@@ -1,0 +1,1 @@
+"""The resource `execution`: one run of a workflow version."""

@@ -1,0 +1,138 @@
+"""`/api/v1/executions`, and `/api/v1/workflows/{id}/execute`"""
+
+from __future__ import annotations
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Header, Query
+from starlette.responses import Response
+
+from api.auth import CallerDep
+from api.executions import service
+from api.executions.resource import execution_out
+from api.executions.schemas import ExecuteIn, ExecutionOut, ExecutionSummaryOut
+from api.executions.start import execute
+from api.live import sse
+from api.pagination import PageDep, PageOut
+from api.parts import PartsDep
+from api.problems import CONFLICT, DOWN, INVALID, MISSING
+from api.reply import reply
+from api.route import ApiRoute
+from pilot.graph.status import ExecutionStatus
+
+router = APIRouter(tags=["executions"], route_class=ApiRoute)
+
+
+@router.post(
+    "/workflows/{workflow_id}/execute",
+    status_code=202,
+    response_model=ExecutionOut,
+    responses={
+        200: {"model": ExecutionOut, "description": "Finished within `wait` seconds."},
+        **MISSING,
+        **INVALID,
+        **DOWN,
+    },
+)
+async def execute_workflow(
+    parts: PartsDep,
+    caller: CallerDep,
+    workflow_id: UUID,
+    body: ExecuteIn | None = None,
+    idempotency_key: Annotated[
+        str | None,
+        Header(
+            description="1 to 255 printable characters. The same key gives the same execution, "
+            "started once; with another input it is refused (422)."
+        ),
+    ] = None,
+    wait: Annotated[
+        float, Query(ge=0, le=60, description="Seconds to wait for the end; then 200.")
+    ] = 0,
+) -> Response:
+    """Runs the newest version. Answers 202 at once, or 200 when `wait` saw it finish."""
+    given = body.input if body is not None else None
+    started = await execute(parts, caller.user_id, str(workflow_id), given, idempotency_key)
+    row = started.execution
+    if wait:
+        row = await service.wait(parts, caller.user_id, row.id, wait)
+    shown = await execution_out(parts.store, parts.settings, row)
+    headers = {"Location": f"/api/v1/executions/{row.id}"}
+    if started.replayed:
+        headers["Idempotent-Replayed"] = "true"
+    return reply(shown, 200 if wait and row.status.is_final else 202, headers)
+
+
+@router.get("/executions", response_model=PageOut[ExecutionSummaryOut])
+async def list_executions(
+    parts: PartsDep,
+    caller: CallerDep,
+    page: PageDep,
+    workflow_id: Annotated[UUID | None, Query()] = None,
+    status: Annotated[ExecutionStatus | None, Query()] = None,
+) -> Response:
+    """The caller's executions, newest first."""
+    of = str(workflow_id) if workflow_id is not None else None
+    return reply(await service.listing(parts, caller.user_id, page, of, status))
+
+
+@router.get("/executions/{execution_id}", response_model=ExecutionOut, responses={**MISSING})
+async def read_execution(parts: PartsDep, caller: CallerDep, execution_id: UUID) -> Response:
+    """A run with all its nodes."""
+    return reply(await service.read(parts, caller.user_id, str(execution_id)))
+
+
+@router.post(
+    "/executions/{execution_id}/cancel",
+    status_code=202,
+    response_model=ExecutionOut,
+    responses={**MISSING, **CONFLICT, **DOWN},
+)
+async def cancel_execution(parts: PartsDep, caller: CallerDep, execution_id: UUID) -> Response:
+    """Asks the run to end. Its status is `cancelled` once its nodes have ended."""
+    return reply(await service.cancel(parts, caller.user_id, str(execution_id)), 202)
+
+
+@router.post(
+    "/executions/{execution_id}/pause",
+    status_code=202,
+    response_model=ExecutionOut,
+    responses={**MISSING, **CONFLICT, **DOWN},
+)
+async def pause_execution(parts: PartsDep, caller: CallerDep, execution_id: UUID) -> Response:
+    """Starts no further node until `resume`; nodes that run go on to their end."""
+    return reply(await service.pause(parts, caller.user_id, str(execution_id)), 202)
+
+
+@router.post(
+    "/executions/{execution_id}/resume",
+    status_code=202,
+    response_model=ExecutionOut,
+    responses={**MISSING, **CONFLICT, **DOWN},
+)
+async def resume_execution(parts: PartsDep, caller: CallerDep, execution_id: UUID) -> Response:
+    """Goes on after `pause`."""
+    return reply(await service.resume(parts, caller.user_id, str(execution_id)), 202)
+
+
+@router.get(
+    "/executions/{execution_id}/events",
+    response_class=sse.EventStream,
+    responses={
+        200: {"content": {"text/event-stream": {}}, "description": "The events as they come."},
+        204: {"description": "The run has finished, and the client has all of it."},
+        **MISSING,
+    },
+)
+async def stream_events(
+    parts: PartsDep,
+    caller: CallerDep,
+    execution_id: UUID,
+    last_event_id: Annotated[str | None, Header()] = None,
+    last_seq: Annotated[int | None, Query(ge=0)] = None,
+) -> Response:
+    """Server-sent events from the first on, or from after `Last-Event-ID` (or `last_seq`);
+    `id:` is `seq`. Ends with the run."""
+    after = sse.resume_point(last_event_id, last_seq)
+    return await sse.stream(parts, caller, str(execution_id), after)

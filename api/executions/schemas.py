@@ -1,0 +1,80 @@
+"""What goes in and out of `/api/v1/executions` and `execute`."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
+
+from pilot.graph.status import ExecutionStatus, NodeStatus
+
+
+class ExecuteIn(BaseModel):
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"input": "Hello!"}]})
+
+    input: JsonValue = Field(
+        default=None,
+        description="Any JSON; where the start node declares inputs, an object with them.",
+    )
+
+
+class ErrorOut(BaseModel):
+    code: str
+    message: str
+    node_id: str | None = None
+
+
+class UsageOut(BaseModel):
+    """What the models cost, over the whole run."""
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cost_usd: float = 0.0
+
+
+class TemporalOut(BaseModel):
+    """Where the run is in Temporal. `url` opens it in Temporal's Web UI, if there is one."""
+
+    workflow_id: str
+    run_id: str | None
+    url: str | None
+
+
+class NodeOut(BaseModel):
+    """One node of the run. `path` is its iteration inside loops, empty outside."""
+
+    id: str
+    type: str
+    status: NodeStatus
+    path: str = Field(default="", exclude_if=lambda path: path == "")
+    reason: str | None = None
+    attempt: int | None = None
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    output: Any = None
+    meta: dict[str, Any] = Field(default_factory=dict)
+    error: dict[str, Any] | None = None
+
+
+class ExecutionSummaryOut(BaseModel):
+    """An item of the list: no input, no output, no nodes."""
+
+    id: str
+    workflow_id: str
+    workflow_version: int
+    status: ExecutionStatus
+    error: ErrorOut | None
+    usage: UsageOut
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    temporal: TemporalOut
+
+
+class ExecutionOut(ExecutionSummaryOut):
+    """A run: `nodes` are all of the graph's, in its order, whatever their state."""
+
+    input: Any
+    output: Any
+    nodes: list[NodeOut]

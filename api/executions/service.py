@@ -1,0 +1,136 @@
+"""Decisions about executions that exist: reading, waiting, cancelling, pausing."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from datetime import UTC, datetime, timedelta
+
+from api.executions.resource import execution_out, summary_out
+from api.executions.schemas import ExecutionOut, ExecutionSummaryOut
+from api.pagination import PageOut, PageQuery
+from api.parts import Parts
+from api.problems import Problem, unavailable
+from pilot.events.model import Envelope, Event, EventType
+from pilot.graph.status import ExecutionStatus
+from pilot.store import Execution
+from workflows_def.messages import SIGNAL_PAUSE, SIGNAL_RESUME
+
+CATCH_UP_S = 1.0
+"""How long a read waits for the store to hold what watchers have been told already."""
+POLL_S = 0.02
+SLOW_POLL_S = 0.5
+START_GRACE = timedelta(seconds=10)
+"""A queued row younger than this may have its start under way in another request."""
+
+
+async def read(parts: Parts, owner: str, execution_id: str) -> ExecutionOut:
+    execution = await current(parts, owner, execution_id)
+    return await execution_out(parts.store, parts.settings, execution)
+
+
+async def current(parts: Parts, owner: str, execution_id: str) -> Execution:
+    """The row, not older than what the live feed has said of the execution: whoever saw
+    `execution.succeeded` on the WebSocket never reads `running` afterwards."""
+    deadline = time.monotonic() + CATCH_UP_S
+    while True:
+        row = await parts.store.get_execution(owner, execution_id)
+        seen = parts.feed.last_seq(execution_id)
+        if row.status.is_final or row.last_seq >= seen or time.monotonic() > deadline:
+            return row
+        await asyncio.sleep(POLL_S)
+
+
+async def listing(
+    parts: Parts,
+    owner: str,
+    page: PageQuery,
+    workflow_id: str | None,
+    status: ExecutionStatus | None,
+) -> PageOut[ExecutionSummaryOut]:
+    found = await parts.store.list_executions(
+        owner, workflow_id=workflow_id, status=status, limit=page.limit, cursor=page.cursor
+    )
+    return PageOut.model_construct(
+        items=[summary_out(parts.settings, item) for item in found.items],
+        next_cursor=found.next_cursor,
+    )
+
+
+async def wait(parts: Parts, owner: str, execution_id: str, seconds: float) -> Execution:
+    """The row as soon as it is final, or as it is when the time is up."""
+    deadline = time.monotonic() + seconds
+    with parts.feed.ending(owner, execution_id) as ended:
+        while True:
+            row = await current(parts, owner, execution_id)
+            left = deadline - time.monotonic()
+            if row.status.is_final or left <= 0:
+                return row
+            if ended.is_set():  # the store is about to have it
+                await asyncio.sleep(POLL_S)
+                continue
+            try:
+                async with asyncio.timeout(min(left, SLOW_POLL_S)):
+                    await ended.wait()
+            except TimeoutError:
+                continue
+
+
+async def cancel(parts: Parts, owner: str, execution_id: str) -> ExecutionOut:
+    """Asks a run to end; it says `cancelled` when its nodes have ended. Idempotent.
+
+    A row whose run never started (Temporal was down) is cancelled here, by the event that
+    the run itself would have written; not in its first seconds, when the request that starts
+    it may still be under way.
+    """
+    row = await current(parts, owner, execution_id)
+    _require_open(row)
+    if not await parts.runs.cancel(row.id):
+        await _cancel_absent(parts, row)
+    return await read(parts, owner, execution_id)
+
+
+async def _cancel_absent(parts: Parts, row: Execution) -> None:
+    if row.temporal_run_id or row.last_seq or await parts.runs.exists(row.id):
+        raise _already_finished(row.id)
+    if datetime.now(UTC) - row.created_at < START_GRACE:
+        raise unavailable("not_started", "The run is just being started. Try again shortly.")
+    event = Event(
+        EventType.EXECUTION_CANCELLED,
+        row.id,
+        row.workflow_id,
+        datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        seq=1,
+        status=ExecutionStatus.CANCELLED.value,
+        data={"error": {"code": "cancelled", "message": "cancelled before it was started"}},
+    )
+    await parts.store.append_events(row.id, [event])
+    await parts.bus.publish([Envelope(row.owner, event)])
+
+
+async def pause(parts: Parts, owner: str, execution_id: str) -> ExecutionOut:
+    """No further node starts; those that run go on to their end. Idempotent."""
+    return await _signal(parts, owner, execution_id, SIGNAL_PAUSE)
+
+
+async def resume(parts: Parts, owner: str, execution_id: str) -> ExecutionOut:
+    return await _signal(parts, owner, execution_id, SIGNAL_RESUME)
+
+
+async def _signal(parts: Parts, owner: str, execution_id: str, name: str) -> ExecutionOut:
+    row = await current(parts, owner, execution_id)
+    _require_open(row)
+    if not await parts.runs.signal(row.id, name):
+        if row.temporal_run_id or row.last_seq or await parts.runs.exists(row.id):
+            raise _already_finished(row.id)
+        raise Problem(409, "not_started", "The run has not started yet.")
+    return await read(parts, owner, execution_id)
+
+
+def _require_open(row: Execution) -> None:
+    if row.status.is_final:
+        raise _already_finished(row.id)
+
+
+def _already_finished(execution_id: str) -> Problem:
+    return Problem(409, "already_finished", f"Execution {execution_id} has finished.")

@@ -1,0 +1,171 @@
+"""Starting a run: check all that can be checked, write the row, then start the workflow.
+
+The order makes every failure repairable. Before the row nothing is left behind. Between row
+and workflow the row says `queued`; the same request with its `Idempotency-Key` finishes the
+job, pinned to the row's workflow version, and Temporal refuses a second start by workflow id.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import json
+import logging
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from uuid import NAMESPACE_URL, uuid4, uuid5
+
+from pydantic_core import to_json
+
+from api.parts import Parts
+from api.problems import Problem
+from pilot.errors import GraphError, NotFoundError, UnavailableError
+from pilot.events.wire import dumps
+from pilot.graph.compile import compile_plan
+from pilot.graph.model import Graph
+from pilot.graph.plan import Plan
+from pilot.graph.status import ExecutionStatus
+from pilot.nodes.start import StartConfig, resolve_input
+from pilot.store import Execution, Workflow, WorkflowVersion
+from workflows_def.messages import RunInput
+
+log = logging.getLogger(__name__)
+
+MAX_ARGUMENT_BYTES = 1_900_000
+"""Temporal refuses an argument over 2 MB; this leaves room for what goes with the plan."""
+MAX_KEY_CHARS = 255
+_KEYS = uuid5(NAMESPACE_URL, "https://pilot.local/idempotency-key")
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """`replayed`: the execution was there before, by its `Idempotency-Key`."""
+
+    execution: Execution
+    replayed: bool
+
+
+def execution_id_of(owner: str, workflow_id: str, key: str | None) -> str:
+    """A new id; with a key always the same one for the same caller and workflow."""
+    if key is None:
+        return str(uuid4())
+    if not 1 <= len(key) <= MAX_KEY_CHARS or not key.isprintable() or not key.isascii():
+        raise Problem(
+            400,
+            "invalid_idempotency_key",
+            f"Idempotency-Key has 1 to {MAX_KEY_CHARS} printable ASCII characters.",
+        )
+    return str(uuid5(_KEYS, f"{owner}\n{workflow_id}\n{key}"))
+
+
+async def execute(
+    parts: Parts, owner: str, workflow_id: str, given: Any, key: str | None
+) -> Started:
+    """Starts a run of the workflow's newest version, or finds the one of the same key.
+
+    The same key with another input is refused (422 `idempotency_key_reused`), as the IETF's
+    draft on the header has it.
+    """
+    workflow = await parts.store.get_workflow(owner, workflow_id)
+    execution_id = execution_id_of(owner, workflow_id, key)
+    if key is not None:
+        try:
+            row = await parts.store.get_execution(owner, execution_id)
+        except NotFoundError:
+            pass
+        else:
+            return await _repeat(parts, row, given)
+    plan, value = await _prepare(parts, workflow, given)
+    row, is_new = await parts.store.create_execution(
+        Execution(
+            id=execution_id,
+            owner=owner,
+            workflow_id=workflow_id,
+            workflow_version=workflow.version,
+            status=ExecutionStatus.QUEUED,
+            input=value,
+            created_at=datetime.now(UTC),
+        )
+    )
+    if not is_new:  # the same request came twice at once, and the other was first
+        return await _repeat(parts, row, given)
+    return Started(await _start(parts, row, workflow.name, plan), replayed=False)
+
+
+async def _repeat(parts: Parts, row: Execution, given: Any) -> Started:
+    """Gives back the execution of a key, started if it never was."""
+    version = await parts.store.get_version(row.owner, row.workflow_id, row.workflow_version)
+    graph = Graph.model_validate(version.graph)
+    value, issues = resolve_input(_start_config(graph), given)
+    if issues or _canonical(value) != _canonical(row.input):
+        raise Problem(
+            422,
+            "idempotency_key_reused",
+            f"The Idempotency-Key belongs to execution {row.id}, which has another input.",
+        )
+    if row.status is ExecutionStatus.QUEUED and row.temporal_run_id is None:
+        plan, _ = await _prepare(parts, version, given)
+        row = await _start(parts, row, version.name, plan)
+    return Started(row, replayed=True)
+
+
+async def _prepare(
+    parts: Parts, workflow: Workflow | WorkflowVersion, given: Any
+) -> tuple[Plan, Any]:
+    """The plan and the whole input. Raises `GraphError`, or `Problem` (422)."""
+    graph = Graph.model_validate(workflow.graph)
+    plan = await asyncio.to_thread(compile_plan, graph, parts.specs)
+    value, issues = resolve_input(_start_config(graph), given)
+    if issues:
+        raise Problem(422, "invalid_input", issues[0].message, issues=issues)
+    plan_size = len(to_json(plan))
+    if plan_size > MAX_ARGUMENT_BYTES:
+        raise Problem(
+            422,
+            "graph_too_large",
+            f"The graph is {plan_size:,} bytes when compiled; a run takes "
+            f"{MAX_ARGUMENT_BYTES:,}. Move large texts into the input, or split the workflow.",
+        )
+    input_size = len(dumps(value))
+    if plan_size + input_size > MAX_ARGUMENT_BYTES:
+        raise Problem(
+            422,
+            "input_too_large",
+            f"The input is {input_size:,} bytes; beside this graph a run takes "
+            f"{MAX_ARGUMENT_BYTES - plan_size:,}.",
+        )
+    return plan, value
+
+
+def _start_config(graph: Graph) -> StartConfig:
+    for node in graph.nodes:
+        if node.type == "start":
+            return StartConfig.model_validate(node.config)
+    raise GraphError([])
+
+
+async def _start(parts: Parts, row: Execution, name: str, plan: Plan) -> Execution:
+    """Starts the Temporal workflow of a queued row. Raises `Problem` (503) and leaves the
+    row queued where Temporal does not answer."""
+    run_id = await parts.runs.start(
+        RunInput(
+            execution_id=row.id,
+            workflow_id=row.workflow_id,
+            workflow_name=name,
+            workflow_version=row.workflow_version,
+            user_id=row.owner,
+            plan=plan,
+            input=row.input,
+        )
+    )
+    try:
+        await parts.store.set_temporal_run(row.id, run_id)
+    except UnavailableError:
+        # the run has begun, so the answer is yes; the reconciler notes its id later
+        log.warning("the Temporal run id of execution %s could not be noted", row.id)
+    return dataclasses.replace(row, temporal_run_id=run_id)
+
+
+def _canonical(value: Any) -> bytes:
+    return json.dumps(value, sort_keys=True).encode()

@@ -1,0 +1,118 @@
+"""`/` and `/health`: what this is, and whether its parts answer. No token is needed."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import Literal
+
+from fastapi import APIRouter
+from pydantic import BaseModel, Field
+from starlette.responses import Response
+
+from api.parts import Parts, PartsDep
+from api.reply import reply
+from pilot import __version__
+from pilot.events.loopback import LoopbackHub
+
+router = APIRouter(tags=["health"])
+
+PART_LIMIT_S = 2.0
+
+
+class LinksOut(BaseModel):
+    health: str = "/health"
+    workflows: str = "/api/v1/workflows"
+    executions: str = "/api/v1/executions"
+    node_types: str = "/api/v1/node-types"
+    docs: str | None = None
+    temporal_ui: str | None = None
+
+
+class RootOut(BaseModel):
+    name: str = "πlot"
+    version: str = __version__
+    status: Literal["ok"] = "ok"
+    links: LinksOut
+
+
+class PartOut(BaseModel):
+    status: Literal["ok", "down", "no_worker"]
+    latency_ms: float
+    detail: str | None = Field(default=None, exclude_if=lambda detail: detail is None)
+
+
+class HealthOut(BaseModel):
+    """`ok`; `degraded`: something waits (no worker, no Temporal); `down`: nothing can be
+    read or saved, so the answer is 503."""
+
+    status: Literal["ok", "degraded", "down"]
+    version: str = __version__
+    parts: dict[str, PartOut]
+
+
+@router.get("/", response_model=RootOut)
+async def root(parts: PartsDep) -> Response:
+    """The service's name, version and links."""
+    links = LinksOut(
+        docs="/docs" if parts.settings.debug else None,
+        temporal_ui=parts.settings.temporal_ui_url,
+    )
+    return reply(RootOut(links=links))
+
+
+@router.get("/health", response_model=HealthOut, responses={503: {"model": HealthOut}})
+async def health(parts: PartsDep) -> Response:
+    """Each part with its state and latency. 200 while requests can be served, degraded or
+    not; 503 when the store is down."""
+    found = await health_of(parts)
+    return reply(found, 503 if found.status == "down" else 200, {"Cache-Control": "no-store"})
+
+
+async def health_of(parts: Parts) -> HealthOut:
+    checks: dict[str, Callable[[], Awaitable[PartOut | None]]] = {
+        "store": parts.store.ping,
+        "temporal": parts.runs.ping,
+        "worker": lambda: _worker(parts),
+        "bus": lambda: _bus(parts),
+    }
+    results = await asyncio.gather(*(_measured(check) for check in checks.values()))
+    by_name = dict(zip(checks, results, strict=True))
+    status: Literal["ok", "degraded", "down"] = "ok"
+    if any(part.status != "ok" for part in results):
+        status = "degraded"
+    if by_name["store"].status == "down":
+        status = "down"
+    return HealthOut(status=status, parts=by_name)
+
+
+async def _measured(check: Callable[[], Awaitable[PartOut | None]]) -> PartOut:
+    began = time.perf_counter()
+    try:
+        async with asyncio.timeout(PART_LIMIT_S):
+            found = await check()
+    except TimeoutError:
+        found = PartOut(status="down", latency_ms=0, detail=f"no answer in {PART_LIMIT_S:g} s")
+    except Exception as error:
+        # what it says may name hosts and users, and this is for everybody
+        found = PartOut(status="down", latency_ms=0, detail=type(error).__name__)
+    part = found or PartOut(status="ok", latency_ms=0)
+    return part.model_copy(update={"latency_ms": round((time.perf_counter() - began) * 1000, 1)})
+
+
+async def _worker(parts: Parts) -> PartOut:
+    pollers = await parts.runs.pollers()
+    if pollers == 0:
+        queue = parts.runs.task_queue
+        return PartOut(
+            status="no_worker", latency_ms=0, detail=f"no worker polls the task queue {queue}"
+        )
+    return PartOut(status="ok", latency_ms=0, detail=f"{pollers} pollers")
+
+
+async def _bus(parts: Parts) -> PartOut:
+    detail = None
+    if isinstance(parts.bus, LoopbackHub):
+        detail = f"{parts.bus.publishers} publishers"
+    return PartOut(status="ok", latency_ms=0, detail=detail)

@@ -1,0 +1,108 @@
+"""One execution as one watcher sees it: what came after some `seq`, then live.
+
+The live buffer is open before the past is read, so nothing falls between; what is in both is
+known by its `seq`, so nothing comes twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from api.live.feed import Delivery, Feed
+from api.live.history import History
+from api.live.outbox import Outbox
+from pilot.events.model import FINAL_EVENT_TYPES, EventType
+from pilot.store import Execution
+
+log = logging.getLogger(__name__)
+
+MAX_BUFFERED = 5_000
+CATCH_UP_DELAYS_S = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
+_NODE_ENDS = frozenset(
+    {
+        EventType.NODE_SUCCEEDED,
+        EventType.NODE_FAILED,
+        EventType.NODE_SKIPPED,
+        EventType.NODE_CANCELLED,
+    }
+)
+
+
+class Watch:
+    """Make it, let `deliver` have the execution's live events at once, then `replay`."""
+
+    def __init__(self, feed: Feed, history: History, outbox: Outbox, execution: Execution) -> None:
+        self.execution = execution
+        self.last_seq = 0
+        self.final = False
+        self._feed = feed
+        self._history = history
+        self._outbox = outbox
+        self._buffer: list[Delivery] = []
+        self._overran = False
+        self._live = False
+        self._ended_nodes: set[tuple[str | None, str]] = set()
+
+    def deliver(self, delivery: Delivery) -> None:
+        if self._live:
+            self._pass_on(delivery)
+        elif len(self._buffer) < MAX_BUFFERED:
+            self._buffer.append(delivery)
+        else:
+            self._overran = True
+
+    async def replay(self, after_seq: int) -> None:
+        """Sends what came after `after_seq`, then what came meanwhile, then goes live."""
+        self.last_seq = after_seq
+        owner, execution_id = self.execution.owner, self.execution.id
+        # All that went out before the buffer was open must come from the past.
+        required = self._feed.last_seq(execution_id)
+        await self._past()
+        for delay in CATCH_UP_DELAYS_S:
+            if self._overran:
+                self._overran = False
+                self._buffer.clear()
+                required = self._feed.last_seq(execution_id)
+            elif self.last_seq >= required or self.final:
+                break
+            await asyncio.sleep(delay)
+            await self._past()
+        else:
+            log.warning("execution %s: a watcher goes live with a gap", execution_id)
+        await self._flush()
+        self._live = True
+        if not self.final and not self.execution.status.is_final:
+            self._feed.expect(owner, execution_id, self.last_seq)
+
+    async def _past(self) -> None:
+        async for event in self._history.after(
+            self.execution.owner, self.execution.id, self.last_seq, self.execution.status
+        ):
+            if event.type in _NODE_ENDS:
+                self._ended_nodes.add((event.node_id, event.path))
+            delivery = Delivery(event)
+            self._note(delivery)
+            await self._outbox.put_patiently(delivery)
+
+    async def _flush(self) -> None:
+        while self._buffer:
+            buffered, self._buffer = self._buffer, []
+            for delivery in buffered:
+                event = delivery.event
+                if event.seq is None and (event.node_id, event.path) in self._ended_nodes:
+                    continue  # a token of an answer that was replayed whole
+                if event.seq is None or event.seq > self.last_seq:
+                    self._note(delivery)
+                    await self._outbox.put_patiently(delivery)
+
+    def _pass_on(self, delivery: Delivery) -> None:
+        seq = delivery.event.seq
+        if seq is None or seq > self.last_seq:
+            self._note(delivery)
+            self._outbox.put(delivery)
+
+    def _note(self, delivery: Delivery) -> None:
+        if delivery.event.seq is not None:
+            self.last_seq = delivery.event.seq
+        self.final = self.final or delivery.event.type in FINAL_EVENT_TYPES

@@ -1,0 +1,95 @@
+"""`/api/v1/node-types`: what a canvas's palette offers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter
+from pydantic import BaseModel, Field, ValidationError
+from starlette.responses import Response
+
+from api.auth import CallerDep
+from api.parts import PartsDep
+from api.reply import reply
+from api.route import ApiRoute
+from pilot.graph.spec import ERROR_HANDLE, NodeSpec
+
+router = APIRouter(tags=["node types"], route_class=ApiRoute)
+
+
+class RetryOut(BaseModel):
+    max_attempts: int
+    initial_s: float
+    backoff: float
+    max_s: float
+    non_retryable: list[str]
+
+
+class PolicyOut(BaseModel):
+    """The type's defaults; a node may override `retry` and `timeout_s`."""
+
+    retry: RetryOut
+    timeout_s: float
+    heartbeat_s: float | None
+    local: bool
+
+
+class NodeTypeOut(BaseModel):
+    """`handles` are those of the type's default configuration; a configuration may name its
+    own (`dynamic_handles`). `on_error: branch` adds `error` to any."""
+
+    type: str = Field(examples=["condition"])
+    title: str
+    description: str
+    category: str
+    icon: str
+    config: dict[str, Any] = Field(description="The JSON Schema of `config`.")
+    handles: list[str] = Field(examples=[["true", "false"]])
+    dynamic_handles: bool
+    error_handle: str = ERROR_HANDLE
+    policy: PolicyOut
+
+
+class NodeTypesOut(BaseModel):
+    items: list[NodeTypeOut]
+
+
+@router.get("/node-types", response_model=NodeTypesOut)
+async def list_node_types(parts: PartsDep, _: CallerDep) -> Response:
+    """Every installed node type."""
+    return reply(NodeTypesOut(items=[_shown(spec) for spec in parts.specs.values()]))
+
+
+def _shown(spec: NodeSpec) -> NodeTypeOut:
+    policy = spec.policy
+    return NodeTypeOut(
+        type=spec.type,
+        title=spec.title,
+        description=spec.description,
+        category=spec.category,
+        icon=spec.icon,
+        config=spec.config.model_json_schema(),
+        handles=list(_default_handles(spec)),
+        dynamic_handles=spec.branches,
+        policy=PolicyOut(
+            retry=RetryOut(
+                max_attempts=policy.retry.max_attempts,
+                initial_s=policy.retry.initial_s,
+                backoff=policy.retry.backoff,
+                max_s=policy.retry.max_s,
+                non_retryable=list(policy.retry.non_retryable),
+            ),
+            timeout_s=policy.timeout_s,
+            heartbeat_s=policy.heartbeat_s,
+            local=policy.local,
+        ),
+    )
+
+
+def _default_handles(spec: NodeSpec) -> tuple[str, ...]:
+    """Of the empty configuration; of one that was not checked, where a field is required."""
+    try:
+        config = spec.config()
+    except ValidationError:
+        config = spec.config.model_construct()
+    return spec.handles(config)

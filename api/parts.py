@@ -1,0 +1,42 @@
+"""What the routes share, opened with the app and closed with it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Annotated
+
+from fastapi import Depends
+from starlette.requests import HTTPConnection
+
+from api.auth import TokenVerifier
+from api.live.feed import Feed
+from api.live.history import History
+from api.runs import Runs
+from pilot.events.bus import Bus
+from pilot.graph.spec import Specs
+from pilot.settings import Settings
+from pilot.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """`connections` counts the open WebSockets of each user."""
+
+    settings: Settings
+    verifier: TokenVerifier
+    store: Store
+    runs: Runs
+    bus: Bus
+    history: History
+    feed: Feed
+    specs: Specs
+    connections: Counter[str] = field(default_factory=Counter)
+
+
+def parts_of(connection: HTTPConnection) -> Parts:
+    parts: Parts = connection.app.state.parts
+    return parts
+
+
+PartsDep = Annotated[Parts, Depends(parts_of)]

@@ -1,0 +1,196 @@
+"""Errors as problem details (RFC 9457): `application/problem+json`, one shape for all.
+
+`status`, `title`, `detail`, a stable `code`, the request's id, and `issues` where a graph or
+an input has some. What was not foreseen is a 500 that says nothing of the inside.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any, TypeAlias
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from api.issues import IssueOut, issues_out, request_issues
+from pilot.errors import (
+    ConflictError,
+    GraphError,
+    NotFoundError,
+    StaleVersionError,
+    StoreError,
+    UnavailableError,
+)
+from pilot.events.wire import dumps
+from pilot.graph.issues import Issue
+
+log = logging.getLogger(__name__)
+
+MEDIA_TYPE = "application/problem+json"
+RETRY_AFTER_S = 2
+
+
+class ProblemOut(BaseModel):
+    """An error, as every route answers it."""
+
+    type: str = "about:blank"
+    title: str = Field(examples=["Conflict"])
+    status: int = Field(examples=[409])
+    detail: str = Field(examples=["The workflow is at version 4, not 3."])
+    code: str = Field(description="Stable, for programs.", examples=["stale_version"])
+    request_id: str | None = None
+    issues: list[IssueOut] | None = Field(
+        default=None, description="Everything that is wrong with a graph or an input, at once."
+    )
+
+
+Responses: TypeAlias = dict[int | str, dict[str, Any]]
+
+
+def _documented(status: int, description: str) -> Responses:
+    return {status: {"model": ProblemOut, "description": description}}
+
+
+MISSING = _documented(404, "There is no such object, or it is another user's.")
+CONFLICT = _documented(409, "A stale version, or the object's state forbids it.")
+INVALID = _documented(422, "Everything that is wrong, as issues.")
+DOWN = _documented(503, "Temporal or the store does not answer; try later.")
+COMMON: Responses = {
+    **_documented(400, "Not JSON, or a bad header or cursor."),
+    **_documented(401, "No token, or one that is not valid."),
+    **_documented(413, "A body over 5 MB."),
+    **DOWN,
+}
+
+
+class Problem(HTTPException):
+    """Raise it anywhere under a route to answer with a problem document."""
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        detail: str,
+        *,
+        issues: Sequence[Issue] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(status, detail, dict(headers or {}))
+        self.code = code
+        self.issues = issues
+
+
+def not_found(what: str) -> Problem:
+    return Problem(404, "not_found", f"There is no such {what}.")
+
+
+def unavailable(code: str, detail: str) -> Problem:
+    """A part does not answer: trying later is right."""
+    return Problem(503, code, detail, headers={"Retry-After": str(RETRY_AFTER_S)})
+
+
+def response(problem: Problem, request_id: str | None) -> Response:
+    body: dict[str, Any] = {
+        "type": "about:blank",
+        "title": HTTPStatus(problem.status_code).phrase,
+        "status": problem.status_code,
+        "detail": problem.detail,
+        "code": problem.code,
+    }
+    if request_id is not None:
+        body["request_id"] = request_id
+    if problem.issues is not None:
+        body["issues"] = [issue.model_dump(mode="json") for issue in issues_out(problem.issues)]
+    return Response(dumps(body), problem.status_code, problem.headers, MEDIA_TYPE)
+
+
+_STORE_STATUS: dict[str, int] = {"invalid_cursor": 400}
+
+
+def from_error(error: Exception) -> Problem:
+    """The problem that an error of the core is to a caller."""
+    match error:
+        case Problem():
+            return error
+        case GraphError(issues=issues, message=message):
+            return Problem(422, error.code, message, issues=issues)
+        case NotFoundError():
+            return Problem(404, error.code, error.message)
+        case StaleVersionError():
+            return Problem(409, error.code, error.message)
+        case ConflictError():
+            return Problem(_STORE_STATUS.get(error.code, 409), error.code, error.message)
+        case UnavailableError():
+            return unavailable(error.code, "The database does not answer. Try again shortly.")
+        case HTTPException():
+            return _from_http(error)
+        case RequestValidationError():
+            return _from_validation(error)
+        case _:
+            return Problem(500, "internal_error", "Something went wrong on our side.")
+
+
+def _from_http(error: HTTPException) -> Problem:
+    codes = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large"}
+    detail = error.detail
+    if error.status_code == 404 and detail == "Not Found":
+        detail = "There is nothing at this address."
+    code = codes.get(error.status_code, HTTPStatus(error.status_code).name.lower())
+    return Problem(error.status_code, code, str(detail), headers=error.headers)
+
+
+def _from_validation(error: RequestValidationError) -> Problem:
+    errors = error.errors()
+    if any(one["loc"][:1] == ("path",) for one in errors):
+        return Problem(404, "not_found", "There is nothing at this address.")
+    issues = request_issues(errors, error.body)
+    first = issues[0].message if issues else "The request is not valid."
+    more = f" (and {len(issues) - 1} more)" if len(issues) > 1 else ""
+    return Problem(422, "invalid_request", f"{first}{more}", issues=issues)
+
+
+async def _handle(request: Request, error: Exception) -> Response:
+    return response(from_error(error), request.scope.get("request_id"))
+
+
+def install(app: FastAPI) -> None:
+    """Every error that a route raises, the framework's own among them."""
+    for kind in (HTTPException, RequestValidationError, StoreError, GraphError):
+        app.add_exception_handler(kind, _handle)
+
+
+class Unexpected:
+    """ASGI middleware: an error that nobody foresaw is logged whole and answered with a 500.
+
+    It stands inside of the CORS and request-id middlewares, so that a browser may read the
+    answer; Starlette's own place for this is outside of all of them.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = False
+
+        async def watched(message: Any) -> None:
+            nonlocal started
+            started = started or message["type"] == "http.response.start"
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watched)
+        except Exception as error:
+            log.exception("%s %s failed", scope["method"], scope["path"])
+            if started:
+                raise
+            await response(from_error(error), scope.get("request_id"))(scope, receive, send)

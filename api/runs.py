@@ -1,0 +1,219 @@
+"""Runs as Temporal has them: start, cancel, pause, resume, and the query of their events.
+
+Every call has a time limit of its own. A server that does not answer is a `Problem` (503);
+what Temporal says of one run is in the return value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any
+
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.enums.v1 import TaskQueueType
+from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.workflowservice.v1 import (
+    DescribeTaskQueueRequest,
+    DescribeWorkflowExecutionRequest,
+    GetSystemInfoRequest,
+)
+from temporalio.client import Client, WorkflowQueryFailedError
+from temporalio.common import (
+    SearchAttributeKey,
+    SearchAttributePair,
+    TypedSearchAttributes,
+    WorkflowIDConflictPolicy,
+    WorkflowIDReusePolicy,
+)
+from temporalio.exceptions import WorkflowAlreadyStartedError
+from temporalio.service import RPCError, RPCStatusCode
+
+from api.problems import Problem, unavailable
+from pilot.events.model import Event
+from pilot.graph.status import ExecutionStatus
+from pilot.store import temporal_workflow_id
+from workflows_def.messages import (
+    QUERY_EVENTS,
+    SEARCH_ATTRIBUTE_STATUS,
+    SEARCH_ATTRIBUTE_USER,
+    SEARCH_ATTRIBUTE_WORKFLOW,
+    WORKFLOW_TYPE,
+    EventsPage,
+    RunInput,
+)
+
+CALL_LIMIT = timedelta(seconds=5)
+QUERY_LIMIT = timedelta(seconds=3)
+MAX_SUMMARY_BYTES = 400
+"""Temporal's limit on a workflow's static summary, a single line for its Web UI."""
+
+_USER = SearchAttributeKey.for_keyword(SEARCH_ATTRIBUTE_USER)
+_WORKFLOW = SearchAttributeKey.for_keyword(SEARCH_ATTRIBUTE_WORKFLOW)
+_STATUS = SearchAttributeKey.for_keyword(SEARCH_ATTRIBUTE_STATUS)
+
+_DOWN = frozenset(
+    {
+        RPCStatusCode.UNAVAILABLE,
+        RPCStatusCode.DEADLINE_EXCEEDED,
+        RPCStatusCode.CANCELLED,
+        RPCStatusCode.RESOURCE_EXHAUSTED,
+        RPCStatusCode.ABORTED,
+        RPCStatusCode.INTERNAL,
+        RPCStatusCode.UNKNOWN,
+    }
+)
+
+
+class QueryError(Exception):
+    """A run cannot be asked now: it is gone, no worker polls, or the server is down."""
+
+
+class Runs:
+    """The API's view of Temporal, one client for the process."""
+
+    def __init__(self, client: Client, task_queue: str) -> None:
+        self.client = client
+        self.task_queue = task_queue
+
+    async def start(self, run: RunInput) -> str:
+        """Starts the run, or finds that it is there already; its Temporal run id."""
+        name = _one_line(run.workflow_name)
+        try:
+            with _answering():
+                handle = await self.client.start_workflow(
+                    WORKFLOW_TYPE,
+                    run,
+                    id=temporal_workflow_id(run.execution_id),
+                    task_queue=self.task_queue,
+                    id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+                    id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
+                    static_summary=name,
+                    static_details=_details(run, name),
+                    memo={
+                        "workflow": run.workflow_id,
+                        "workflow_name": name,
+                        "workflow_version": run.workflow_version,
+                        "execution": run.execution_id,
+                    },
+                    search_attributes=TypedSearchAttributes(
+                        [
+                            SearchAttributePair(_USER, run.user_id),
+                            SearchAttributePair(_WORKFLOW, run.workflow_id),
+                            SearchAttributePair(_STATUS, ExecutionStatus.QUEUED.value),
+                        ]
+                    ),
+                    rpc_timeout=CALL_LIMIT,
+                )
+        except WorkflowAlreadyStartedError as error:
+            return error.run_id or ""
+        return handle.first_execution_run_id or handle.result_run_id or ""
+
+    async def cancel(self, execution_id: str) -> bool:
+        """Asks the run to end. False: Temporal has no such open run."""
+        with _answering():
+            return await self._found(
+                self.client.get_workflow_handle(temporal_workflow_id(execution_id)).cancel(
+                    rpc_timeout=CALL_LIMIT
+                )
+            )
+
+    async def signal(self, execution_id: str, name: str) -> bool:
+        """Sends a signal. False: Temporal has no such open run."""
+        handle = self.client.get_workflow_handle(temporal_workflow_id(execution_id))
+        with _answering():
+            return await self._found(handle.signal(name, rpc_timeout=CALL_LIMIT))
+
+    async def exists(self, execution_id: str) -> bool:
+        """Whether Temporal knows the run, open or closed."""
+        request = DescribeWorkflowExecutionRequest(
+            namespace=self.client.namespace,
+            execution=WorkflowExecution(workflow_id=temporal_workflow_id(execution_id)),
+        )
+        with _answering():
+            return await self._found(
+                self.client.workflow_service.describe_workflow_execution(
+                    request, timeout=CALL_LIMIT
+                )
+            )
+
+    async def events(self, execution_id: str, after_seq: int) -> tuple[list[Event], bool]:
+        """A page of the run's own list of events, and whether more are behind it."""
+        handle = self.client.get_workflow_handle(temporal_workflow_id(execution_id))
+        try:
+            page = await handle.query(
+                QUERY_EVENTS, after_seq, result_type=EventsPage, rpc_timeout=QUERY_LIMIT
+            )
+        except (RPCError, WorkflowQueryFailedError, RuntimeError) as error:
+            raise QueryError(str(error)) from error
+        return [Event.from_json(event) for event in page.events], page.more
+
+    async def ping(self) -> None:
+        """One round trip. Raises `Problem` (503)."""
+        with _answering():
+            await self.client.workflow_service.get_system_info(
+                GetSystemInfoRequest(), timeout=CALL_LIMIT
+            )
+
+    async def pollers(self) -> int:
+        """How many workers have lately polled the task queue for workflow tasks."""
+        request = DescribeTaskQueueRequest(
+            namespace=self.client.namespace,
+            task_queue=TaskQueue(name=self.task_queue),
+            task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
+        )
+        with _answering():
+            answer = await self.client.workflow_service.describe_task_queue(
+                request, timeout=CALL_LIMIT
+            )
+        return len(answer.pollers)
+
+    @staticmethod
+    async def _found(call: Any) -> bool:
+        try:
+            await call
+        except RPCError as error:
+            if error.status is RPCStatusCode.NOT_FOUND:
+                return False
+            raise
+        return True
+
+
+@contextmanager
+def _answering() -> Iterator[None]:
+    """Turns "Temporal does not answer" into a problem of its own."""
+    try:
+        yield
+    except RPCError as error:
+        if error.status in _DOWN:
+            raise _unavailable() from error
+        raise Problem(
+            503,
+            "temporal_refused",
+            f"Temporal refused the call ({error.status.name.lower()}): {error.message[:300]}",
+            headers={"Retry-After": "30"},
+        ) from error
+    except RuntimeError as error:
+        # what a lazy client raises when its first connection fails
+        if "Failed client connect" not in str(error):
+            raise
+        raise _unavailable() from error
+
+
+def _unavailable() -> Problem:
+    return unavailable("temporal_unavailable", "Temporal does not answer. Try again shortly.")
+
+
+def _one_line(text: str) -> str:
+    line = " ".join(text.split())
+    return line.encode()[:MAX_SUMMARY_BYTES].decode(errors="ignore") or "untitled"
+
+
+def _details(run: RunInput, name: str) -> str:
+    """Markdown for Temporal's Web UI. The name is a person's, so it stands as code."""
+    return (
+        f"Workflow `{name.replace('`', chr(39))}`, version {run.workflow_version}, "
+        f"{len(run.plan.nodes)} nodes.\n\n"
+        f"- workflow: `{run.workflow_id}`\n- execution: `{run.execution_id}`"
+    )

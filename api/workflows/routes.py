@@ -1,0 +1,96 @@
+"""`/api/v1/workflows`"""
+
+from __future__ import annotations
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Header
+from starlette.responses import Response
+
+from api.auth import CallerDep
+from api.etag import etag, none_match_hits
+from api.pagination import PageDep, PageOut
+from api.parts import PartsDep
+from api.problems import CONFLICT, INVALID, MISSING
+from api.reply import reply
+from api.route import ApiRoute
+from api.workflows import service
+from api.workflows.schemas import (
+    GraphIn,
+    ValidationOut,
+    WorkflowIn,
+    WorkflowOut,
+    WorkflowSummaryOut,
+    WorkflowUpdate,
+)
+
+router = APIRouter(prefix="/workflows", tags=["workflows"], route_class=ApiRoute)
+
+
+@router.post("", status_code=201, response_model=WorkflowOut, responses={**INVALID})
+async def create_workflow(parts: PartsDep, caller: CallerDep, body: WorkflowIn) -> Response:
+    """Saves a graph as version 1. A draft with issues is saved too; they come back."""
+    made = await service.create(parts.store, parts.specs, caller.user_id, body)
+    location = f"/api/v1/workflows/{made.id}"
+    return reply(made, 201, {"Location": location, "ETag": etag(made.version)})
+
+
+@router.get("", response_model=PageOut[WorkflowSummaryOut])
+async def list_workflows(parts: PartsDep, caller: CallerDep, page: PageDep) -> Response:
+    """The caller's workflows, newest first, without their graphs."""
+    return reply(await service.listing(parts.store, caller.user_id, page))
+
+
+@router.post("/validate", response_model=ValidationOut, responses={**INVALID})
+async def validate_graph(parts: PartsDep, caller: CallerDep, body: GraphIn) -> Response:
+    """All issues of a graph, by the validator that saving and executing use."""
+    return reply(await service.validation(body, parts.specs))
+
+
+@router.get(
+    "/{workflow_id}",
+    response_model=WorkflowOut,
+    responses={**MISSING, 304: {"description": "It is still the version of If-None-Match."}},
+)
+async def read_workflow(
+    parts: PartsDep,
+    caller: CallerDep,
+    workflow_id: UUID,
+    if_none_match: Annotated[str | None, Header(max_length=1000)] = None,
+) -> Response:
+    """A workflow at its newest version."""
+    found = await service.read(parts.store, parts.specs, caller.user_id, str(workflow_id))
+    tag = {"ETag": etag(found.version)}
+    if none_match_hits(if_none_match, found.version):
+        return Response(status_code=304, headers=tag)
+    return reply(found, headers=tag)
+
+
+@router.put(
+    "/{workflow_id}",
+    response_model=WorkflowOut,
+    responses={**MISSING, **CONFLICT, **INVALID},
+)
+async def update_workflow(
+    parts: PartsDep,
+    caller: CallerDep,
+    workflow_id: UUID,
+    body: WorkflowUpdate,
+    if_match: Annotated[str | None, Header(max_length=1000)] = None,
+) -> Response:
+    """Replaces a workflow by a new version. With `If-Match` or `version` a save that would
+    overwrite somebody else's is refused (409); the same content makes no new version."""
+    saved = await service.update(
+        parts.store, parts.specs, caller.user_id, str(workflow_id), body, if_match
+    )
+    return reply(saved, headers={"ETag": etag(saved.version)})
+
+
+@router.delete(
+    "/{workflow_id}", status_code=204, response_class=Response, responses={**MISSING, **CONFLICT}
+)
+async def delete_workflow(parts: PartsDep, caller: CallerDep, workflow_id: UUID) -> Response:
+    """Removes a workflow. Its executions stay readable; while one is open it is refused."""
+    await parts.store.delete_workflow(caller.user_id, str(workflow_id))
+    return Response(status_code=204)

@@ -1,0 +1,133 @@
+"""Decisions about workflows: what may be saved, and which save is too late."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from api.etag import if_match_versions
+from api.issues import issues_out
+from api.pagination import PageOut, PageQuery
+from api.problems import Problem
+from api.workflows.schemas import (
+    GraphIn,
+    ValidationOut,
+    WorkflowIn,
+    WorkflowOut,
+    WorkflowSummaryOut,
+    WorkflowUpdate,
+)
+from pilot.graph.issues import Issue, errors
+from pilot.graph.model import Graph
+from pilot.graph.spec import Specs
+from pilot.graph.validate import validate
+from pilot.store import Store, Workflow, WorkflowSummary
+
+SMALL_GRAPH = 20
+"""Up to so many nodes a graph is validated at once; over it in a thread."""
+
+
+async def check(graph: Graph, specs: Specs) -> list[Issue]:
+    if len(graph.nodes) <= SMALL_GRAPH:
+        return validate(graph, specs)
+    return await asyncio.to_thread(validate, graph, specs)
+
+
+async def validation(body: GraphIn, specs: Specs) -> ValidationOut:
+    issues = await check(body.graph(), specs)
+    return ValidationOut(valid=not errors(issues), issues=issues_out(issues))
+
+
+async def create(store: Store, specs: Specs, owner: str, body: WorkflowIn) -> WorkflowOut:
+    """Saves a graph, whatever its issues: a draft may be unfinished."""
+    graph = body.graph()
+    issues = await check(graph, specs)
+    workflow = await store.create_workflow(
+        owner, name=body.name, description=body.description, graph=_stored(graph)
+    )
+    return workflow_out(workflow, issues)
+
+
+async def read(store: Store, specs: Specs, owner: str, workflow_id: str) -> WorkflowOut:
+    workflow = await store.get_workflow(owner, workflow_id)
+    graph = Graph.model_validate(workflow.graph)
+    return workflow_out(workflow, await check(graph, specs))
+
+
+async def listing(store: Store, owner: str, page: PageQuery) -> PageOut[WorkflowSummaryOut]:
+    found = await store.list_workflows(owner, limit=page.limit, cursor=page.cursor)
+    return PageOut(items=[summary_out(item) for item in found.items], next_cursor=found.next_cursor)
+
+
+async def update(
+    store: Store,
+    specs: Specs,
+    owner: str,
+    workflow_id: str,
+    body: WorkflowUpdate,
+    if_match: str | None,
+) -> WorkflowOut:
+    expected = await _expected_version(store, owner, workflow_id, body.version, if_match)
+    graph = body.graph()
+    issues = await check(graph, specs)
+    workflow = await store.update_workflow(
+        owner,
+        workflow_id,
+        name=body.name,
+        description=body.description,
+        graph=_stored(graph),
+        expected_version=expected,
+    )
+    return workflow_out(workflow, issues)
+
+
+async def _expected_version(
+    store: Store, owner: str, workflow_id: str, version: int | None, if_match: str | None
+) -> int | None:
+    """The one version that this save may replace; None: whichever is the newest.
+
+    `If-Match` may name several, so the newest is looked up and then expected: a save in
+    between still makes this one stale.
+    """
+    allowed = if_match_versions(if_match)
+    if allowed is None:
+        return version
+    newest = (await store.get_workflow(owner, workflow_id)).version
+    if newest not in allowed or version not in (None, newest):
+        raise Problem(
+            409,
+            "stale_version",
+            f"The workflow is at version {newest}, and was saved by somebody else meanwhile.",
+            headers={"ETag": f'"{newest}"'},
+        )
+    return newest
+
+
+def _stored(graph: Graph) -> dict[str, Any]:
+    stored = graph.to_json()
+    return {"nodes": stored.get("nodes", []), "edges": stored.get("edges", [])}
+
+
+def workflow_out(workflow: Workflow, issues: list[Issue]) -> WorkflowOut:
+    return WorkflowOut.model_construct(
+        id=workflow.id,
+        name=workflow.name,
+        description=workflow.description,
+        version=workflow.version,
+        created_at=workflow.created_at,
+        updated_at=workflow.updated_at,
+        nodes=workflow.graph.get("nodes", []),
+        edges=workflow.graph.get("edges", []),
+        issues=issues_out(issues),
+    )
+
+
+def summary_out(summary: WorkflowSummary) -> WorkflowSummaryOut:
+    return WorkflowSummaryOut(
+        id=summary.id,
+        name=summary.name,
+        description=summary.description,
+        version=summary.version,
+        created_at=summary.created_at,
+        updated_at=summary.updated_at,
+    )
