@@ -25,3 +25,8 @@ def emit(envelope: Envelope) -> None:
     """Hands an envelope to the installed sink. Never blocks, never raises."""
     if _sink is not None:
         _sink(envelope)
+
+
+def current() -> Callable[[Envelope], None] | None:
+    """The installed sink."""
+    return _sink

@@ -36,8 +36,8 @@ def cases(draw: st.DrawFn) -> Case:
         for source in draw(
             st.sets(st.integers(0, target - 1), min_size=1, max_size=min(target, 4))
         ):
-            for handle in draw(st.sets(st.sampled_from(handles), min_size=1, max_size=2)):
-                edges.append(PlanEdge(ids[source], ids[target], handle))
+            taken = draw(st.sets(st.sampled_from(handles), min_size=1, max_size=2))
+            edges.extend(PlanEdge(ids[source], ids[target], handle) for handle in taken)
     draw(st.randoms(use_true_random=False)).shuffle(edges)
     needs = [draw(st.one_of(st.none(), st.integers(1, 3))) for _ in ids]
     takes = {id: tuple(draw(st.sets(st.sampled_from(handles), max_size=3))) for id in ids}

@@ -15,7 +15,7 @@ from pilot.graph.validate import validate
 from pilot.nodes import specs
 from tests.graph.graphs import codes, graph, issues, node
 
-S, O = node("s", "start"), node("o", "output")
+S, O = node("s", "start"), node("o", "output")  # noqa: E741
 
 # name: (nodes, edges, code, what the issue points at)
 BAD: dict[str, tuple[list[dict[str, Any]], list[str], str, dict[str, Any]]] = {
