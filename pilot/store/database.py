@@ -34,7 +34,8 @@ STATEMENT_TIMEOUT_S = 30.0
 SQLITE_BUSY_TIMEOUT_S = 10.0
 
 _WRITES = "pilot_writes"
-_LIBPQ_ONLY = ("channel_binding", "gssencmode", "connect_timeout")
+_LIBPQ_ONLY = frozenset({"application_name", "channel_binding", "connect_timeout", "gssencmode"})
+_UNDERSTOOD = frozenset({"host", "port", "ssl", "target_session_attrs", "pgbouncer"})
 _SUPABASE_POOLER_PORT = 6543
 
 
@@ -104,6 +105,8 @@ def engine_url(url: str) -> URL:
     query = {name: value for name, value in parsed.query.items() if name not in _LIBPQ_ONLY}
     if "sslmode" in query:
         query["ssl"] = query.pop("sslmode")
+    for name in query.keys() - _UNDERSTOOD:
+        raise SettingsError(f"DATABASE_URL: the parameter {name} is not understood, leave it out")
     return parsed.set(drivername="postgresql+asyncpg", query=query)
 
 

@@ -55,7 +55,7 @@ def store_error(error: Exception) -> Exception:
     if isinstance(error, StatementError) and isinstance(error.orig, ValueError):
         return error.orig  # a column's type refused a value
     if isinstance(error, OSError):  # refused, unreachable, timed out
-        return UnavailableError(f"the database does not answer: {error or 'timed out'}")
+        return UnavailableError(f"the database does not answer: {str(error) or 'timed out'}")
     for cause in _chain(error):
         if (reason := _reason(cause)) is not None:
             return UnavailableError(f"{reason} ({_first_line(cause)})")

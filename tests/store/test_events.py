@@ -12,6 +12,7 @@ from pilot.errors import NotFoundError
 from pilot.events.model import EventType
 from pilot.graph.status import ExecutionStatus, NodeStatus
 from pilot.store import NodeRun
+from pilot.store.projection import fold
 
 
 def whole_run(said):
@@ -320,3 +321,36 @@ async def test_a_thousand_nodes_in_one_call(store, execution, said):
     assert len(await store.events("ada", execution.id)) == 1_000
     assert await store.missing_from(execution.id) == 1_001
     assert took < 2, f"1,000 events took {took:.2f} s"
+
+
+@pytest.mark.parametrize("seed", range(5))
+async def test_the_join_in_sql_is_the_join_of_the_projection(store, execution, said, seed):
+    chance = random.Random(seed)
+    node_types = [kind.value for kind in EventType if kind.startswith("node.")]
+    run = []
+    for seq in chance.sample(range(1, 100), 40):
+        node = chance.choice("abc")
+        data = {"type": chance.choice([None, node]), "reason": str(seq), "output": seq}
+        if chance.random() < 0.5:
+            data["meta"] = {"started_at": said(seq * 7 % 100, "log").at}
+        attempt = chance.choice([None, 1, 2, 3])
+        run.append(replace(said(seq, chance.choice(node_types), node, **data), attempt=attempt))
+    left = run * 2
+    while left:
+        await store.append_events(execution.id, left[: (size := chance.randint(1, 9))])
+        left = left[size:]
+    folded = sorted(fold(run).nodes.values(), key=lambda node: node.first_seq)
+    stored = await store.node_runs("ada", execution.id)
+    for got, node in zip(stored, folded, strict=True):
+        assert got == NodeRun(
+            node_id=node.node_id,
+            type=node.type or "",
+            status=node.status,
+            reason=node.reason,
+            attempt=node.attempt,
+            started_at=node.started_at,
+            finished_at=node.finished_at,
+            output=node.output,
+            meta=node.meta,
+            error=node.error,
+        )

@@ -38,7 +38,7 @@ def create_workflows() -> None:
         sa.Column("updated_at", TIME, nullable=False),
         sa.Column("deleted_at", TIME),
         sa.PrimaryKeyConstraint("id", name="pk_workflows"),
-        sa.CheckConstraint("version >= 1", name="ck_workflows_version"),
+        sa.CheckConstraint("version >= 1", name=op.f("ck_workflows_version")),
     )
     is_alive = sa.text("deleted_at IS NULL")
     op.create_index(
@@ -60,7 +60,7 @@ def create_workflows() -> None:
         sa.ForeignKeyConstraint(
             ["workflow_id"], ["workflows.id"], name="fk_workflow_versions_workflows"
         ),
-        sa.CheckConstraint("version >= 1", name="ck_workflow_versions_version"),
+        sa.CheckConstraint("version >= 1", name=op.f("ck_workflow_versions_version")),
     )
 
 
@@ -88,7 +88,7 @@ def create_executions() -> None:
             ["workflow_versions.workflow_id", "workflow_versions.version"],
             name="fk_executions_workflow_versions",
         ),
-        sa.CheckConstraint(EXECUTION_STATUSES, name="ck_executions_status"),
+        sa.CheckConstraint(EXECUTION_STATUSES, name=op.f("ck_executions_status")),
     )
     for columns in (
         ["owner", "created_at", "id"],
@@ -128,7 +128,7 @@ def create_node_runs_and_events() -> None:
         sa.ForeignKeyConstraint(
             ["execution_id"], ["executions.id"], name="fk_node_runs_executions"
         ),
-        sa.CheckConstraint(NODE_STATUSES, name="ck_node_runs_status"),
+        sa.CheckConstraint(NODE_STATUSES, name=op.f("ck_node_runs_status")),
     )
     op.create_index(
         "ix_node_runs_execution_id_first_seq", "node_runs", ["execution_id", "first_seq"]
@@ -146,7 +146,7 @@ def create_node_runs_and_events() -> None:
         sa.Column("data", JSON, nullable=False),
         sa.PrimaryKeyConstraint("execution_id", "seq", name="pk_events"),
         sa.ForeignKeyConstraint(["execution_id"], ["executions.id"], name="fk_events_executions"),
-        sa.CheckConstraint("seq >= 1", name="ck_events_seq"),
+        sa.CheckConstraint("seq >= 1", name=op.f("ck_events_seq")),
     )
 
 

@@ -1,0 +1,144 @@
+"""How many statements each method sends, and that an index serves each of them."""
+
+import asyncio
+import sqlite3
+import sys
+
+import pytest
+
+from pilot.graph.status import ExecutionStatus
+
+on_sqlite = pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
+
+GRAPH = {"nodes": []}
+
+
+@pytest.fixture
+def count(statements):
+    """`await count(coroutine)`: the number of statements that it sends."""
+
+    async def counted(coroutine):
+        statements.clear()
+        await coroutine
+        return len(statements)
+
+    return counted
+
+
+async def test_each_method_sends_a_constant_number(count, store, workflow, execution, said):
+    create = store.create_workflow("ada", name="n", description="", graph=GRAPH)
+    assert await count(create) == 2
+    for name, expected in (("new", 3), ("new", 1)):
+        update = store.update_workflow(
+            "ada", workflow.id, name=name, description="", graph=GRAPH, expected_version=None
+        )
+        assert await count(update) == expected
+    assert await count(store.create_execution(execution)) == 3
+    assert await count(store.set_temporal_run(execution.id, "run")) == 1
+    await store.append_events(
+        execution.id, [said(n, "node.started", f"n{n}") for n in range(1, 51)]
+    )
+    for reading in (
+        store.ping(),
+        store.get_workflow("ada", workflow.id),
+        store.list_workflows("ada"),
+        store.get_version("ada", workflow.id, 1),
+        store.get_execution("ada", execution.id),
+        store.list_executions("ada"),
+        store.node_runs("ada", execution.id),
+        store.events("ada", execution.id),
+        store.missing_from(execution.id),
+    ):
+        assert await count(reading) == 1
+    await store.append_events(execution.id, [said(51, "execution.cancelled")])
+    assert await count(store.delete_workflow("ada", workflow.id)) == 3
+
+
+@pytest.mark.parametrize("size", [1, 10, 1_000])
+async def test_a_batch_of_any_size_sends_as_many(count, store, execution, said, size):
+    started = [said(n, "node.started", f"n{n}", type="llm") for n in range(1, size + 1)]
+    # the execution, the events, the node runs, the execution
+    assert await count(store.append_events(execution.id, started)) == 4
+    # the execution, and that every seq is known
+    assert await count(store.append_events(execution.id, started)) == 2
+    skipped = [said(n, "node.skipped", f"s{n}") for n in range(size + 1, 2 * size + 1)]
+    # and the graph, for the types
+    assert await count(store.append_events(execution.id, skipped)) == 5
+    assert await count(store.append_events(execution.id, [])) == 0
+
+
+# SQLite tells its plan whatever the size of the tables
+@on_sqlite
+async def test_an_index_serves_every_query(
+    backend, statements, store, url, workflow, execution, said
+):
+    await store.append_events(execution.id, [said(1, "node.skipped", "ask")])
+    await store.append_events(execution.id, [said(1, "node.skipped", "ask")])
+    first = await store.list_workflows("ada", limit=1)
+    assert first.next_cursor is None
+    await store.create_workflow("ada", name="n", description="", graph=GRAPH)
+    cursor = (await store.list_workflows("ada", limit=1)).next_cursor
+    for after in (None, cursor):
+        await store.list_workflows("ada", cursor=after)
+        for workflow_id in (None, workflow.id):
+            for status in (None, ExecutionStatus.RUNNING):
+                await store.list_executions(
+                    "ada", workflow_id=workflow_id, status=status, cursor=after
+                )
+    await store.get_workflow("ada", workflow.id)
+    await store.get_version("ada", workflow.id, 1)
+    await store.node_runs("ada", execution.id)
+    await store.events("ada", execution.id)
+    await store.create_execution(execution)
+    await store.set_temporal_run(execution.id, "run")
+    await store.append_events(execution.id, [said(2, "execution.failed")])
+    await store.delete_workflow("ada", workflow.id)
+    connection = sqlite3.connect(url.removeprefix("sqlite:///"))
+    reads = {sent for sent in statements if not sent[0].startswith("INSERT")}
+    assert len(reads) > 15
+    for statement, parameters in reads:
+        plan = connection.execute(f"EXPLAIN QUERY PLAN {statement}", parameters).fetchall()
+        steps = [row[3] for row in plan]
+        assert not [step for step in steps if "SCAN" in step or "TEMP B-TREE" in step], (
+            statement,
+            steps,
+        )
+    connection.close()
+
+
+async def test_processes_that_write_at_once_wait_for_each_other(
+    store, url, workflow, make_execution
+):
+    """Three processes of four writers each, with reads between the writes."""
+    program = """
+import asyncio, sys
+from datetime import UTC, datetime
+from pilot.events.model import Event, EventType
+from pilot.store.sql import SqlStore
+
+async def write(store, execution_id, workflow_id, first):
+    for seq in range(first, 61, 4):
+        event = Event(EventType.LOG, execution_id, workflow_id, "2026-01-01T00:00:00Z", seq)
+        await store.append_events(execution_id, [event])
+        await store.get_execution("ada", execution_id)
+
+async def main(url, execution_id, workflow_id):
+    store = await SqlStore.open(url)
+    await asyncio.gather(*(write(store, execution_id, workflow_id, n) for n in range(1, 5)))
+    await store.close()
+
+asyncio.run(main(*sys.argv[1:]))
+"""
+    executions = [make_execution(workflow) for _ in range(2)]
+    for execution in executions:
+        await store.create_execution(execution)
+    processes = [
+        await asyncio.create_subprocess_exec(
+            sys.executable, "-c", program, url, execution.id, workflow.id
+        )
+        # two of them write the same events of the same execution
+        for execution in (*executions, executions[0])
+    ]
+    assert [await process.wait() for process in processes] == [0, 0, 0]
+    for execution in executions:
+        assert await store.missing_from(execution.id) == 61
