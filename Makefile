@@ -40,14 +40,17 @@ check: setup ## Lint, format, types, and the rooms' imports
 bench: setup ## The chain of nodes against a Temporal workflow written by hand
 	$(BIN)/python -m benchmarks.chain
 
-# uv resolves for every platform at once, which pip cannot. It stays out of .venv.
-lock: ## Make requirements.lock anew from pyproject.toml
+# uv resolves for every platform at once, which pip cannot. It stays out of .venv. The second
+# lock is the part of the first that an image needs.
+LOCK := pip compile pyproject.toml --group build --universal --python-version 3.11 \
+	--generate-hashes --no-emit-index-url --no-header --quiet
+
+lock: ## Make the locks anew from pyproject.toml
 	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT \
 	&& $(PYTHON) -m venv "$$folder/venv" && "$$folder/venv/bin/pip" install --quiet uv \
-	&& "$$folder/venv/bin/uv" pip compile pyproject.toml --extra embedded --group dev --group build \
-		--universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
-		--quiet --output-file requirements.lock \
-	&& ! grep -nE '(https?|file)://' requirements.lock
+	&& "$$folder/venv/bin/uv" $(LOCK) --extra embedded --group dev -o requirements.lock \
+	&& "$$folder/venv/bin/uv" $(LOCK) --no-annotate -c requirements.lock -o requirements.runtime.lock \
+	&& ! grep -nE '(https?|file)://' requirements.lock requirements.runtime.lock
 
 clean: ## Remove .venv and caches; the data in .pilot stays
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist

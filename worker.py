@@ -11,6 +11,7 @@ import logging
 import os
 import signal
 import sys
+import threading
 from contextlib import suppress
 from datetime import timedelta
 
@@ -55,9 +56,9 @@ async def serve(settings: Settings) -> None:
                 f"(namespace {settings.temporal_namespace!r}, pid {os.getpid()})",
                 flush=True,
             )
-            # After polling began: a model client takes seconds to import, and the first run
-            # may not need one.
-            await asyncio.to_thread(preload)
+            # A model client takes seconds to import, and the first run may not need one. The
+            # thread is a daemon so that a stop does not wait for it.
+            threading.Thread(target=preload, name="preload", daemon=True).start()
             await asyncio.shield(running)
         except asyncio.CancelledError:
             log.info("stopping: no new tasks are taken, running activities may finish")
@@ -148,6 +149,9 @@ def main() -> int:
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
         stream=sys.stderr,
     )
+    if not settings.debug:
+        # It logs every call, and an activity's outcome is in Temporal already.
+        logging.getLogger("LiteLLM").setLevel(logging.WARNING)
     try:
         asyncio.run(_until_signalled(settings))
     except PilotError as error:

@@ -22,6 +22,8 @@ from pilot.graph.status import ExecutionStatus
 TIMEOUT_S = 30.0
 PAGE = 200
 FIRST_BACKOFF_S, MAX_BACKOFF_S = 0.2, 5.0
+FINAL_ANSWERS = (401, 403, 404)
+"""Answers that another try would not change."""
 REFUSED = {
     4401: "the token is not accepted, or has expired",
     4403: "the token is another user's",
@@ -112,7 +114,7 @@ class ApiClient:
                     if event.type in FINAL_EVENT_TYPES:
                         return
                 reason = "the server closed the connection"
-            except (OSError, TimeoutError, WebSocketException) as error:
+            except (OSError, TimeoutError, WebSocketException, ApiError) as error:
                 _raise_if_refused(error)
                 reason = str(error) or type(error).__name__
             on_away(reason)
@@ -152,14 +154,14 @@ class ApiClient:
                     yield event
                     if event.type in FINAL_EVENT_TYPES:
                         return
-        except (OSError, TimeoutError, WebSocketException):
+        except (OSError, TimeoutError, WebSocketException, ApiError):
             return
 
     async def _has_ended(self, execution_id: str) -> bool:
         try:
             execution = await self.execution(execution_id)
         except ApiError as error:
-            if error.status in (401, 403, 404):
+            if error.status in FINAL_ANSWERS:
                 raise
             return False
         return ExecutionStatus(execution["status"]).is_final
@@ -225,10 +227,14 @@ def issue_from_json(body: dict[str, Any]) -> Issue:
 
 
 def _event(message: str | bytes, execution_id: str) -> Event | None:
-    """An event of the execution; None for anything else that a server may say."""
+    """An event of the execution; None for anything else that a server may say. Raises
+    `ApiError` where it says that it cannot replay the execution."""
     body = json.loads(message)
     if body.get("execution_id") != execution_id:
         return None
+    if body.get("type") == "error":
+        status = 404 if body.get("code") == "not_found" else 503
+        raise ApiError(str(body.get("message", "the server refused")), status=status)
     try:
         event = Event.from_json(body)
     except (ValueError, TypeError):
@@ -237,6 +243,8 @@ def _event(message: str | bytes, execution_id: str) -> Event | None:
 
 
 def _raise_if_refused(error: Exception) -> None:
+    if isinstance(error, ApiError) and error.status in FINAL_ANSWERS:
+        raise error
     if isinstance(error, ConnectionClosed) and error.rcvd is not None:
         reason = REFUSED.get(error.rcvd.code)
         if reason is not None:

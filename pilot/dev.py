@@ -266,9 +266,9 @@ def is_healthy(health: dict[str, Any] | None) -> bool:
     return health is not None and health.get("status") == "ok"
 
 
-def _is_up(health: dict[str, Any], part: str) -> bool:
-    checks = health.get("checks", health)
-    return bool(checks.get(part, True)) and checks.get(part) not in ("down", "error")
+def _is_up(health: dict[str, Any], name: str) -> bool:
+    part = health.get("parts", {}).get(name, {})
+    return name == "api" or part.get("status") == "ok"
 
 
 def _failure(what: str, *parts: Child) -> StartError:
