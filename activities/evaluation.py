@@ -11,6 +11,7 @@ from __future__ import annotations
 import resource
 import signal
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from anyio import BrokenWorkerProcess, fail_after, to_process
@@ -84,16 +85,23 @@ async def evaluate(
     if not expression.amplifies:
         return expressions.evaluate(expression, values)
     try:
-        with fail_after(PATIENCE_S):
-            return await to_process.run_sync(
-                _evaluate_limited, expression.text, values, cancellable=True
-            )
-    except (BrokenWorkerProcess, TimeoutError, MemoryError):
-        raise ExpressionError(
-            f"the expression needs more than {CPU_LIMIT_S:g} s or "
-            f"{MEMORY_LIMIT_BYTES >> 20} MB: use a code node",
-            code="expression_too_costly",
-        ) from None
+        return await _apart(expression.text, values)
+    except BrokenWorkerProcess:
+        # an idle process may have been killed from outside: that is not the expression's fault
+        with suppress(BrokenWorkerProcess, TimeoutError, MemoryError):
+            return await _apart(expression.text, values)
+    except (TimeoutError, MemoryError):
+        pass
+    raise ExpressionError(
+        f"the expression needs more than {CPU_LIMIT_S:g} s or "
+        f"{MEMORY_LIMIT_BYTES >> 20} MB: use a code node",
+        code="expression_too_costly",
+    )
+
+
+async def _apart(text: str, values: dict[str, Any]) -> Any:
+    with fail_after(PATIENCE_S):
+        return await to_process.run_sync(_evaluate_limited, text, values, cancellable=True)
 
 
 def _values(
