@@ -6,6 +6,7 @@ Its types say little; what leaves this file is typed.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import re
@@ -86,8 +87,10 @@ async def complete(
     Raises `NodeError`: `llm_rate_limited`, `llm_unavailable`, `llm_timeout` (another attempt
     may help), `llm_auth`, `llm_bad_request`, `llm_model_not_found`, `llm_context_length`.
     """
+    # in a thread, since its first import takes seconds
+    litellm = await asyncio.to_thread(_litellm)
     try:
-        response = await _litellm().acompletion(**_arguments(call, http))
+        response = await litellm.acompletion(**_arguments(call, http))
         if not call.stream:
             return _whole(call, response, on_text)
         async with contextlib.aclosing(_chunks(response)) as chunks:
@@ -254,7 +257,8 @@ def _header(error: Exception, name: str) -> str | None:
 
 def _reason(error: Exception, route: Route) -> str:
     """What the other side said, without LiteLLM's class names and without any key."""
-    text = _PREFIX.sub("", str(error), count=1).strip() or type(error).__name__
+    said = str(error).partition(" Original exception:")[0]
+    text = _PREFIX.sub("", said, count=1).strip() or type(error).__name__
     if route.api_key:
         text = text.replace(route.api_key, "***")
     return _KEYS.sub(r"\1***", text)[:MAX_ERROR_CHARS]
