@@ -116,7 +116,15 @@ async def _workflow(client: ApiClient, target: str) -> dict[str, Any] | None:
     if not path.exists():  # noqa: ASYNC240 (nothing else runs yet)
         if path.suffix or len(path.parts) > 1:
             raise PilotError(f"{target}: no such file", code="invalid_file")
-        return await client.workflow(target)
+        try:
+            return await client.workflow(target)
+        except ApiError as error:
+            if error.status != 404:
+                raise
+            raise PilotError(
+                f"{target}: neither a file nor a workflow of the user {client.user!r}",
+                code="not_found",
+            ) from None
     file = read_graph_file(path)
     # Before it is saved: a graph that cannot run must not replace one that can.
     issues = await client.validate(file.body)
