@@ -1,0 +1,1 @@
+"""Figures of πlot, each a ratio of paired runs in one process: see docs/benchmarks.md."""

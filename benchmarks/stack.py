@@ -1,0 +1,110 @@
+"""What a benchmark runs on: one tuned server and one worker, for both sides."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import tempfile
+import uuid
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from temporalio.client import Client, WorkflowHandle
+from temporalio.worker import Worker
+
+from pilot.embedded import server_command
+from pilot.graph.compile import compile_plan
+from pilot.graph.model import Graph
+from pilot.graph.status import ExecutionStatus
+from pilot.nodes import specs
+from pilot.plugin import PilotPlugin
+from pilot.processes import die_with_parent, free_ports
+from pilot.settings import Settings
+from pilot.store import Execution
+from pilot.store.migrate import migrate
+from pilot.store.sql import SqlStore
+from workflows_def.messages import WORKFLOW_TYPE, RunInput
+
+USER = "benchmark"
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """A client, the store and the task queue that the worker polls."""
+
+    client: Client
+    store: SqlStore
+    task_queue: str
+
+    async def start_graph(self, graph: Graph, input: Any) -> WorkflowHandle[Any, Any]:
+        """Starts a stored graph as the API does: version, row, workflow."""
+        workflow = await self.store.create_workflow(
+            USER, name="benchmark", description="", graph=graph.to_json()
+        )
+        execution = Execution(
+            id=str(uuid.uuid4()),
+            owner=USER,
+            workflow_id=workflow.id,
+            workflow_version=1,
+            status=ExecutionStatus.QUEUED,
+            input=input,
+            created_at=datetime.now(UTC),
+        )
+        await self.store.create_execution(execution)
+        run = RunInput(
+            execution.id, workflow.id, "benchmark", 1, USER, compile_plan(graph, specs()), input
+        )
+        return await self.client.start_workflow(
+            WORKFLOW_TYPE, run, id=execution.temporal_workflow_id, task_queue=self.task_queue
+        )
+
+
+@asynccontextmanager
+async def stack(workflows: Sequence[type]) -> AsyncIterator[Stack]:
+    """Server, store and a worker that runs πlot's interpreter and `workflows` as well."""
+    with tempfile.TemporaryDirectory() as folder:
+        [port] = free_ports(1)
+        server = subprocess.Popen(  # noqa: ASYNC220
+            server_command(port=port, ui_port=None, database=Path(folder) / "temporal.db"),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            preexec_fn=die_with_parent(),  # noqa: PLW1509
+        )
+        try:
+            settings = Settings(
+                temporal_address=f"127.0.0.1:{port}",
+                pilot_data_dir=Path(folder),
+                pilot_env="development",
+            )
+            await migrate(settings.store_url)
+            async with PilotPlugin.open(settings) as plugin:
+                client = await _connect(settings.temporal_address, plugin)
+                store = await SqlStore.open(settings.store_url)
+                async with Worker(client, task_queue="benchmark", workflows=workflows):
+                    yield Stack(client, store, "benchmark")
+                await store.close()
+        finally:
+            server.terminate()
+            server.wait()
+
+
+async def _connect(address: str, plugin: PilotPlugin) -> Client:
+    for _ in range(200):
+        try:
+            client = await Client.connect(address, plugins=[plugin])
+            await client.count_workflows()
+        except Exception:
+            await asyncio.sleep(0.05)
+        else:
+            return client
+    raise SystemExit("the Temporal server did not start")
+
+
+async def history_bytes(handle: WorkflowHandle[Any, Any]) -> tuple[int, int]:
+    """Events and bytes of a run's history."""
+    history = await handle.fetch_history()
+    return len(history.events), sum(event.ByteSize() for event in history.events)
