@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from api.parts import Parts, PartsDep
+from api.problems import Problem
 from api.reply import reply
 from pilot import __version__
 from pilot.events.loopback import LoopbackHub
@@ -94,6 +95,8 @@ async def _measured(check: Callable[[], Awaitable[PartOut | None]]) -> PartOut:
             found = await check()
     except TimeoutError:
         found = PartOut(status="down", latency_ms=0, detail=f"no answer in {PART_LIMIT_S:g} s")
+    except Problem as problem:
+        found = PartOut(status="down", latency_ms=0, detail=problem.code)
     except Exception as error:
         # what it says may name hosts and users, and this is for everybody
         found = PartOut(status="down", latency_ms=0, detail=type(error).__name__)

@@ -17,6 +17,7 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Match
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.issues import IssueOut, issues_out, request_issues
@@ -157,7 +158,23 @@ def _from_validation(error: RequestValidationError) -> Problem:
 
 
 async def _handle(request: Request, error: Exception) -> Response:
+    if isinstance(error, HTTPException) and error.status_code == 405:
+        allowed = ", ".join(sorted(_methods_at(request)))
+        detail = f"{request.method} is not possible here, only {allowed}."
+        error = Problem(405, "method_not_allowed", detail, headers={"Allow": allowed})
     return response(from_error(error), request.scope.get("request_id"))
+
+
+def _methods_at(request: Request) -> set[str]:
+    """The methods of all routes of this path: the router names only those of the first."""
+    return {
+        method
+        for method in ("GET", "POST", "PUT", "DELETE")
+        if any(
+            route.matches({**request.scope, "method": method})[0] is Match.FULL
+            for route in request.app.routes
+        )
+    }
 
 
 def install(app: FastAPI) -> None:

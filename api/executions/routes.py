@@ -12,7 +12,7 @@ from api.auth import CallerDep
 from api.executions import service
 from api.executions.resource import execution_out
 from api.executions.schemas import ExecuteIn, ExecutionOut, ExecutionSummaryOut
-from api.executions.start import execute
+from api.executions.start import execute, location
 from api.live import sse
 from api.pagination import PageDep, PageOut
 from api.parts import PartsDep
@@ -58,7 +58,7 @@ async def execute_workflow(
     if wait:
         row = await service.wait(parts, caller.user_id, row.id, wait)
     shown = await execution_out(parts.store, parts.settings, row)
-    headers = {"Location": f"/api/v1/executions/{row.id}"}
+    headers = {"Location": location(row.id)}
     if started.replayed:
         headers["Idempotent-Replayed"] = "true"
     return reply(shown, 200 if wait and row.status.is_final else 202, headers)

@@ -59,6 +59,10 @@ def execution_id_of(owner: str, workflow_id: str, key: str | None) -> str:
     return str(uuid5(_KEYS, f"{owner}\n{workflow_id}\n{key}"))
 
 
+def location(execution_id: str) -> str:
+    return f"/api/v1/executions/{execution_id}"
+
+
 async def execute(
     parts: Parts, owner: str, workflow_id: str, given: Any, key: str | None
 ) -> Started:
@@ -147,18 +151,21 @@ def _start_config(graph: Graph) -> StartConfig:
 
 async def _start(parts: Parts, row: Execution, name: str, plan: Plan) -> Execution:
     """Starts the Temporal workflow of a queued row. Raises `Problem` (503) and leaves the
-    row queued where Temporal does not answer."""
-    run_id = await parts.runs.start(
-        RunInput(
-            execution_id=row.id,
-            workflow_id=row.workflow_id,
-            workflow_name=name,
-            workflow_version=row.workflow_version,
-            user_id=row.owner,
-            plan=plan,
-            input=row.input,
-        )
+    row queued where Temporal does not answer; the answer then says where the row is."""
+    run = RunInput(
+        execution_id=row.id,
+        workflow_id=row.workflow_id,
+        workflow_name=name,
+        workflow_version=row.workflow_version,
+        user_id=row.owner,
+        plan=plan,
+        input=row.input,
     )
+    try:
+        run_id = await parts.runs.start(run)
+    except Problem as problem:
+        problem.headers = {**(problem.headers or {}), "Location": location(row.id)}
+        raise
     try:
         await parts.store.set_temporal_run(row.id, run_id)
     except UnavailableError:
