@@ -1,0 +1,126 @@
+"""Records the histories that replay tests hold the interpreter to.
+
+`python -m tests.histories.record NAME...` runs each named case (all without a name) on a real
+server and writes `tests/histories/<release>/<name>.json`. Histories that are there are never
+written again: they are what runs in flight look like, and new code must go on with them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from temporalio.client import WorkflowFailureError, WorkflowHandle
+
+from benchmarks.stack import Stack, stack
+from pilot.graph.model import Graph
+from tests.graph.graphs import graph, node
+from workflows_def.messages import QUERY_SNAPSHOT, SIGNAL_PAUSE, SIGNAL_RESUME, Snapshot
+
+RELEASE = "0.1"
+HERE = Path(__file__).parent
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+Handle = WorkflowHandle[Any, Any]
+
+
+@dataclass(frozen=True)
+class Case:
+    """A run: its graph, its input, and what is done to it from outside."""
+
+    graph: Graph
+    input: Any = None
+    meanwhile: list[Callable[[Handle], Awaitable[None]]] = field(default_factory=list)
+
+
+def example(name: str, input: Any) -> Case:
+    return Case(Graph.model_validate(json.loads((EXAMPLES / f"{name}.json").read_text())), input)
+
+
+async def until(handle: Handle, node_id: str, status: str) -> None:
+    while True:
+        snapshot: Snapshot = await handle.query(QUERY_SNAPSHOT, result_type=Snapshot)
+        if {one.id: one.status for one in snapshot.nodes}[node_id] == status:
+            return
+        await asyncio.sleep(0.02)
+
+
+async def cancel(handle: Handle) -> None:
+    await until(handle, "slow", "running")
+    await handle.cancel()
+
+
+async def pause_and_resume(handle: Handle) -> None:
+    await until(handle, "slow", "running")
+    await handle.signal(SIGNAL_PAUSE)
+    await until(handle, "slow", "failed")
+    await asyncio.sleep(0.3)
+    await handle.signal(SIGNAL_RESUME)
+
+
+START, OUTPUT = node("s", "start"), node("o", "output")
+SPIN = "def main():\n    while True:\n        pass"
+
+
+def spinning(seconds: int, **fields: Any) -> dict[str, Any]:
+    config = {"source": SPIN, "limits": {"time_s": seconds}}
+    return node("slow", "code", config=config, **fields)
+
+
+def cases() -> dict[str, Case]:
+    bad = node("bad", "code", config={"source": "1 / 0"})
+    fan = [node(f"k{i}", "code", config={"source": str(i)}) for i in range(30)]
+    return {
+        "simple_chatbot": example("simple_chatbot", {"message": "Hello"}),
+        "support_triage": example("support_triage", {"message": "It is broken", "urgent": True}),
+        "shopping_cart": example("shopping_cart", None),
+        "text_report": example("text_report", {"text": "one two two"}),
+        "node_fails": Case(graph([START, bad, spinning(60), OUTPUT],
+                                 "s>bad", "s>slow", "bad>o", "slow>o")),
+        "error_branch": Case(graph([START, bad | {"on_error": "branch"}, OUTPUT,
+                                    node("e", "output")], "s>bad", "bad>o", "bad:error>e")),
+        "cancelled": Case(graph([START, spinning(60), OUTPUT], "s>slow", "slow>o"),
+                          meanwhile=[cancel]),
+        "paused": Case(graph([START, spinning(1, on_error="continue"), node("v"), OUTPUT],
+                             "s>slow", "slow>v", "v>o"), meanwhile=[pause_and_resume]),
+        "fan_out": Case(graph([START, *fan, OUTPUT], *[f"s>{one['id']}" for one in fan],
+                              *[f"{one['id']}>o" for one in fan])),
+        "early_join": Case(graph([START, node("a"), spinning(1, on_error="continue"),
+                                  node("j", join="any"), OUTPUT],
+                                 "s>a", "s>slow", "a>j", "slow>j", "j>o")),
+    }  # fmt: skip
+
+
+async def record(bench: Stack, name: str, case: Case) -> None:
+    handle = await bench.start_graph(case.graph, case.input)
+    for action in case.meanwhile:
+        await action(handle)
+    try:
+        outcome = f"gave {await handle.result()!r:.70}"
+    except WorkflowFailureError as error:
+        outcome = f"ended: {error.cause!r:.70}"
+    history = await handle.fetch_history()
+    path = HERE / RELEASE / f"{name}.json"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(history.to_json_dict(), indent=1, sort_keys=True))
+    print(f"{name}: {len(history.events)} events, {outcome}")
+
+
+async def main(names: list[str]) -> None:
+    async with stack([]) as bench:
+        for name, case in cases().items():
+            if names and name not in names:
+                continue
+            if (HERE / RELEASE / f"{name}.json").exists():
+                print(f"{name}: is there already")
+                continue
+            await record(bench, name, case)
+
+
+if __name__ == "__main__":
+    asyncio.run(main(sys.argv[1:]))
