@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from api.problems import Problem
 
 MAX_BODY_BYTES = 5 * 1024 * 1024
+MAX_DEPTH = 200
 LARGE_BODY_BYTES = 128 * 1024
 """From here on a body is parsed in a thread, so that others are served meanwhile."""
 
@@ -70,13 +71,38 @@ class JsonRequest(Request):
 
 def parse(body: bytes) -> Any:
     """The value of a JSON text. Raises `Problem` (400) with the place of the error."""
+    is_large = len(body) > LARGE_BODY_BYTES
     try:
-        # it bounds depth and integers, and finds bad UTF-8 and surrogates, by its position
-        from_json(body, allow_inf_nan=False, cache_strings="none")
+        # pydantic's parser bounds the depth and finds surrogates, but holds the interpreter
+        # for the whole of a large body, so there it is used only where it must be
+        if not is_large or b"\\ud" in body.lower():
+            from_json(body, allow_inf_nan=False, cache_strings="none")
         # it takes duplicate names and 1e999, so those are looked for in a second pass
-        return json.loads(body, object_pairs_hook=_unique, parse_float=_finite)
+        value = json.loads(
+            body.decode(),
+            object_pairs_hook=_unique,
+            parse_float=_finite,
+            parse_constant=_no_constant,
+        )
+        if is_large and _deeper_than(value, MAX_DEPTH):
+            raise ValueError(f"it nests deeper than {MAX_DEPTH} levels")
     except (ValueError, RecursionError) as error:
         raise Problem(400, "invalid_json", f"The body is not valid JSON: {error}.") from None
+    return value
+
+
+def _deeper_than(value: Any, limit: int) -> bool:
+    level = [value] if isinstance(value, dict | list) else []
+    for _ in range(limit):
+        level = [
+            part
+            for item in level
+            for part in (item.values() if isinstance(item, dict) else item)
+            if isinstance(part, dict | list)
+        ]
+        if not level:
+            return False
+    return True
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -88,6 +114,10 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
                 raise ValueError(f"the name {name[:100]!r} stands twice in one object")
             seen.add(name)
     return found
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no JSON")
 
 
 def _finite(text: str) -> float:

@@ -71,7 +71,7 @@ async def serving(settings: Settings) -> AsyncIterator[Api]:
     running = server(settings)
     running.config.log_config = None
     task = asyncio.create_task(running.serve())
-    while not running.started:  # noqa: ASYNC110
+    while not running.started:
         assert not task.done(), "the API did not start"
         await asyncio.sleep(0.01)
     api = Api(

@@ -9,6 +9,7 @@ import pytest
 
 URL = "/api/v1/workflows"
 LIMIT = 5 * 1024 * 1024
+LARGE = b'["' + b"x" * 200_000 + b'",'
 JSON = {"Content-Type": "application/json"}
 
 
@@ -43,6 +44,13 @@ def problem(answer: httpx.Response, status: int) -> dict:
         b"\xef\xbb\xbf{}",
         b'{"name": "a\nb"}',
         "{}".encode("utf-16"),
+        LARGE + b'"\\uD800"]',
+        LARGE + b"NaN]",
+        LARGE + b"1e999]",
+        LARGE + b'"\xff"]',
+        LARGE + b'{"a":1,"a":2}]',
+        LARGE + b"[" * 250 + b"]" * 251,
+        LARGE + b"[" * 5_000 + b"]" * 5_001,
     ],
 )
 async def test_what_is_not_strict_json_is_400(client, body):

@@ -1,6 +1,7 @@
 """The resource `workflow`: every route's statuses, headers and bodies."""
 
 import asyncio
+from itertools import pairwise
 from uuid import uuid4
 
 import pytest
@@ -131,7 +132,7 @@ async def test_a_graph_of_a_thousand_nodes_saves_and_validates(client):
         for n in range(998)
     ]
     nodes.append({"id": "output", "type": "output"})
-    edges = [{"source": a["id"], "target": b["id"]} for a, b in zip(nodes, nodes[1:], strict=False)]
+    edges = [{"source": a["id"], "target": b["id"]} for a, b in pairwise(nodes)]
     body = await made(client, nodes=nodes, edges=edges)
     assert [issue for issue in body["issues"] if issue["severity"] == "error"] == []
 
