@@ -40,6 +40,7 @@ def current() -> Resources:
 async def resources(settings: Settings) -> AsyncIterator[Resources]:
     """Opens the process's resources and closes them at the end, whatever happened."""
     global _current  # noqa: PLW0603
+    outer = _current
     guard = Guard(settings.pilot_allowed_hosts)
     async with (
         open_sandbox() as sandbox,
@@ -57,7 +58,7 @@ async def resources(settings: Settings) -> AsyncIterator[Resources]:
         try:
             yield _current
         finally:
-            _current = None
+            _current = outer
 
 
 def _no_cookies() -> CookieJar:
