@@ -32,7 +32,7 @@ def test_every_case_and_example_is_stored() -> None:
 async def test_a_changed_graph_does_not_replay() -> None:
     """The replayer does see a difference: the same history with another plan."""
     path = next(path for path in STORED if path.stem == "shopping_cart")
-    history = WorkflowHistory.from_json(path.stem, path.read_text())  # noqa: ASYNC240
+    history = WorkflowHistory.from_json(path.stem, path.read_text())
     [started] = [
         event.workflow_execution_started_event_attributes
         for event in history.events
