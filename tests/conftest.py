@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import subprocess
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from pilot.embedded import server_command
 from pilot.processes import die_with_parent, free_ports
 from pilot.settings import Settings
 from pilot.temporal import connect
+from tests.stack import Stack
 
 START_LIMIT_S = 30
 
@@ -50,7 +51,7 @@ async def _until_serving(server: subprocess.Popen[bytes], address: str, log: Pat
     client = await connect(Settings(temporal_address=address), lazy=True)
     async with asyncio.timeout(START_LIMIT_S):
         while True:
-            assert server.poll() is None, log.read_text()  # noqa: ASYNC240
+            assert server.poll() is None, log.read_text()
             try:
                 await client.workflow_service.describe_namespace(
                     DescribeNamespaceRequest(namespace="default"), timeout=timedelta(seconds=1)
@@ -65,3 +66,11 @@ async def _until_serving(server: subprocess.Popen[bytes], address: str, log: Pat
 async def temporal_client(temporal_address: str) -> Client:
     """A client with πlot's data converter."""
     return await connect(Settings(temporal_address=temporal_address))
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """`pilot dev`, whole and ready, shared by the session's tests; each is another user."""
+    running = Stack(tmp_path_factory.mktemp("stack"))
+    yield running
+    running.stop()
