@@ -146,7 +146,7 @@ class Worker:
                 env=environment,
                 stdout=output,
                 stderr=output,
-                preexec_fn=die_with_parent(),
+                preexec_fn=die_with_parent(),  # noqa: PLW1509
             )
 
     def kill(self) -> None:

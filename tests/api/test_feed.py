@@ -1,0 +1,302 @@
+"""The feed and what stands behind it: order, doubles, gaps, quiet losses; outbox and watch."""
+
+import asyncio
+import itertools
+import random
+from datetime import UTC, datetime
+
+import pytest
+
+from api.live import feed as feed_module
+from api.live import outbox as outbox_module
+from api.live import watch as watch_module
+from api.live.feed import Delivery, Feed
+from api.live.outbox import Outbox
+from api.live.watch import Watch
+from pilot.events.bus import InProcessBus
+from pilot.events.model import Envelope, Event, EventType
+from pilot.graph.status import ExecutionStatus
+from pilot.store import Execution
+
+
+def event(seq, kind=None, execution="e1", **data):
+    kind = kind or (EventType.NODE_STARTED if seq else EventType.LLM_TOKEN)
+    return Event(kind, execution, "w1", "t", seq=seq, node_id="n", data=data)
+
+
+class Truth:
+    """Stands in for `History`: a run's list of events, readable up to `known`."""
+
+    def __init__(self, count=0, execution="e1"):
+        self.events = [event(n, execution=execution) for n in range(1, count + 1)]
+        self.known = count
+        self.asked = 0
+
+    async def after(self, owner, execution_id, seq, status=None):
+        self.asked += 1
+        await asyncio.sleep(0)
+        for one in self.events[seq : self.known]:
+            yield one
+
+    async def stored(self, owner, execution_id, seq):
+        self.asked += 1
+        return self.events[seq : self.known]
+
+
+class Listening:
+    def __init__(self):
+        self.got = []
+
+    def deliver(self, delivery):
+        self.got.append(delivery.event)
+
+    @property
+    def seqs(self):
+        return [one.seq for one in self.got if one.seq is not None]
+
+    async def until(self, count, within=3.0):
+        async with asyncio.timeout(within):
+            while len(self.got) < count:
+                await asyncio.sleep(0.005)
+
+
+@pytest.fixture
+async def bus():
+    return InProcessBus()
+
+
+async def publish(bus, *seqs, user="ada", execution="e1"):
+    await bus.publish([Envelope(user, event(seq, execution=execution)) for seq in seqs])
+
+
+async def test_events_come_once_and_in_order(bus):
+    truth, ears = Truth(), Listening()
+    async with Feed(bus, truth) as feed:
+        with feed.listening("ada", ears):
+            await publish(bus, 1, 2, 2, 1, 3, None, 3, 4)
+            await ears.until(5)
+            await asyncio.sleep(0.05)
+    assert [one.seq for one in ears.got] == [1, 2, 3, None, 4]
+    assert truth.asked == 0
+
+
+async def test_only_the_users_own_events_come(bus):
+    ada, eve = Listening(), Listening()
+    async with Feed(bus, Truth()) as feed:
+        with feed.listening("ada", ada), feed.listening("eve", eve):
+            await publish(bus, 1, user="ada", execution="a")
+            await publish(bus, 1, user="eve", execution="b")
+            await ada.until(1)
+            await eve.until(1)
+    assert [one.execution_id for one in ada.got] == ["a"]
+    assert [one.execution_id for one in eve.got] == ["b"]
+
+
+async def test_what_came_swapped_is_put_in_order_without_asking(bus):
+    truth, ears = Truth(10), Listening()
+    async with Feed(bus, truth) as feed:
+        with feed.listening("ada", ears):
+            await publish(bus, 1, 3, None, 2, 4)
+            await ears.until(5)
+    assert [one.seq for one in ears.got] == [1, 2, 3, None, 4]
+    assert truth.asked == 0
+
+
+async def test_a_gap_is_filled_from_the_run(bus):
+    truth, ears = Truth(8), Listening()
+    async with Feed(bus, truth) as feed:
+        with feed.listening("ada", ears):
+            await publish(bus, 1, 2, 6, None, 7)
+            await ears.until(8)
+            await publish(bus, 8, 9)
+            await ears.until(10)
+    assert ears.seqs == list(range(1, 10))
+
+
+async def test_a_gap_that_nobody_can_fill_is_passed(bus, monkeypatch):
+    monkeypatch.setattr(feed_module, "REPAIR_DELAYS_S", (0.01, 0.01))
+    ears = Listening()
+    async with Feed(bus, Truth()) as feed:
+        with feed.listening("ada", ears):
+            await publish(bus, 1, 5, 9)
+            await ears.until(3)
+    assert ears.seqs == [1, 5, 9]
+
+
+async def test_a_lost_last_event_is_found_in_the_store(bus, monkeypatch):
+    monkeypatch.setattr(feed_module, "FIRST_CHECK_S", 0.05)
+    monkeypatch.setattr(feed_module, "CHECK_TICK_S", 0.02)
+    truth, ears = Truth(4), Listening()
+    async with Feed(bus, truth) as feed:
+        with feed.listening("ada", ears):
+            await publish(bus, 1, 2, 3)
+            await ears.until(4)
+    assert ears.seqs == [1, 2, 3, 4]
+
+
+async def test_without_watchers_nothing_is_asked(bus):
+    truth = Truth(50)
+    async with Feed(bus, truth) as feed:
+        await publish(bus, 1, 9, 20)
+        while feed.last_seq("e1") < 20:
+            await asyncio.sleep(0.005)
+    assert truth.asked == 0
+
+
+async def test_tracks_are_bounded(bus, monkeypatch):
+    monkeypatch.setattr(feed_module, "MAX_TRACKS", 10)
+    async with Feed(bus, Truth()) as feed:
+        for n in range(50):
+            await publish(bus, 1, execution=f"e{n}")
+        while not feed.last_seq("e49"):
+            await asyncio.sleep(0.005)
+        assert feed.last_seq("e0") == 0
+        assert len(feed._tracks) == 10
+
+
+@pytest.mark.parametrize("seed", range(20))
+async def test_whatever_the_bus_does_a_watcher_gets_each_event_once_in_order(seed, monkeypatch):
+    """Random loss, doubling and swapping on the bus, a subscription at a random moment."""
+    monkeypatch.setattr(feed_module, "FIRST_CHECK_S", 0.05)
+    monkeypatch.setattr(feed_module, "CHECK_TICK_S", 0.02)
+    random_ = random.Random(seed)
+    truth, bus, outbox = Truth(60), InProcessBus(), Outbox()
+    truth.known = 0
+    execution = Execution("e1", "ada", "w1", 1, ExecutionStatus.RUNNING, None, datetime.now(UTC))
+    join_at, last_seen = random_.randrange(60), 0
+
+    async def run():
+        swapped = None
+        for seq in range(1, 61):
+            truth.known = seq
+            fate = random_.random()
+            if fate < 0.15:
+                continue
+            if fate < 0.3 and swapped is None:
+                swapped = seq
+                continue
+            await publish(bus, seq, *([seq] if fate > 0.9 else []))
+            if swapped is not None:
+                await publish(bus, swapped)
+                swapped = None
+            if fate > 0.6:
+                await asyncio.sleep(0.001)
+
+    async with Feed(bus, truth) as feed:
+        running = asyncio.create_task(run())
+        while truth.known < join_at:
+            await asyncio.sleep(0)
+        last_seen = random_.randrange(truth.known + 1)
+        watch = Watch(feed, truth, outbox, execution)
+        with feed.listening("ada", watch):
+            await watch.replay(last_seen)
+            got = []
+            async with asyncio.timeout(10):
+                while not got or got[-1] < 60:
+                    got.append((await outbox.take()).event.seq)
+        await running
+    assert got == list(range(last_seen + 1, 61))
+
+
+# outbox
+
+
+async def test_waiting_tokens_of_one_node_are_joined_and_keep_their_place():
+    outbox = Outbox()
+    for one in (
+        event(1),
+        event(None, text="a"),
+        event(None, text="b"),
+        event(None, execution="e2", text="x"),
+        event(None, text="c"),
+        event(2),
+        event(None, text="d"),
+    ):
+        outbox.put(Delivery(one))
+    outbox.close()
+    got = [one.event async for one in _all(outbox)]
+    assert [(one.seq, one.data.get("text")) for one in got] == [
+        (1, None),
+        (None, "abc"),
+        (None, "x"),
+        (2, None),
+        (None, "d"),
+    ]
+
+
+async def test_a_joined_token_is_this_watchers_alone():
+    one, two = Outbox(), Outbox()
+    shared = Delivery(event(None, text="a"))
+    one.put(shared)
+    two.put(shared)
+    one.put(Delivery(event(None, text="b")))
+    assert (await two.take()).event.data["text"] == "a"
+    assert (await one.take()).event.data["text"] == "ab"
+
+
+async def test_a_full_outbox_overflows_but_tokens_do_not_fill_it(monkeypatch):
+    monkeypatch.setattr(outbox_module, "MAX_MESSAGES", 100)
+    outbox = Outbox()
+    for _ in range(10_000):
+        outbox.put(Delivery(event(None, text="t")))
+    assert not outbox.overflowed.is_set()
+    for seq in range(1, 102):
+        outbox.put(Delivery(event(seq)))
+    assert outbox.overflowed.is_set()
+
+
+async def test_large_messages_overflow_too(monkeypatch):
+    monkeypatch.setattr(outbox_module, "MAX_CHARS", 50_000)
+    outbox = Outbox()
+    for seq in range(1, 10):
+        outbox.put(Delivery(event(seq, output="x" * 10_000)))
+    assert outbox.overflowed.is_set()
+
+
+async def test_a_replay_waits_for_room(monkeypatch):
+    monkeypatch.setattr(outbox_module, "ROOM_MESSAGES", 10)
+    outbox = Outbox()
+
+    async def replay():
+        for seq in range(1, 101):
+            await outbox.put_patiently(Delivery(event(seq)))
+        outbox.close()
+
+    replaying = asyncio.create_task(replay())
+    await asyncio.sleep(0.05)
+    assert not replaying.done()
+    assert [one.event.seq async for one in _all(outbox)] == list(range(1, 101))
+
+
+async def _all(outbox):
+    while (delivery := await outbox.take()) is not None:
+        yield delivery
+
+
+async def test_a_buffer_that_overran_is_read_again_from_the_past(monkeypatch):
+    monkeypatch.setattr(watch_module, "MAX_BUFFERED", 5)
+    truth, bus, outbox = Truth(30), InProcessBus(), Outbox()
+    execution = Execution("e1", "ada", "w1", 1, ExecutionStatus.RUNNING, None, datetime.now(UTC))
+    async with Feed(bus, truth) as feed:
+        watch = Watch(feed, truth, outbox, execution)
+        with feed.listening("ada", watch):
+            await publish(bus, *range(1, 31))
+            while feed.last_seq("e1") < 30:
+                await asyncio.sleep(0.005)
+            await watch.replay(0)
+    outbox.close()
+    assert [one.event.seq async for one in _all(outbox)] == list(range(1, 31))
+
+
+async def test_tokens_of_an_answer_that_was_replayed_whole_are_left_out():
+    truth, outbox = Truth(2), Outbox()
+    truth.events[1] = event(2, EventType.NODE_SUCCEEDED)
+    execution = Execution("e1", "ada", "w1", 1, ExecutionStatus.RUNNING, None, datetime.now(UTC))
+    async with Feed(InProcessBus(), truth) as feed:
+        watch = Watch(feed, truth, outbox, execution)
+        watch.deliver(Delivery(event(None, text="late")))
+        await watch.replay(0)
+        watch.deliver(Delivery(event(None, text="new")))
+    outbox.close()
+    got = [(one.event.seq, one.event.data.get("text")) async for one in _all(outbox)]
+    assert got == list(itertools.chain([(1, None), (2, None)], [(None, "new")]))
