@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import AsyncIterator
 
@@ -16,6 +17,8 @@ from api.parts import Parts
 from api.problems import Problem
 from pilot.errors import PilotError
 from pilot.events.model import FINAL_EVENT_TYPES
+
+log = logging.getLogger(__name__)
 
 HEARTBEAT_S = 15.0
 RETRY_MS = 1_000
@@ -42,7 +45,7 @@ async def stream(parts: Parts, caller: Caller, execution_id: str, after: int) ->
     if execution.status.is_final and execution.last_seq <= after:
         return Response(status_code=204)
     outbox = Outbox()
-    watch = Watch(parts.feed, parts.history, outbox, execution)
+    watch = Watch(parts.feed, parts.history, outbox, caller.user_id, execution_id)
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     return EventStream(_lines(parts, caller, watch, outbox, after), headers=headers)
 
@@ -54,7 +57,7 @@ class _OfOne:
         self._watch = watch
 
     def deliver(self, delivery: Delivery) -> None:
-        if delivery.event.execution_id == self._watch.execution.id:
+        if delivery.event.execution_id == self._watch.execution_id:
             self._watch.deliver(delivery)
 
 
@@ -62,7 +65,7 @@ async def _lines(
     parts: Parts, caller: Caller, watch: Watch, outbox: Outbox, after: int
 ) -> AsyncIterator[str]:
     with parts.feed.listening(caller.user_id, _OfOne(watch)):
-        replaying = asyncio.create_task(_replay(watch, outbox, after))
+        replaying = asyncio.create_task(_replay(parts, watch, outbox, after))
         try:
             yield f"retry: {RETRY_MS}\n\n"
             while True:
@@ -84,13 +87,15 @@ async def _lines(
             replaying.cancel()
 
 
-async def _replay(watch: Watch, outbox: Outbox, after: int) -> None:
+async def _replay(parts: Parts, watch: Watch, outbox: Outbox, after: int) -> None:
     try:
-        await watch.replay(after)
-    except PilotError:
+        execution = await parts.store.get_execution(watch.user_id, watch.execution_id)
+        await watch.replay(after, execution.status)
+    except PilotError as error:
+        log.warning("the stream of %s broke: %s", watch.execution_id, error)
         outbox.close()
         return
-    if watch.execution.status.is_final and not watch.final:
+    if execution.status.is_final and not watch.final:
         outbox.close()
 
 

@@ -13,7 +13,7 @@ from api.live.feed import Delivery, Feed
 from api.live.history import History
 from api.live.outbox import Outbox
 from pilot.events.model import FINAL_EVENT_TYPES, EventType
-from pilot.store import Execution
+from pilot.graph.status import ExecutionStatus
 
 log = logging.getLogger(__name__)
 
@@ -32,8 +32,11 @@ _NODE_ENDS = frozenset(
 class Watch:
     """Make it, let `deliver` have the execution's live events at once, then `replay`."""
 
-    def __init__(self, feed: Feed, history: History, outbox: Outbox, execution: Execution) -> None:
-        self.execution = execution
+    def __init__(
+        self, feed: Feed, history: History, outbox: Outbox, user_id: str, execution_id: str
+    ) -> None:
+        self.user_id = user_id
+        self.execution_id = execution_id
         self.last_seq = 0
         self.final = False
         self._feed = feed
@@ -43,6 +46,8 @@ class Watch:
         self._overran = False
         self._live = False
         self._ended_nodes: set[tuple[str | None, str]] = set()
+        # All that went out before the buffer was open must come from the past.
+        self._required = feed.last_seq(execution_id)
 
     def deliver(self, delivery: Delivery) -> None:
         if self._live:
@@ -52,32 +57,32 @@ class Watch:
         else:
             self._overran = True
 
-    async def replay(self, after_seq: int) -> None:
-        """Sends what came after `after_seq`, then what came meanwhile, then goes live."""
+    async def replay(self, after_seq: int, status: ExecutionStatus) -> None:
+        """Sends what came after `after_seq`, then what came meanwhile, then goes live.
+
+        `status` is that of a row read after the buffer was open.
+        """
         self.last_seq = after_seq
-        owner, execution_id = self.execution.owner, self.execution.id
-        # All that went out before the buffer was open must come from the past.
-        required = self._feed.last_seq(execution_id)
-        await self._past()
+        await self._past(status)
         for delay in CATCH_UP_DELAYS_S:
             if self._overran:
                 self._overran = False
                 self._buffer.clear()
-                required = self._feed.last_seq(execution_id)
-            elif self.last_seq >= required or self.final:
+                self._required = self._feed.last_seq(self.execution_id)
+            elif self.last_seq >= self._required or self.final:
                 break
             await asyncio.sleep(delay)
-            await self._past()
+            await self._past(status)
         else:
-            log.warning("execution %s: a watcher goes live with a gap", execution_id)
+            log.warning("execution %s: a watcher goes live with a gap", self.execution_id)
         await self._flush()
         self._live = True
-        if not self.final and not self.execution.status.is_final:
-            self._feed.expect(owner, execution_id, self.last_seq)
+        if not self.final and not status.is_final:
+            self._feed.expect(self.user_id, self.execution_id, self.last_seq)
 
-    async def _past(self) -> None:
+    async def _past(self, status: ExecutionStatus) -> None:
         async for event in self._history.after(
-            self.execution.owner, self.execution.id, self.last_seq, self.execution.status
+            self.user_id, self.execution_id, self.last_seq, status
         ):
             if event.type in _NODE_ENDS:
                 self._ended_nodes.add((event.node_id, event.path))

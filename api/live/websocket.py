@@ -35,6 +35,7 @@ BAD_TOKEN, NOT_YOUR_USER, TOO_SLOW, TOO_MANY = 4401, 4403, 4408, 4429
 GOING_AWAY, TOO_BIG, TRY_LATER = 1001, 1009, 1013
 
 AUTH_LIMIT_S = 10.0
+HOLD_S = 0.1
 MAX_MESSAGE_CHARS = 16 * 1024
 MAX_CONNECTIONS_A_USER = 50
 MAX_WATCHES = 200
@@ -83,6 +84,7 @@ class Connection:
         self._outbox = Outbox()
         self._watches: dict[str, Watch] = {}
         self._replays: dict[str, asyncio.Task[None]] = {}
+        self._held: list[Delivery] | None = []
 
     async def run(self) -> None:
         """Serves until one side ends it. Raises `Closed` or `WebSocketDisconnect`."""
@@ -91,22 +93,41 @@ class Connection:
                 asyncio.create_task(step)
                 for step in (self._read(), self._write(), self._expire(), self._overflow())
             ]
+            holding = asyncio.create_task(self._hold())
             try:
                 done, _ = await asyncio.wait(work, return_when=asyncio.FIRST_COMPLETED)
             finally:
-                for task in (*work, *self._replays.values()):
+                for task in (holding, *work, *self._replays.values()):
                     task.cancel()
-                await asyncio.gather(*work, *self._replays.values(), return_exceptions=True)
+                await asyncio.gather(
+                    holding, *work, *self._replays.values(), return_exceptions=True
+                )
             for task in done:
                 task.result()
 
     def deliver(self, delivery: Delivery) -> None:
         """Called by the feed with each of the user's live events."""
         watch = self._watches.get(delivery.event.execution_id)
-        if watch is None:
-            self._outbox.put(delivery)
-        else:
+        if watch is not None:
             watch.deliver(delivery)
+        elif self._held is not None:
+            self._held.append(delivery)
+        else:
+            self._outbox.put(delivery)
+
+    def _release(self) -> None:
+        """Gives what is held of watched executions to their watches."""
+        held, self._held = self._held, None if self._held is None else []
+        for delivery in held or ():
+            self.deliver(delivery)
+
+    async def _hold(self) -> None:
+        """The first live events wait a moment for the subscription that clients send when
+        they connect: without it, some of its events would come before their past."""
+        await asyncio.sleep(HOLD_S)
+        held, self._held = self._held, None
+        for delivery in held or ():
+            self.deliver(delivery)
 
     async def _write(self) -> None:
         while (delivery := await self._outbox.take()) is not None:
@@ -160,21 +181,29 @@ class Connection:
             await self._refuse(execution_id, "too_many_subscriptions", f"at most {MAX_WATCHES}")
             return
         self._drop(execution_id)
-        replay = asyncio.create_task(self._replay(execution_id, last_seq))
+        # from here on the execution's live events wait for its past
+        watch = Watch(
+            self._parts.feed,
+            self._parts.history,
+            self._outbox,
+            self._caller.user_id,
+            execution_id,
+        )
+        self._watches[execution_id] = watch
+        self._release()
+        replay = asyncio.create_task(self._replay(watch, last_seq))
         self._replays[execution_id] = replay
         replay.add_done_callback(lambda task: self._forget_replay(execution_id, task))
 
-    async def _replay(self, execution_id: str, last_seq: int | None) -> None:
-        parts, user_id = self._parts, self._caller.user_id
+    async def _replay(self, watch: Watch, last_seq: int | None) -> None:
+        parts, user_id, execution_id = self._parts, watch.user_id, watch.execution_id
         try:
             execution = await current(parts, user_id, execution_id)
-            watch = Watch(parts.feed, parts.history, self._outbox, execution)
-            self._watches[execution_id] = watch
             if last_seq is None:
                 shown = await execution_out(parts.store, parts.settings, execution)
                 last_seq = await parts.store.missing_from(execution_id) - 1
                 await self._outbox.put_patiently(snapshot(shown, last_seq))
-            await watch.replay(last_seq)
+            await watch.replay(last_seq, execution.status)
         except (PilotError, Problem) as error:
             self._watches.pop(execution_id, None)
             problem = from_error(error)

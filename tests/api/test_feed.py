@@ -3,7 +3,6 @@
 import asyncio
 import itertools
 import random
-from datetime import UTC, datetime
 
 import pytest
 
@@ -16,7 +15,8 @@ from api.live.watch import Watch
 from pilot.events.bus import InProcessBus
 from pilot.events.model import Envelope, Event, EventType
 from pilot.graph.status import ExecutionStatus
-from pilot.store import Execution
+
+RUNNING = ExecutionStatus.RUNNING
 
 
 def event(seq, kind=None, execution="e1", **data):
@@ -162,7 +162,6 @@ async def test_whatever_the_bus_does_a_watcher_gets_each_event_once_in_order(see
     random_ = random.Random(seed)
     truth, bus, outbox = Truth(60), InProcessBus(), Outbox()
     truth.known = 0
-    execution = Execution("e1", "ada", "w1", 1, ExecutionStatus.RUNNING, None, datetime.now(UTC))
     join_at, last_seen = random_.randrange(60), 0
 
     async def run():
@@ -187,9 +186,9 @@ async def test_whatever_the_bus_does_a_watcher_gets_each_event_once_in_order(see
         while truth.known < join_at:
             await asyncio.sleep(0)
         last_seen = random_.randrange(truth.known + 1)
-        watch = Watch(feed, truth, outbox, execution)
+        watch = Watch(feed, truth, outbox, "ada", "e1")
         with feed.listening("ada", watch):
-            await watch.replay(last_seen)
+            await watch.replay(last_seen, RUNNING)
             got = []
             async with asyncio.timeout(10):
                 while not got or got[-1] < 60:
@@ -276,14 +275,13 @@ async def _all(outbox):
 async def test_a_buffer_that_overran_is_read_again_from_the_past(monkeypatch):
     monkeypatch.setattr(watch_module, "MAX_BUFFERED", 5)
     truth, bus, outbox = Truth(30), InProcessBus(), Outbox()
-    execution = Execution("e1", "ada", "w1", 1, ExecutionStatus.RUNNING, None, datetime.now(UTC))
     async with Feed(bus, truth) as feed:
-        watch = Watch(feed, truth, outbox, execution)
+        watch = Watch(feed, truth, outbox, "ada", "e1")
         with feed.listening("ada", watch):
             await publish(bus, *range(1, 31))
             while feed.last_seq("e1") < 30:
                 await asyncio.sleep(0.005)
-            await watch.replay(0)
+            await watch.replay(0, RUNNING)
     outbox.close()
     assert [one.event.seq async for one in _all(outbox)] == list(range(1, 31))
 
@@ -291,11 +289,10 @@ async def test_a_buffer_that_overran_is_read_again_from_the_past(monkeypatch):
 async def test_tokens_of_an_answer_that_was_replayed_whole_are_left_out():
     truth, outbox = Truth(2), Outbox()
     truth.events[1] = event(2, EventType.NODE_SUCCEEDED)
-    execution = Execution("e1", "ada", "w1", 1, ExecutionStatus.RUNNING, None, datetime.now(UTC))
     async with Feed(InProcessBus(), truth) as feed:
-        watch = Watch(feed, truth, outbox, execution)
+        watch = Watch(feed, truth, outbox, "ada", "e1")
         watch.deliver(Delivery(event(None, text="late")))
-        await watch.replay(0)
+        await watch.replay(0, RUNNING)
         watch.deliver(Delivery(event(None, text="new")))
     outbox.close()
     got = [(one.event.seq, one.event.data.get("text")) async for one in _all(outbox)]

@@ -1,0 +1,339 @@
+"""`/ws/{user_id}` with a real client: tokens, close codes, replay, no gap and no double."""
+
+import asyncio
+import json
+import time
+
+import pytest
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed
+
+from api.live import outbox as outbox_module
+from api.live import websocket as websocket_module
+from pilot.events.model import Envelope, Event, EventType
+
+W, E = "/api/v1/workflows", "/api/v1/executions"
+
+
+def gated(gate, name):
+    return {"id": name, "type": "http", "config": {"url": f"{gate.url}/wait/{name}"}}
+
+
+def variable(n):
+    return {"id": f"v{n}", "type": "variable", "config": {"assignments": {"v": "{input}"}}}
+
+
+def open_socket(api, user="ada", token="", **options):
+    headers = {"Authorization": f"Bearer {token or api.token(user)}"}
+    return connect(f"{api.ws}/ws/{user}", additional_headers=headers, **options)
+
+
+async def message(socket, within=10.0):
+    async with asyncio.timeout(within):
+        return json.loads(await socket.recv())
+
+
+async def until_end(socket, execution_id):
+    """The events of one execution up to its last one."""
+    got = []
+    while True:
+        one = await message(socket, 20)
+        if one.get("execution_id") != execution_id:
+            continue
+        got.append(one)
+        if one["type"] in ("execution.succeeded", "execution.failed", "execution.cancelled"):
+            return got
+
+
+def seqs(events):
+    return [one["seq"] for one in events if "seq" in one and one["type"] != "snapshot"]
+
+
+async def closed_with(socket, within=15.0):
+    async with asyncio.timeout(within):
+        with pytest.raises(ConnectionClosed) as closed:
+            while True:
+                await socket.recv()
+    return closed.value.rcvd.code if closed.value.rcvd else None
+
+
+async def started(client, graph, given="hi"):
+    workflow = (await client.post(W, json=graph)).json()["id"]
+    answer = await client.post(f"{W}/{workflow}/execute", json={"input": given})
+    assert answer.status_code == 202, answer.text
+    return answer.json()["id"]
+
+
+async def finished(client, graph, given="hi"):
+    workflow = (await client.post(W, json=graph)).json()["id"]
+    answer = await client.post(f"{W}/{workflow}/execute?wait=30", json={"input": given})
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+@pytest.fixture
+def live(live_api, worker):
+    return live_api.client()
+
+
+# a run, live
+
+
+async def test_the_chatbots_steps_arrive_in_order(live, live_api, make_chain):
+    llm = {"id": "llm", "type": "llm", "config": {"prompt_template": "Respond to: {input}"}}
+    async with open_socket(live_api) as socket:
+        execution = await started(live, make_chain(llm))
+        events = await until_end(socket, execution)
+    durable = [one for one in events if "seq" in one]
+    assert seqs(events) == list(range(1, len(durable) + 1))
+    assert [(one["type"], one.get("node_id")) for one in durable] == [
+        ("execution.started", None),
+        ("node.started", "start"),
+        ("node.succeeded", "start"),
+        ("node.started", "llm"),
+        ("node.succeeded", "llm"),
+        ("node.started", "output"),
+        ("node.succeeded", "output"),
+        ("execution.succeeded", None),
+    ]
+    tokens = [one for one in events if one["type"] == "llm.token"]
+    answer = next(o for o in durable if (o["type"], o.get("node_id")) == ("node.succeeded", "llm"))
+    assert "".join(one["data"]["text"] for one in tokens) == answer["data"]["output"]
+    for one in events:
+        assert {"type", "execution_id", "workflow_id", "at"} <= one.keys()
+    # who has seen the end reads the end
+    assert (await live.get(f"{E}/{execution}")).json()["status"] == "succeeded"
+
+
+async def test_every_socket_of_the_user_gets_all_and_nobody_elses(live, live_api, make_chain):
+    async with (
+        open_socket(live_api) as one,
+        open_socket(live_api) as two,
+        open_socket(live_api, "eve") as eve,
+    ):
+        execution = await started(live, make_chain())
+        assert seqs(await until_end(one, execution)) == seqs(await until_end(two, execution))
+        with pytest.raises(TimeoutError):
+            await message(eve, 0.3)
+
+
+# replay
+
+
+@pytest.mark.parametrize("last_seq", [0, 3, 5, 6, 1_000])
+async def test_a_finished_run_is_replayed_from_the_store(live, live_api, make_chain, last_seq):
+    done = await finished(live, make_chain())
+    async with open_socket(live_api) as socket:
+        await socket.send(
+            json.dumps({"type": "subscribe", "execution_id": done["id"], "last_seq": last_seq})
+        )
+        if last_seq >= 6:
+            with pytest.raises(TimeoutError):
+                await message(socket, 0.5)
+        else:
+            assert seqs(await until_end(socket, done["id"])) == list(range(last_seq + 1, 7))
+
+
+async def test_without_last_seq_a_snapshot_comes_first_and_the_tail_after(
+    live, live_api, gate, make_chain
+):
+    execution = await started(live, make_chain(gated(gate, "snap")))
+    await gate.came("snap")
+    async with open_socket(live_api) as socket:
+        await socket.send(json.dumps({"type": "subscribe", "execution_id": execution}))
+        first = await message(socket)
+        gate.open("snap")
+        events = await until_end(socket, execution)
+    assert first["type"] == "snapshot"
+    assert first["data"].keys() >= {"id", "status", "nodes", "temporal", "input"}
+    assert seqs(events) == list(range(first.get("seq", 0) + 1, seqs(events)[-1] + 1))
+
+
+@pytest.mark.parametrize("last_seq", [0, 10])
+async def test_subscribing_in_the_middle_of_a_run_has_no_gap_and_no_double(
+    live, live_api, make_chain, last_seq
+):
+    graph = make_chain(*(variable(n) for n in range(60)))
+    execution = await started(live, graph)
+    sockets = []
+    for _ in range(8):
+        await asyncio.sleep(0.03)
+        socket = await open_socket(live_api)
+        await socket.send(
+            json.dumps({"type": "subscribe", "execution_id": execution, "last_seq": last_seq})
+        )
+        sockets.append(socket)
+    ends = await asyncio.gather(*(until_end(socket, execution) for socket in sockets))
+    for events in ends:
+        assert seqs(events) == list(range(last_seq + 1, 2 * 62 + 3))
+    await asyncio.gather(*(socket.close() for socket in sockets))
+
+
+async def test_a_long_run_is_replayed_whole(live, live_api, make_chain):
+    done = await finished(live, make_chain(*(variable(n) for n in range(400))))
+    async with open_socket(live_api) as socket:
+        await socket.send(
+            json.dumps({"type": "subscribe", "execution_id": done["id"], "last_seq": 0})
+        )
+        assert seqs(await until_end(socket, done["id"])) == list(range(1, 2 * 402 + 3))
+
+
+async def test_a_run_that_waits_for_a_worker_is_watched_from_its_first_event(
+    live, live_api, worker, make_chain
+):
+    worker.kill()
+    execution = await started(live, make_chain())
+    async with open_socket(live_api) as socket:
+        await socket.send(json.dumps({"type": "subscribe", "execution_id": execution}))
+        first = await message(socket)
+        assert (first["type"], first["status"], first["seq"]) == ("snapshot", "queued", 0)
+        worker.start()
+        assert seqs(await until_end(socket, execution)) == list(range(1, 7))
+
+
+async def test_another_users_execution_is_an_error_and_the_socket_stays(live, live_api, make_chain):
+    done = await finished(live, make_chain())
+    async with open_socket(live_api, "eve") as socket:
+        for execution in (done["id"], "not-a-uuid", "\x00"):
+            await socket.send(json.dumps({"type": "subscribe", "execution_id": execution}))
+            answer = await message(socket)
+            assert (answer["type"], answer["code"]) == ("error", "not_found")
+        await socket.send('{"type": "ping"}')
+        assert (await message(socket))["type"] == "pong"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "nonsense",
+        "[]",
+        "null",
+        "{}",
+        '{"type": "nothing"}',
+        '{"type": "subscribe"}',
+        '{"type": "subscribe", "execution_id": "x", "last_seq": -1}',
+        '{"type": "subscribe", "execution_id": "x", "last_seq": true}',
+        '{"type": "subscribe", "execution_id": "x", "last_seq": "1"}',
+        "[" * 5_000,
+        b"\xff\xfe",
+    ],
+)
+async def test_a_bad_message_is_answered_and_the_socket_stays(api, text):
+    async with open_socket(api) as socket:
+        await socket.send(text)
+        assert (await message(socket))["type"] == "error"
+        await socket.send('{"type": "ping"}')
+        assert (await message(socket))["type"] == "pong"
+
+
+# who may
+
+
+async def test_the_token_as_subprotocol(api):
+    token = api.token()
+    for offered, chosen in (
+        ([f"bearer.{token}"], f"bearer.{token}"),
+        ([f"bearer.{token}", "pilot"], "pilot"),
+    ):
+        async with connect(f"{api.ws}/ws/ada", subprotocols=offered) as socket:
+            assert socket.subprotocol == chosen
+            await socket.send('{"type": "ping"}')
+            assert (await message(socket))["type"] == "pong"
+
+
+async def test_the_token_as_first_message(api):
+    async with connect(f"{api.ws}/ws/ada") as socket:
+        await socket.send(json.dumps({"type": "auth", "token": api.token()}))
+        await socket.send('{"type": "ping"}')
+        assert (await message(socket))["type"] == "pong"
+
+
+@pytest.mark.parametrize(
+    "first", ["{}", "nonsense", '{"type": "auth"}', '{"type": "auth", "token": "x"}', "5"]
+)
+async def test_another_first_message_closes_4401(api, first):
+    async with connect(f"{api.ws}/ws/ada") as socket:
+        await socket.send(first)
+        assert await closed_with(socket) == 4401
+
+
+async def test_bad_tokens_close_4401(api):
+    for token in ("nonsense", api.token(ttl_s=-60)):
+        async with open_socket(api, token=token) as socket:
+            assert await closed_with(socket) == 4401
+        async with connect(f"{api.ws}/ws/ada", subprotocols=[f"bearer.{token}"]) as socket:
+            assert await closed_with(socket) == 4401
+
+
+async def test_no_token_in_time_closes_4401(api, monkeypatch):
+    monkeypatch.setattr(websocket_module, "AUTH_LIMIT_S", 0.1)
+    async with connect(f"{api.ws}/ws/ada") as socket:
+        assert await closed_with(socket) == 4401
+
+
+async def test_anothers_address_closes_4403(api):
+    async with open_socket(api, "ada", api.token("eve")) as socket:
+        assert await closed_with(socket) == 4403
+    async with open_socket(api) as socket:
+        await socket.send(json.dumps({"type": "auth", "token": api.token("eve")}))
+        assert await closed_with(socket) == 4403
+
+
+async def test_a_token_that_expires_closes_4401_unless_renewed(api, monkeypatch):
+    monkeypatch.setattr(websocket_module, "LEEWAY_S", 0)
+    async with (
+        open_socket(api, token=api.token(ttl_s=1)) as left,
+        open_socket(api, token=api.token(ttl_s=1)) as renewed,
+    ):
+        await renewed.send(json.dumps({"type": "auth", "token": api.token()}))
+        before = time.monotonic()
+        assert await closed_with(left) == 4401
+        assert time.monotonic() - before < 3
+        await asyncio.sleep(0.2)
+        await renewed.send('{"type": "ping"}')
+        assert (await message(renewed))["type"] == "pong"
+
+
+async def test_too_many_connections_close_4429(api, monkeypatch):
+    monkeypatch.setattr(websocket_module, "MAX_CONNECTIONS_A_USER", 2)
+    async with open_socket(api, "many"), open_socket(api, "many"):
+        async with open_socket(api, "many") as third:
+            assert await closed_with(third) == 4429
+        async with open_socket(api, "other") as other:
+            await other.send('{"type": "ping"}')
+            assert (await message(other))["type"] == "pong"
+    async with open_socket(api, "many") as again:
+        await again.send('{"type": "ping"}')
+        assert (await message(again))["type"] == "pong"
+
+
+async def test_too_large_a_message_closes(api):
+    for size in (20_000, 500_000):
+        async with open_socket(api) as socket:
+            await socket.send("x" * size)
+            assert await closed_with(socket) == 1009
+
+
+async def test_a_slow_reader_is_closed_and_costs_others_nothing(api, monkeypatch):
+    monkeypatch.setattr(outbox_module, "MAX_MESSAGES", 300)
+
+    def event(seq):
+        data = {"output": "x" * 8_000}
+        return Event(EventType.NODE_SUCCEEDED, "slow", "w", "t", seq=seq, node_id="n", data=data)
+
+    async with (
+        open_socket(api, "reader", compression=None) as quick,
+        open_socket(api, "reader", compression=None, max_queue=1) as slow,
+    ):
+        await asyncio.sleep(2 * websocket_module.HOLD_S)
+        reading = asyncio.create_task(_seqs(quick, 3_000))
+        for seq in range(1, 3_001):
+            await api.parts.bus.publish([Envelope("reader", event(seq))])
+            if seq % 20 == 0:
+                await asyncio.sleep(0.005)
+        assert await reading == list(range(1, 3_001))
+        assert await closed_with(slow) == 4408
+
+
+async def _seqs(socket, count):
+    return [(await message(socket))["seq"] for _ in range(count)]
