@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import socket
 import sys
 
 import uvicorn
@@ -15,9 +16,20 @@ from pilot.settings import Settings, get_settings
 GRACE_S = 5
 
 
+class ApiServer(uvicorn.Server):
+    """Ends open streams when it is told to stop: uvicorn closes WebSockets by itself, but
+    waits for every response, and an event stream is one without an end."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        parts = getattr(self.config.app.state, "parts", None)  # type: ignore[union-attr]
+        for stream in tuple(parts.streams) if parts is not None else ():
+            stream.close()
+        await super().shutdown(sockets)
+
+
 def server(settings: Settings) -> uvicorn.Server:
     """uvicorn with the app, on the settings' host and port."""
-    return uvicorn.Server(
+    return ApiServer(
         uvicorn.Config(
             create_app(settings),
             host=settings.pilot_host,

@@ -12,6 +12,7 @@ from starlette.requests import HTTPConnection
 from api.auth import TokenVerifier
 from api.live.feed import Feed
 from api.live.history import History
+from api.live.outbox import Outbox
 from api.runs import Runs
 from pilot.events.bus import Bus
 from pilot.graph.spec import Specs
@@ -21,7 +22,8 @@ from pilot.store import Store
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """`connections` counts the open WebSockets of each user."""
+    """`connections` counts the open WebSockets of each user, `streams` are what the open
+    server-sent streams read from: closed when the process is to end."""
 
     settings: Settings
     verifier: TokenVerifier
@@ -32,6 +34,7 @@ class Parts:
     feed: Feed
     specs: Specs
     connections: Counter[str] = field(default_factory=Counter)
+    streams: set[Outbox] = field(default_factory=set)
 
 
 def parts_of(connection: HTTPConnection) -> Parts:

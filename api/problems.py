@@ -130,6 +130,8 @@ def from_error(error: Exception) -> Problem:
             return Problem(_STORE_STATUS.get(error.code, 409), error.code, error.message)
         case UnavailableError():
             return unavailable(error.code, "The database does not answer. Try again shortly.")
+        case StoreError():
+            return unavailable(error.code, "The database failed. Its operator must look at it.")
         case HTTPException():
             return _from_http(error)
         case RequestValidationError():
@@ -158,6 +160,8 @@ def _from_validation(error: RequestValidationError) -> Problem:
 
 
 async def _handle(request: Request, error: Exception) -> Response:
+    if isinstance(error, StoreError) and from_error(error).status_code >= 500:
+        log.error("%s %s: %s", request.method, request.url.path, error.message)
     if isinstance(error, HTTPException) and error.status_code == 405:
         allowed = ", ".join(sorted(_methods_at(request)))
         detail = f"{request.method} is not possible here, only {allowed}."

@@ -6,6 +6,7 @@ what Temporal says of one run is in the return value.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -46,6 +47,7 @@ from workflows_def.messages import (
 
 CALL_LIMIT = timedelta(seconds=5)
 QUERY_LIMIT = timedelta(seconds=3)
+POLLER_FRESH_S = 90
 MAX_SUMMARY_BYTES = 400
 """Temporal's limit on a workflow's static summary, a single line for its Web UI."""
 
@@ -167,7 +169,9 @@ class Runs:
             answer = await self.client.workflow_service.describe_task_queue(
                 request, timeout=CALL_LIMIT
             )
-        return len(answer.pollers)
+        # the server remembers a poller for five minutes; one that lives asks every minute
+        since = time.time() - POLLER_FRESH_S
+        return sum(poller.last_access_time.seconds >= since for poller in answer.pollers)
 
     @staticmethod
     async def _found(call: Any) -> bool:

@@ -16,7 +16,7 @@ from pilot.graph.status import ExecutionStatus
 from pilot.store import Execution
 from workflows_def.messages import SIGNAL_PAUSE, SIGNAL_RESUME
 
-CATCH_UP_S = 1.0
+CATCH_UP_S = 0.5
 """How long a read waits for the store to hold what watchers have been told already."""
 POLL_S = 0.02
 SLOW_POLL_S = 0.5

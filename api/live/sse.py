@@ -65,6 +65,7 @@ async def _lines(
     parts: Parts, caller: Caller, watch: Watch, outbox: Outbox, after: int
 ) -> AsyncIterator[str]:
     with parts.feed.listening(caller.user_id, _OfOne(watch)):
+        parts.streams.add(outbox)
         replaying = asyncio.create_task(_replay(parts, watch, outbox, after))
         try:
             yield f"retry: {RETRY_MS}\n\n"
@@ -85,6 +86,7 @@ async def _lines(
                     return
         finally:
             replaying.cancel()
+            parts.streams.discard(outbox)
 
 
 async def _replay(parts: Parts, watch: Watch, outbox: Outbox, after: int) -> None:

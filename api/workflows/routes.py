@@ -9,7 +9,7 @@ from fastapi import APIRouter, Header
 from starlette.responses import Response
 
 from api.auth import CallerDep
-from api.etag import etag, none_match_hits
+from api.etag import etag
 from api.pagination import PageDep, PageOut
 from api.parts import PartsDep
 from api.problems import CONFLICT, INVALID, MISSING
@@ -60,11 +60,12 @@ async def read_workflow(
     if_none_match: Annotated[str | None, Header(max_length=1000)] = None,
 ) -> Response:
     """A workflow at its newest version."""
-    found = await service.read(parts.store, parts.specs, caller.user_id, str(workflow_id))
-    tag = {"ETag": etag(found.version)}
-    if none_match_hits(if_none_match, found.version):
-        return Response(status_code=304, headers=tag)
-    return reply(found, headers=tag)
+    found = await service.read(
+        parts.store, parts.specs, caller.user_id, str(workflow_id), if_none_match
+    )
+    if isinstance(found, int):
+        return Response(status_code=304, headers={"ETag": etag(found)})
+    return reply(found, headers={"ETag": etag(found.version)})
 
 
 @router.put(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from api.etag import if_match_versions
+from api.etag import if_match_versions, none_match_hits
 from api.issues import issues_out
 from api.pagination import PageOut, PageQuery
 from api.problems import Problem
@@ -48,8 +48,13 @@ async def create(store: Store, specs: Specs, owner: str, body: WorkflowIn) -> Wo
     return workflow_out(workflow, issues)
 
 
-async def read(store: Store, specs: Specs, owner: str, workflow_id: str) -> WorkflowOut:
+async def read(
+    store: Store, specs: Specs, owner: str, workflow_id: str, if_none_match: str | None
+) -> WorkflowOut | int:
+    """The workflow, or only its version where the caller has that one."""
     workflow = await store.get_workflow(owner, workflow_id)
+    if none_match_hits(if_none_match, workflow.version):
+        return workflow.version
     graph = Graph.model_validate(workflow.graph)
     return workflow_out(workflow, await check(graph, specs))
 

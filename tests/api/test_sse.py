@@ -113,3 +113,20 @@ async def test_tokens_are_streamed_without_an_id(live, make_chain):
     events = await read(live, f"{E}/{execution}/events")
     tokens = [one for one in events if one[1] == "llm.token"]
     assert all(one[0] is None for one in tokens)
+
+
+async def test_open_streams_end_when_the_server_stops(serve, live_api, gate, make_chain, worker):
+    execution = await started(live_api.client(), make_chain(gated(gate, "stopping")))
+    await gate.came("stopping")
+    serving, settings_for = serve
+    settings = settings_for(
+        live_api.settings.pilot_data_dir, temporal_address=live_api.settings.temporal_address
+    )
+    async with serving(settings) as api:
+        reading = asyncio.create_task(read(live_api.client(), f"{api.url}{E}/{execution}/events"))
+        await asyncio.sleep(0.3)
+        assert not reading.done()
+        before = asyncio.get_running_loop().time()
+    assert asyncio.get_running_loop().time() - before < 3
+    assert len(await reading) >= 3
+    gate.open("stopping")

@@ -1,0 +1,220 @@
+"""The app as a whole: its OpenAPI document, CORS, failures of its parts, its process."""
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import httpx
+import jsonschema
+import pytest
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed
+
+from api.app import create_app
+from api.workflows.schemas import CHATBOT
+from pilot.errors import ConflictError, SettingsError, StoreError, UnavailableError
+from pilot.processes import die_with_parent
+from pilot.settings import Settings
+from pilot.store.migrate import migrate
+from pilot.tokens import DevelopmentIssuer
+
+W = "/api/v1/workflows"
+
+
+@pytest.fixture(scope="session")
+def document(api):
+    return create_app(api.settings.model_copy(update={"debug": True})).openapi()
+
+
+def test_the_document_names_every_route(document):
+    paths = {
+        (method.upper(), path)
+        for path, operations in document["paths"].items()
+        for method in operations
+    }
+    assert paths == {
+        ("GET", "/"),
+        ("GET", "/health"),
+        ("GET", "/api/v1/node-types"),
+        ("POST", W),
+        ("GET", W),
+        ("POST", f"{W}/validate"),
+        ("GET", f"{W}/{{workflow_id}}"),
+        ("PUT", f"{W}/{{workflow_id}}"),
+        ("DELETE", f"{W}/{{workflow_id}}"),
+        ("POST", f"{W}/{{workflow_id}}/execute"),
+        ("GET", "/api/v1/executions"),
+        ("GET", "/api/v1/executions/{execution_id}"),
+        ("GET", "/api/v1/executions/{execution_id}/events"),
+        ("POST", "/api/v1/executions/{execution_id}/cancel"),
+        ("POST", "/api/v1/executions/{execution_id}/pause"),
+        ("POST", "/api/v1/executions/{execution_id}/resume"),
+    }
+
+
+def test_every_operation_is_described_and_protected(document):
+    for path, operations in document["paths"].items():
+        for operation in operations.values():
+            assert operation["summary"]
+            assert operation["description"]
+            assert bool(operation.get("security")) == path.startswith("/api/")
+    assert document["components"]["schemas"]["WorkflowIn"]["examples"] == [CHATBOT]
+
+
+async def test_answers_match_their_schemas(client, document):
+    def check(answer: httpx.Response, path: str, method: str) -> None:
+        responses = document["paths"][path][method]["responses"]
+        content = responses[str(answer.status_code)]["content"]
+        schema = content["application/json"]["schema"]
+        jsonschema.validate(answer.json(), {**schema, "components": document["components"]})
+
+    made = await client.post(W, json=CHATBOT)
+    check(made, W, "post")
+    url = f"{W}/{made.json()['id']}"
+    check(await client.get(url), f"{W}/{{workflow_id}}", "get")
+    check(await client.get(W), W, "get")
+    check(await client.get("/health"), "/health", "get")
+    check(await client.get("/"), "/", "get")
+    check(await client.get("/api/v1/node-types"), "/api/v1/node-types", "get")
+    check(await client.post(f"{W}/validate", json=CHATBOT), f"{W}/validate", "post")
+    check(await client.post(W, json={}), W, "post")
+    check(await client.post(f"{url}/execute", json={}), f"{W}/{{workflow_id}}/execute", "post")
+    check(await client.get("/api/v1/executions"), "/api/v1/executions", "get")
+
+
+async def test_docs_only_with_debug_and_cors_only_for_the_named(serve, tmp_path):
+    serving, settings_for = serve
+    settings = settings_for(tmp_path, debug=True, backend_cors_origins=["http://canvas.test"])
+    async with serving(settings) as api:
+        client = api.client()
+        for path in ("/docs", "/redoc", "/openapi.json"):
+            assert (await client.get(path)).status_code == 200
+        for origin, allowed in (("http://canvas.test", True), ("http://evil.test", False)):
+            preflight = await client.options(
+                W,
+                headers={
+                    "Origin": origin,
+                    "Access-Control-Request-Method": "POST",
+                    "Access-Control-Request-Headers": "authorization,idempotency-key",
+                },
+            )
+            answers = [
+                preflight,
+                await client.get(W, headers={"Origin": origin}),
+                await client.get("/api/v1/nothing", headers={"Origin": origin}),
+                await api.client(None).get(W, headers={"Origin": origin}),
+            ]
+            for answer in answers:
+                assert (answer.headers.get("access-control-allow-origin") == origin) == allowed
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "code"),
+    [
+        (UnavailableError("secret host"), 503, "store_unavailable"),
+        (StoreError("secret host"), 503, "store_failed"),
+        (ConflictError("they differ"), 409, "conflict"),
+    ],
+)
+async def test_what_the_store_says_is_told_in_http(api, monkeypatch, error, status, code):
+    async def broken(*_args, **_kwargs):
+        raise error
+
+    for name in ("get_workflow", "list_workflows", "create_workflow", "get_execution"):
+        monkeypatch.setattr(type(api.parts.store), name, broken)
+    some = "00000000-0000-0000-0000-000000000000"
+    calls = [
+        ("GET", W, None),
+        ("POST", W, CHATBOT),
+        ("GET", f"{W}/{some}", None),
+        ("POST", f"{W}/{some}/execute", {}),
+        ("GET", f"/api/v1/executions/{some}", None),
+        ("GET", f"/api/v1/executions/{some}/events", None),
+        ("POST", f"/api/v1/executions/{some}/cancel", None),
+    ]
+    for method, url, body in calls:
+        answer = await api.client().request(method, url, json=body)
+        assert (answer.status_code, answer.json()["code"]) == (status, code), url
+        assert "secret" not in answer.text
+        assert ("retry-after" in answer.headers) == (status == 503)
+
+
+async def test_tables_that_are_not_there_are_503(api, serve, tmp_path):
+    _, settings_for = serve
+    settings = settings_for(tmp_path)
+    app = create_app(settings)
+    async with app.router.lifespan_context(app):
+        transport = httpx.ASGITransport(app)
+        headers = {"Authorization": f"Bearer {DevelopmentIssuer.open(tmp_path).mint('ada')}"}
+        async with httpx.AsyncClient(
+            transport=transport, base_url="http://x", headers=headers
+        ) as client:
+            assert (await client.get(W)).status_code == 503
+
+
+@pytest.mark.parametrize(
+    ("fields", "named"),
+    [
+        ({"pilot_env": "production"}, "CLERK_JWT_ISSUER"),
+        ({"pilot_bus_url": "tcp://0.0.0.0:1", "pilot_bus_token": "x"}, "PILOT_BUS_URL"),
+        ({"pilot_bus_url": "tcp://127.0.0.1:0"}, "PILOT_BUS_TOKEN"),
+    ],
+)
+async def test_bad_settings_are_named_at_start(tmp_path, fields, named):
+    settings = Settings(
+        _env_file=None, **{"pilot_env": "development", "pilot_data_dir": tmp_path, **fields}
+    )
+    with pytest.raises(SettingsError, match=named):
+        app = create_app(settings)
+        async with app.router.lifespan_context(app):
+            pass
+
+
+async def test_the_process_serves_and_ends_on_sigterm_with_sockets_open(serve, tmp_path):
+    _, settings_for = serve
+    settings = settings_for(tmp_path)
+    await migrate(settings.store_url)
+    token = DevelopmentIssuer.open(tmp_path).mint("ada")
+    environment = {
+        "PATH": os.environ["PATH"],
+        "PILOT_ENV": "development",
+        "PILOT_DATA_DIR": str(tmp_path),
+        "PILOT_PORT": str(settings.pilot_port),
+        "TEMPORAL_ADDRESS": "127.0.0.1:9",
+    }
+    process = subprocess.Popen(  # noqa: ASYNC220
+        [sys.executable, "-m", "api"],
+        env=environment,
+        stderr=subprocess.PIPE,
+        preexec_fn=die_with_parent(),  # noqa: PLW1509
+    )
+    try:
+        url = f"127.0.0.1:{settings.pilot_port}"
+        headers = {"Authorization": f"Bearer {token}"}
+        async with httpx.AsyncClient(base_url=f"http://{url}", headers=headers) as client:
+            async with asyncio.timeout(20):
+                while True:
+                    try:
+                        assert (await client.get(W)).status_code == 200
+                        break
+                    except httpx.TransportError:
+                        await asyncio.sleep(0.05)
+        async with connect(f"ws://{url}/ws/ada", additional_headers=headers) as socket:
+            await socket.send('{"type": "ping"}')
+            assert json.loads(await socket.recv())["type"] == "pong"
+            before = time.monotonic()
+            process.send_signal(signal.SIGTERM)
+            with pytest.raises(ConnectionClosed):
+                await socket.recv()
+            while process.poll() is None:
+                await asyncio.sleep(0.02)
+        assert time.monotonic() - before < 5
+        assert process.returncode in (0, -signal.SIGTERM)
+    finally:
+        process.kill()
+        process.wait()
+        process.stderr.close()
