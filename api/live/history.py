@@ -1,4 +1,4 @@
-"""The durable events of an execution after some `seq`: from the run itself, or the store."""
+"""The durable events of an execution after some `seq`: from the store, and from the run."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ PAGE = 500
 
 
 class History:
-    """An open run is asked by query, which knows every event at once; a finished one, one
-    that has not begun, and one that cannot be asked are read from the store."""
+    """The store answers at once, but may lag or lack an event; an open run knows them all,
+    but answers only while a worker polls. So the store is read up to its first gap, and the
+    run is asked for what follows."""
 
     def __init__(self, store: Store, runs: Runs) -> None:
         self._store = store
@@ -24,24 +25,39 @@ class History:
     async def after(
         self, owner: str, execution_id: str, seq: int, status: ExecutionStatus | None = None
     ) -> AsyncIterator[Event]:
-        """Trimmed events in order of `seq`. `status` is the row's, if it is known."""
-        from_run = status is None or not (status.is_final or status is ExecutionStatus.QUEUED)
-        while True:
-            if from_run:
-                try:
-                    events, more = await self._runs.events(execution_id, seq)
-                except QueryError:
-                    from_run = False
-                    continue
-            else:
-                events = await self.stored(owner, execution_id, seq)
-                more = len(events) >= PAGE
+        """Trimmed events in order of `seq`. `status` is the row's, if it is known: a run that
+        has finished, or not begun, is not asked."""
+        is_open = status is None or not (status.is_final or status is ExecutionStatus.QUEUED)
+        async for event in self._stored(owner, execution_id, seq):
+            assert event.seq is not None
+            if is_open and event.seq != seq + 1:
+                break
+            seq = event.seq
+            yield event
+        if not is_open:
+            return
+        more = True
+        while more:
+            try:
+                events, more = await self._runs.events(execution_id, seq)
+            except QueryError:
+                async for event in self._stored(owner, execution_id, seq):
+                    yield event
+                return
             for event in events:
                 if event.seq is not None and event.seq > seq:
                     seq = event.seq
                     yield trim(event)
-            if not more or not events:
-                return
+            more = more and bool(events)
 
     async def stored(self, owner: str, execution_id: str, seq: int) -> list[Event]:
+        """A page of what the store has."""
         return await self._store.events(owner, execution_id, after_seq=seq, limit=PAGE)
+
+    async def _stored(self, owner: str, execution_id: str, seq: int) -> AsyncIterator[Event]:
+        while events := await self.stored(owner, execution_id, seq):
+            for event in events:
+                yield event
+                seq = event.seq or seq
+            if len(events) < PAGE:
+                return

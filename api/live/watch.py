@@ -81,8 +81,10 @@ class Watch:
             self._feed.expect(self.user_id, self.execution_id, self.last_seq)
 
     async def _past(self, status: ExecutionStatus) -> None:
+        # a row may still say `queued` when the run has said more
+        has_begun = status is ExecutionStatus.QUEUED and (self._buffer or self._required)
         async for event in self._history.after(
-            self.user_id, self.execution_id, self.last_seq, status
+            self.user_id, self.execution_id, self.last_seq, None if has_begun else status
         ):
             if event.type in _NODE_ENDS:
                 self._ended_nodes.add((event.node_id, event.path))
