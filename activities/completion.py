@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
@@ -27,6 +28,7 @@ NO_KEY = "none"
 
 _KEYS = re.compile(r"\b(sk-|Bearer\s+)[A-Za-z0-9_\-.*]{6,}")
 _PREFIX = re.compile(r"^.*?(?:Exception|Error) - ", re.DOTALL)
+_CONTEXT_LENGTH = re.compile(r"context[ _](length|window)|maximum context", re.IGNORECASE)
 _RETRYABLE_CODES = frozenset({"llm_rate_limited", "llm_unavailable", "llm_timeout"})
 
 
@@ -203,13 +205,15 @@ def _price(route: Route, prompt_tokens: int, completion_tokens: int) -> float | 
     """By LiteLLM's price list; None for models that it does not know."""
     if route.kind == "demo":
         return 0.0
-    try:
-        prompt, completion = _litellm().cost_per_token(
-            model=route.model, prompt_tokens=prompt_tokens, completion_tokens=completion_tokens
-        )
-    except Exception:
-        return None
-    return float(prompt + completion)
+    for model in dict.fromkeys((route.model, route.model.removeprefix("openrouter/"))):
+        try:
+            prompt, completion = _litellm().cost_per_token(
+                model=model, prompt_tokens=prompt_tokens, completion_tokens=completion_tokens
+            )
+        except Exception:  # noqa: S112 (LiteLLM raises a bare one for an unknown model)
+            continue
+        return float(prompt + completion)
+    return None
 
 
 def _node_error(error: Exception, call: Call) -> NodeError:
@@ -238,6 +242,8 @@ def _code(error: Exception, status: int | None) -> str:
             return "llm_auth"
         case 404:
             return "llm_model_not_found"
+        case 400 | 413 if _CONTEXT_LENGTH.search(str(error)):
+            return "llm_context_length"
         case int() if 400 <= status < 500:
             return "llm_bad_request"
         case _:
@@ -258,7 +264,16 @@ def _header(error: Exception, name: str) -> str | None:
 def _reason(error: Exception, route: Route) -> str:
     """What the other side said, without LiteLLM's class names and without any key."""
     said = str(error).partition(" Original exception:")[0]
-    text = _PREFIX.sub("", said, count=1).strip() or type(error).__name__
+    text = _said(_PREFIX.sub("", said, count=1).strip()) or type(error).__name__
     if route.api_key:
         text = text.replace(route.api_key, "***")
     return _KEYS.sub(r"\1***", text)[:MAX_ERROR_CHARS]
+
+
+def _said(text: str) -> str:
+    """The message inside OpenAI's error object, where the text is one."""
+    try:
+        message = json.loads(text)["error"]["message"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return text
+    return message if isinstance(message, str) else text

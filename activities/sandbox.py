@@ -26,6 +26,9 @@ from pilot.errors import NodeError
 PRINT_FLUSH_S = 0.05
 # A subprocess is replaced after so many runs, against what it might leak.
 RUNS_PER_PROCESS = 1_000
+# The pool's threads let go of Python objects a moment after it is closed; an interpreter that
+# ends in that moment aborts (SIGABRT, seen in every second process that ended at once).
+SETTLE_S = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +114,7 @@ async def open_sandbox(processes: int | None = None) -> AsyncIterator[Sandbox]:
     most = processes or max(4, os.cpu_count() or 1)
     async with AsyncMonty(max_processes=most, max_checkouts_per_worker=RUNS_PER_PROCESS) as pool:
         yield Sandbox(pool)
+    await asyncio.sleep(SETTLE_S)
 
 
 def _decode(text: object, allowance: Allowance) -> Any:

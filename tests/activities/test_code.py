@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sys
 import time
 from collections.abc import AsyncIterator
 from typing import Any
@@ -255,7 +256,7 @@ async def test_an_endless_print_costs_the_worker_little() -> None:
 
 async def until_running(shared: Resources) -> int:
     async with asyncio.timeout(5):
-        while not shared.sandbox.process_ids:  # noqa: ASYNC110
+        while not shared.sandbox.process_ids:
             await asyncio.sleep(0.01)
     await asyncio.sleep(0.1)
     return next(iter(shared.sandbox.process_ids))
@@ -272,7 +273,7 @@ async def test_cancelling_stops_the_run_at_once(shared: Resources) -> None:
     assert time.monotonic() - began < 1
     assert await output("1 + 1") == 2
     async with asyncio.timeout(2):
-        while psutil.pid_exists(pid):  # noqa: ASYNC110
+        while psutil.pid_exists(pid):
             await asyncio.sleep(0.01)
     assert not shared.sandbox.process_ids
 
@@ -305,3 +306,27 @@ async def test_a_small_function_takes_half_a_millisecond() -> None:
     times = [(await env.run(code, node)).meta["duration_ms"] for _ in range(50)]
     # generous: the machine that runs the tests is busy
     assert sorted(times)[25] < 5
+
+
+PROCESS = """
+import asyncio
+from activities.code_program import Allowance, Program
+from activities.sandbox import open_sandbox
+from pilot.graph.task import Scope
+from pilot.nodes.code import CodeConfig, Limits
+
+async def main():
+    program = Program.of(CodeConfig(source="print('x')\\n1"), Scope())
+    async with open_sandbox() as sandbox:
+        for _ in range(200):
+            await sandbox.run(program, Allowance.of(Limits()), lambda stream, text: None)
+
+asyncio.run(main())
+"""
+
+
+async def test_a_process_that_ran_code_ends_cleanly() -> None:
+    processes = [
+        await asyncio.create_subprocess_exec(sys.executable, "-c", PROCESS) for _ in range(6)
+    ]
+    assert [await process.wait() for process in processes] == [0] * 6

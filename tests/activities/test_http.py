@@ -438,7 +438,7 @@ async def test_cancelling_ends_the_request_at_once(server: Server) -> None:
     env = environment()
     running = asyncio.create_task(env.run(http, task("http", {"url": f"{server.url}/slow"})))
     async with asyncio.timeout(5):
-        while not server.requests:  # noqa: ASYNC110
+        while not server.requests:
             await asyncio.sleep(0.01)
     began = time.monotonic()
     env.cancel()

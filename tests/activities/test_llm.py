@@ -16,6 +16,9 @@ from tests.openai_server import Failure, OpenAIServer, Reply
 
 from .conftest import Watcher, environment, failure, opened, task
 
+# LiteLLM reads pydantic's fields in a way that pydantic has deprecated
+pytestmark = pytest.mark.filterwarnings("ignore:Accessing the 'model_:DeprecationWarning")
+
 KEY = "key-of-the-operator-123"
 
 
@@ -223,7 +226,7 @@ async def test_cancelling_closes_the_connection(server: OpenAIServer) -> None:
     env = environment()
     running = asyncio.create_task(env.run(llm, task("llm", {"prompt_template": "x"})))
     async with asyncio.timeout(5):
-        while not server.requests:  # noqa: ASYNC110
+        while not server.requests:
             await asyncio.sleep(0.01)
     await asyncio.sleep(0.1)
     assert server.left == []
@@ -231,7 +234,7 @@ async def test_cancelling_closes_the_connection(server: OpenAIServer) -> None:
     with pytest.raises(asyncio.CancelledError):
         await running
     async with asyncio.timeout(1):
-        while not server.left:  # noqa: ASYNC110
+        while not server.left:
             await asyncio.sleep(0.01)
 
 
@@ -282,3 +285,31 @@ async def test_many_answers_at_once(server: OpenAIServer) -> None:
         *(run(prompt_template="{input} " + str(number)) for number in range(30))
     )
     assert [result.output for result in results] == [f"echo: hi {n}" for n in range(30)]
+
+
+async def test_openrouter_is_called_by_its_own_names(
+    server: OpenAIServer, monkeypatch: pytest.MonkeyPatch, watcher: Watcher
+) -> None:
+    monkeypatch.setenv("OPENROUTER_API_BASE", server.base_url)
+    async with opened(openrouter_api_key="sk-or-123456789"):
+        result = await run(model="gpt-3.5-turbo")
+        server.script(
+            Failure(429, retry_after="7"),
+            Failure(401, "bad key sk-or-123456789"),
+            Failure(400, "This model's maximum context length is 4 tokens"),
+            Reply("a b c", cut_after=1),
+        )
+        errors = [await fails(model="gpt-3.5-turbo") for _ in range(4)]
+    assert result.output == "echo: Say hi"
+    assert result.meta["usage"]["cost_usd"] > 0
+    assert server.requests[0]["model"] == "openai/gpt-3.5-turbo"
+    assert server.headers[0]["authorization"] == "Bearer sk-or-123456789"
+    assert [error.type for error in errors] == [
+        "llm_rate_limited",
+        "llm_auth",
+        "llm_context_length",
+        "llm_unavailable",
+    ]
+    assert errors[0].next_retry_delay == timedelta(seconds=7)
+    assert errors[1].message == "the model openrouter/openai/gpt-3.5-turbo: bad key ***"
+    assert len(server.requests) == 5
