@@ -84,14 +84,15 @@ def parse(body: bytes) -> Any:
             parse_float=_finite,
             parse_constant=_no_constant,
         )
-        if is_large and _deeper_than(value, MAX_DEPTH):
+        if is_large and deeper_than(value, MAX_DEPTH):
             raise ValueError(f"it nests deeper than {MAX_DEPTH} levels")
     except (ValueError, RecursionError) as error:
         raise Problem(400, "invalid_json", f"The body is not valid JSON: {error}.") from None
     return value
 
 
-def _deeper_than(value: Any, limit: int) -> bool:
+def deeper_than(value: Any, limit: int) -> bool:
+    """Whether JSON nests deeper than `limit` levels of arrays and objects."""
     level = [value] if isinstance(value, dict | list) else []
     for _ in range(limit):
         level = [

@@ -18,6 +18,7 @@ from uuid import NAMESPACE_URL, uuid4, uuid5
 
 from pydantic_core import to_json
 
+from api.body import deeper_than
 from api.parts import Parts
 from api.problems import Problem
 from pilot.errors import GraphError, NotFoundError, UnavailableError
@@ -34,6 +35,8 @@ log = logging.getLogger(__name__)
 
 MAX_ARGUMENT_BYTES = 1_900_000
 """Temporal refuses an argument over 2 MB; this leaves room for what goes with the plan."""
+MAX_INPUT_DEPTH = 90
+"""A little under what a node's result may be, 100: the start node's holds the input."""
 MAX_KEY_CHARS = 255
 _KEYS = uuid5(NAMESPACE_URL, "https://pilot.local/idempotency-key")
 
@@ -123,6 +126,10 @@ async def _prepare(
     value, issues = resolve_input(_start_config(graph), given)
     if issues:
         raise Problem(422, "invalid_input", issues[0].message, issues=issues)
+    if deeper_than(value, MAX_INPUT_DEPTH):
+        raise Problem(
+            422, "input_too_deep", f"The input nests deeper than {MAX_INPUT_DEPTH} levels."
+        )
     plan_size = len(to_json(plan))
     if plan_size > MAX_ARGUMENT_BYTES:
         raise Problem(

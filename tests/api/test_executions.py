@@ -274,6 +274,10 @@ async def test_what_temporal_cannot_carry_is_refused(client, make_chain):
     await refused(client, workflow, {}, "graph_too_large")
     workflow = await saved(client, make_chain())
     await refused(client, workflow, {"input": "x" * 2_000_000}, "input_too_large")
+    deep = "x"
+    for _ in range(91):
+        deep = [deep]
+    await refused(client, workflow, {"input": deep}, "input_too_deep")
 
 
 # lists
@@ -428,3 +432,21 @@ async def test_no_route_of_the_api_is_without_a_check(live_api):
             answer = await live_api.client(None).request(method.upper(), url)
             expected = 200 if path in ("/", "/health") else 401
             assert answer.status_code == expected, (method, path)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [2**70, -(2**63) - 1, 1e-300, 0.1, "\x00", "π😀\u2028", [[]] * 3, {"": {"a.b": None}}, "deep"],
+)
+async def test_any_json_goes_through_a_run_unchanged(live, make_chain, given):
+    if given == "deep":
+        given = "x"
+        for _ in range(90):
+            given = [given]
+    workflow = await saved(live, make_chain())
+    answer = await live.post(f"{W}/{workflow}/execute?wait=20", json={"input": given})
+    assert answer.status_code == 200, answer.text
+    body = answer.json()
+    assert body["status"] == "succeeded", body["error"]
+    assert body["input"] == given
+    assert body["output"] == given
