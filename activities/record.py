@@ -61,7 +61,9 @@ class Recorder:
 
     async def _events(self, after_seq: int) -> EventsPage:
         info = activity.info()
+        assert info.workflow_id is not None
         handle = self._client.get_workflow_handle(info.workflow_id, run_id=info.workflow_run_id)
-        return await handle.query(
+        page: EventsPage = await handle.query(
             QUERY_EVENTS, after_seq, result_type=EventsPage, rpc_timeout=QUERY_TIMEOUT
         )
+        return page

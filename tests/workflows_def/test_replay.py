@@ -18,7 +18,7 @@ NEEDS_NETWORK = {"http_summary"}
 
 @pytest.mark.parametrize("path", STORED, ids=lambda path: f"{path.parent.name}-{path.stem}")
 async def test_stored_histories_replay(path: Path) -> None:
-    history = WorkflowHistory.from_json(path.stem, path.read_text())  # noqa: ASYNC240
+    history = WorkflowHistory.from_json(path.stem, path.read_text())
     replayer = Replayer(workflows=[], plugins=[PilotPlugin()])
     await replayer.replay_workflow(history)
 
