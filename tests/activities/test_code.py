@@ -12,11 +12,12 @@ import psutil
 import pytest
 
 from activities.code import code
-from activities.code_logs import MAX_PRINTED_BYTES
+from activities.code_logs import MAX_PRINTED_BYTES, Logs
+from activities.code_program import Allowance, Program
 from activities.resources import Resources
 from pilot.events.model import EventType
-from pilot.graph.task import NodeResult
-from pilot.nodes.code import CodeConfig, check, main_parameters, python_scope
+from pilot.graph.task import NodeResult, Scope
+from pilot.nodes.code import CodeConfig, Limits, check, main_parameters, python_scope
 
 from .conftest import Watcher, environment, failure, opened, task
 
@@ -243,6 +244,14 @@ async def test_a_catastrophic_regex_ends_within_its_limit() -> None:
 @pytest.mark.parametrize("source", ["return [1] * 10", "if True: return {1, 2}"])
 async def test_a_stray_return_hands_nothing_to_the_host(source: str) -> None:
     assert await output(source) is None
+
+
+async def test_a_long_output_never_leaves_the_sandbox(shared: Resources) -> None:
+    config = CodeConfig(source="'x' * 10_000_000", limits=Limits(output_kb=1))
+    allowance = Allowance.of(config.limits)
+    logs = Logs(0, lambda stream, text: None, lambda: None)
+    text = await shared.sandbox._feed(Program.of(config, Scope()), allowance, logs)
+    assert len(text) == 1025
 
 
 async def test_an_endless_print_costs_the_worker_little() -> None:

@@ -3,15 +3,20 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from temporalio.exceptions import ApplicationError
 
-from activities.llm import llm, preload
+from activities.attempt import Attempt
+from activities.guard import Guard
+from activities.llm import answer, llm, preload
+from pilot.errors import NodeError
 from pilot.events.model import EventType
 from pilot.graph.task import NodeResult
+from pilot.nodes.llm import LlmConfig
 from tests.openai_server import Failure, OpenAIServer, Reply
 
 from .conftest import Watcher, environment, failure, opened, task
@@ -251,6 +256,19 @@ async def test_a_nodes_own_server_needs_the_operators_leave(server: OpenAIServer
         "Bearer hi-key",
         "Bearer none",
     ]
+
+
+async def test_the_connection_to_a_nodes_own_server_is_checked_too(server: OpenAIServer) -> None:
+    async def public_at_first(host: str, port: int) -> list[str]:
+        return ["8.8.8.8"]
+
+    config = LlmConfig(prompt_template="x", api_base=server.base_url)
+    attempt = Attempt(task=task("llm", {}), config=config, number=1)
+    async with opened() as shared:
+        fooled = replace(shared, guard=Guard(resolve=public_at_first))
+        with pytest.raises(NodeError):
+            await answer(config, attempt, fooled, 5)
+    assert server.requests == []
 
 
 @pytest.mark.parametrize("base", ["ftp://x/v1", "nonsense", "http://[::1"])
