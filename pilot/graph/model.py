@@ -17,8 +17,8 @@ MAX_TIMEOUT_S = 365 * 24 * 3600.0
 class Position(BaseModel):
     model_config = ConfigDict(extra="allow")
 
-    x: float = 0.0
-    y: float = 0.0
+    x: int | float = 0
+    y: int | float = 0
 
 
 class RetryOverride(BaseModel):
