@@ -25,7 +25,7 @@ from pilot.graph.status import ExecutionStatus, NodeStatus
 from pilot.graph.task import NodeResult, NodeTask, Scope
 from workflows_def.details import details
 from workflows_def.failure import Failure, failure_of, is_cancelled
-from workflows_def.journal import Journal, timestamp
+from workflows_def.journal import Journal
 from workflows_def.messages import (
     QUERY_EVENTS,
     QUERY_SNAPSHOT,
@@ -76,13 +76,14 @@ class InterpretGraph:
         self._stopping: Reason | None = None
         self._bug: BaseException | None = None
         self._changed = True
-        self._started_at = timestamp()
+        self._started_at: str | None = None
 
     @workflow.run
     async def run(self, run: RunInput) -> Any:
-        self._journal.append(
+        started = self._journal.append(
             EventType.EXECUTION_STARTED, status=self._status, data={"input": run.input}
         )
+        self._started_at = started.at
         self._apply(self._schedule.begin())
         try:
             while not self._settled:
@@ -143,13 +144,13 @@ class InterpretGraph:
     async def _run_node(self, node: PlanNode) -> None:
         value, scope = self._records.enter(node)
         record = self._records[node.id]
-        record.started_at = timestamp()
-        self._journal.append(
+        started = self._journal.append(
             EventType.NODE_STARTED,
             node_id=node.id,
             status=NodeStatus.RUNNING,
             data={"type": node.type, "name": node.name},
         )
+        record.started_at = started.at
         try:
             result = await self._activity(node, scope)
         except FailureError as error:
@@ -222,20 +223,20 @@ class InterpretGraph:
         record.output = value if node.passes_input else result.output
         record.meta = result.meta
         record.vars = result.vars
-        record.finished_at = timestamp()
         self._records.add_usage(result.meta)
         data: dict[str, Any] = {"meta": result.meta}
         if not node.passes_input:
             data["output"] = result.output
         if result.vars:
             data["vars"] = result.vars
-        self._journal.append(
+        event = self._journal.append(
             EventType.NODE_SUCCEEDED,
             node_id=node.id,
             status=NodeStatus.SUCCEEDED,
             attempt=result.meta.get("attempt"),
             data=data,
         )
+        record.finished_at = event.at
         self._go_on(node, result.handles or [DEFAULT_HANDLE], NodeStatus.SUCCEEDED)
 
     def _failed(self, node: PlanNode, failure: Failure) -> None:
@@ -243,20 +244,20 @@ class InterpretGraph:
         record = self._records[node.id]
         record.error = failure.to_json()
         record.meta = failure.meta
-        record.finished_at = timestamp()
         self._records.add_usage(failure.meta)
         data: dict[str, Any] = {"error": record.error, "meta": failure.meta}
         if node.on_error != "fail":
             record.ran = True
             record.output = record.error if node.on_error == "branch" else node.default_output
             data["output"] = record.output
-        self._journal.append(
+        event = self._journal.append(
             EventType.NODE_FAILED,
             node_id=node.id,
             status=NodeStatus.FAILED,
             attempt=failure.attempt,
             data=data,
         )
+        record.finished_at = event.at
         if node.on_error == "fail":
             self._schedule.ended(node.id, NodeStatus.FAILED)
             if self._failure is None and not self._stopping:
@@ -275,14 +276,14 @@ class InterpretGraph:
 
     def _cancelled(self, node: PlanNode) -> None:
         assert self._stopping is not None
-        self._records[node.id].finished_at = timestamp()
         self._schedule.ended(node.id, NodeStatus.CANCELLED, self._stopping)
-        self._journal.append(
+        event = self._journal.append(
             EventType.NODE_CANCELLED,
             node_id=node.id,
             status=NodeStatus.CANCELLED,
             data={"reason": self._stopping.value},
         )
+        self._records[node.id].finished_at = event.at
 
     def _skipped(self, node_id: str, reason: Reason) -> None:
         self._journal.append(

@@ -7,6 +7,7 @@ reader misses it gets from this list, by the query `events(after_seq)`.
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from temporalio import workflow
@@ -15,10 +16,21 @@ from pilot.events import sink
 from pilot.events.model import Envelope, Event, EventType
 from workflows_def.messages import EVENTS_PAGE_BYTES, EventsPage, RunInput
 
+MAX_AHEAD = timedelta(seconds=5)
+"""How far a worker's clock is believed to be before the server's."""
 
-def timestamp() -> str:
-    """The workflow's time as RFC 3339 in UTC, with milliseconds."""
-    return workflow.now().isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+def _rfc3339(time: datetime) -> str:
+    return time.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _end_of(meta: dict[str, Any]) -> datetime | None:
+    """When an attempt ended by its worker's clock; None where `meta` does not say."""
+    try:
+        started = datetime.fromisoformat(meta["started_at"])
+        return started + timedelta(milliseconds=meta["duration_ms"])
+    except (KeyError, TypeError, ValueError, OverflowError):
+        return None
 
 
 class Journal:
@@ -27,6 +39,20 @@ class Journal:
     def __init__(self, run: RunInput) -> None:
         self._run = run
         self._events: list[Event] = []
+        self._last = workflow.now()
+
+    def _time(self, meta: dict[str, Any] | None) -> str:
+        """The time of an event that follows all before it.
+
+        The workflow's own time stands still during a workflow task, in which any number of
+        local activities may run; what they say of their end brings it forward.
+        """
+        now = workflow.now()
+        end = _end_of(meta) if meta else None
+        if end is not None and end.tzinfo is not None and end - now < MAX_AHEAD:
+            now = max(now, end)
+        self._last = max(self._last, now)
+        return _rfc3339(self._last)
 
     @property
     def last_seq(self) -> int:
@@ -45,7 +71,7 @@ class Journal:
             type=type,
             execution_id=self._run.execution_id,
             workflow_id=self._run.workflow_id,
-            at=timestamp(),
+            at=self._time((data or {}).get("meta")),
             seq=len(self._events) + 1,
             node_id=node_id,
             status=status,

@@ -179,9 +179,7 @@ def _node_change(event: Event) -> NodeChange:
         raise ValueError(f"event {seq} ({event.type}) names no node")
     status, data = _NODE_STATUS[event.type], event.data
     meta = _object(data.get("meta")) or {}
-    started_at = _said_time(meta.get("started_at"))
-    if started_at is None and event.type is EventType.NODE_STARTED:
-        started_at = _time(event.at)
+    started_at = _time(event.at) if event.type is EventType.NODE_STARTED else None
     return NodeChange(
         node_id=event.node_id,
         path=event.path,
@@ -213,13 +211,6 @@ def _time(text: str) -> datetime:
 
 # `data` is filled by activities, other people's too. A field of a strange kind is worth less
 # than the event: it is taken as unsaid, and the event still counts.
-
-
-def _said_time(value: object) -> datetime | None:
-    try:
-        return _time(value) if isinstance(value, str) else None
-    except (ValueError, OverflowError):
-        return None
 
 
 def _object(value: object) -> dict[str, Any] | None:

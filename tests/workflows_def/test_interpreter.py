@@ -289,3 +289,19 @@ def test_the_wire_types_survive_a_round_trip() -> None:
     run = RunInput("e", "w", "n", 1, "u", compile_plan(graph(DIAMOND, *DIAMOND_EDGES), specs()))
     converter = pydantic_data_converter.payload_converter
     assert converter.from_payloads(converter.to_payloads([run]), [RunInput]) == [run]
+
+
+async def test_times_follow_one_another(runner: Runner) -> None:
+    """Local activities of one workflow task share the workflow's time; their own clocks tell
+    them apart."""
+    nodes = [S, *[sets(f"n{i}", v="x") for i in range(20)], OUT]
+    edges = ["s>n0", *[f"n{i}>n{i + 1}" for i in range(19)], "n19>o"]
+    handle = await runner.start(nodes, *edges)
+    await runner.result(handle)
+    times = [event.at for event in runner.events(handle)]
+    assert times == sorted(times)
+    assert times[-1] > times[0]
+    for state in (await runner.snapshot(handle)).nodes:
+        assert state.started_at is not None
+        assert state.finished_at is not None
+        assert state.started_at <= state.finished_at
