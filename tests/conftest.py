@@ -31,7 +31,7 @@ async def temporal_address(tmp_path_factory: pytest.TempPathFactory) -> AsyncIte
     log = tmp_path_factory.mktemp("temporal") / "temporal.log"
     command = server_command(port=port, ui_port=None)
     with log.open("wb") as output:
-        server = subprocess.Popen(
+        server = subprocess.Popen(  # noqa: ASYNC220 (forking takes a millisecond)
             command,
             stdout=output,
             stderr=output,

@@ -58,7 +58,7 @@ async def test_grandchildren_of_a_dead_child_are_swept(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="prctl(2)")
 async def test_a_child_dies_with_a_parent_that_is_killed() -> None:
-    parent = subprocess.Popen(
+    parent = subprocess.Popen(  # noqa: ASYNC220
         [
             sys.executable,
             "-c",
@@ -84,7 +84,7 @@ async def test_a_python_child_ends_when_its_pipe_does(tmp_path: Path) -> None:
     """What other systems than Linux rely on."""
     (tmp_path / "sleeper.py").write_text("import time; print('up', flush=True); time.sleep(60)")
     read, write = os.pipe()
-    sleeper = subprocess.Popen(
+    sleeper = subprocess.Popen(  # noqa: ASYNC220
         python_command("sleeper"),
         env={**os.environ, PARENT_PIPE: str(read), "PYTHONPATH": str(tmp_path)},
         pass_fds=(read,),

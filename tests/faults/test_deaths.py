@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from pilot.dev import fetch_health, is_healthy
 from tests.stack import Stack, execute, finished, save, until
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals and process groups")
@@ -88,9 +89,14 @@ async def test_a_run_outlives_the_worker_that_it_was_on(own_stack: Stack) -> Non
 
         await until(restarted, within_s=10)
         execution = await finished(client, execution_id, within_s=45)
+        # What the dead worker had not sent yet is repaired by the run's last activity, which
+        # may end a moment after `succeeded` was read.
+        async with asyncio.timeout(10):
+            while {node["status"] for node in execution["nodes"]} != {"succeeded"}:
+                await asyncio.sleep(0.1)
+                execution = await finished(client, execution_id)
     assert execution["status"] == "succeeded", execution["error"]
     assert execution["output"] == [{"attempt": 2}]
-    assert [node["status"] for node in execution["nodes"]] == ["succeeded"] * 4
     assert "worker ended (killed by SIGKILL): starting it again" in own_stack.errors()
 
 
@@ -109,15 +115,9 @@ async def test_api_and_temporal_are_restarted_on_their_ports(own_stack: Stack) -
         )
         assert own_stack.state()["temporal"]["address"] == before["temporal"]["address"]
 
-        async def answers() -> bool:
-            try:
-                health = await client.get("/health", timeout=3)
-            except Exception:
-                return False
-            return bool(health.json()["status"] == "ok")
-
+        port = int(own_stack.url.rpartition(":")[2])
         async with asyncio.timeout(20):
-            while not await answers():
+            while not is_healthy(await fetch_health(port)):
                 await asyncio.sleep(0.2)
         # the run that was under way is still known, and can be ended
         assert (await client.post(f"/api/v1/executions/{old}/cancel")).status_code == 202
