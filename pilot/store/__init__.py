@@ -9,10 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from pilot.events.model import Event
 from pilot.graph.status import ExecutionStatus, NodeStatus
+
+if TYPE_CHECKING:
+    from pilot.store.secrets import SecretStore
 
 T = TypeVar("T")
 
@@ -121,6 +124,9 @@ class Store(Protocol):
 
     Methods raise `UnavailableError` when the database does not answer.
     """
+
+    @property
+    def secrets(self) -> SecretStore: ...
 
     async def close(self) -> None: ...
 

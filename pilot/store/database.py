@@ -11,14 +11,15 @@ PostgreSQL: reads run in autocommit, so that one statement is one round trip.
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 from sqlalchemy import URL, Connection, event, make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, MissingGreenlet
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from pilot.errors import SettingsError, StoreError
@@ -132,6 +133,14 @@ def _sqlite_engine(url: URL) -> AsyncEngine:
         if connection.get_execution_options().get(_WRITES):
             connection.exec_driver_sql("BEGIN IMMEDIATE")
 
+    def abandon(connection: Any, *_: object) -> None:
+        # SQLite closes a connection late while a statement of it is still referenced (by the
+        # traceback of a cancelled write, say), and until then keeps its lock
+        with suppress(sqlite3.Error, MissingGreenlet):
+            connection.rollback()
+
+    event.listen(engine.sync_engine, "close", abandon)
+    event.listen(engine.sync_engine, "close_detached", abandon)
     return engine
 
 

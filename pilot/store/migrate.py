@@ -6,11 +6,13 @@ migration and its mark are one transaction.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, inspect, text
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pilot.errors import StoreError
@@ -34,13 +36,25 @@ async def migrate(url: str) -> None:
             if await connection.run_sync(_revision) == HEAD:
                 return
             if database.is_sqlite:
-                await connection.execute(text("PRAGMA journal_mode = WAL"))
+                await _write_ahead(connection)
         async with database.writing() as connection:
             await _lock(connection)
             if await connection.run_sync(_revision) != HEAD:
                 await connection.run_sync(_upgrade)
     finally:
         await database.close()
+
+
+async def _write_ahead(connection: AsyncConnection) -> None:
+    """Turns SQLite's write-ahead log on, for good. SQLite waits for no other process here,
+    whatever the busy timeout, so the wait is ours."""
+    for pause in (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0):
+        try:
+            await connection.execute(text("PRAGMA journal_mode = WAL"))
+            return
+        except OperationalError:
+            await asyncio.sleep(pause)
+    await connection.execute(text("PRAGMA journal_mode = WAL"))
 
 
 async def _lock(connection: AsyncConnection) -> None:

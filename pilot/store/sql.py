@@ -28,6 +28,7 @@ from pilot.store import (
 from pilot.store.append import Batch, append
 from pilot.store.database import Database
 from pilot.store.paging import newest_first, page
+from pilot.store.secrets import SecretStore, SqlSecrets
 from pilot.store.tables import executions, workflow_versions, workflows
 
 _INSERT: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
@@ -39,6 +40,7 @@ class SqlStore:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self.secrets: SecretStore = SqlSecrets(database)
 
     @classmethod
     async def open(cls, url: str) -> SqlStore:

@@ -19,6 +19,7 @@ from sqlalchemy import (
     ForeignKeyConstraint,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     Table,
     Text,
@@ -225,4 +226,16 @@ events = Table(
     Column("attempt", Integer),
     Column("data", JsonText, nullable=False),
     CheckConstraint("seq >= 1", name="seq"),
+)
+
+# `key_id` stands in the ciphertext too; here it tells what a rotation has left to do.
+secrets = Table(
+    "secrets",
+    metadata,
+    Column("owner", Owner, primary_key=True),
+    Column("name", PlainText, primary_key=True),
+    Column("key_id", Text, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("updated_at", UtcDateTime, nullable=False),
+    Column("ciphertext", LargeBinary, nullable=False),
 )

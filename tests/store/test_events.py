@@ -1,8 +1,11 @@
 """The contract of events and what they make of the rows, on every database."""
 
 import asyncio
+import itertools
 import random
 import time
+import types
+from asyncio import CancelledError
 from dataclasses import replace
 from datetime import timedelta
 
@@ -172,6 +175,33 @@ async def test_a_node_that_never_started_has_its_type_from_the_graph(store, exec
     await store.append_events(execution.id, [said(1, "node.skipped", "ask", reason="r")])
     [node] = await store.node_runs("ada", execution.id)
     assert (node.type, node.status, node.reason) == ("llm", "skipped", "r")
+
+
+@types.coroutine
+def cancelled_at(coroutine, step):
+    """Runs the coroutine, cancelled where it waits for the `step`th time."""
+    for waits in itertools.count(1):
+        try:
+            future = coroutine.send(None) if waits != step else coroutine.throw(CancelledError())
+        except StopIteration:
+            return
+        yield future
+
+
+async def test_a_write_that_is_cancelled_anywhere_holds_nothing_up(store, execution, said):
+    kept = []  # errors keep their frames alive, and those the driver's statements
+    async with asyncio.timeout(8):  # less than the busy timeout
+        for step in itertools.count(2):
+            try:
+                event = said(step, "node.skipped", "ask")
+                await cancelled_at(store.append_events(execution.id, [event]), step)
+            except CancelledError as error:
+                kept.append(error)
+            else:
+                break
+        await store.append_events(execution.id, [said(n, "log") for n in range(1, step + 1)])
+    assert len(kept) > 10
+    assert await store.missing_from(execution.id) == step + 1
 
 
 async def test_live_only_events_are_left_out(store, execution, said):

@@ -77,7 +77,7 @@ async def test_a_session_that_ends_while_it_writes(backend, store, url, server, 
             "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
             "WHERE wait_event_type = 'Lock' AND datname = current_database()"
         )
-        while not await blocker.fetchval(end):  # noqa: ASYNC110  (the server tells nobody)
+        while not await blocker.fetchval(end):
             await asyncio.sleep(0.01)  # until it waits for the row
         with pytest.raises(UnavailableError):
             await writing
