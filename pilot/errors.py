@@ -6,6 +6,8 @@ PilotError
 ├── ExpressionError          a CEL expression does not compile or fails on its data
 │   └── TemplateError        the same, inside a template
 ├── NodeError                an attempt of a node failed; says whether to try again
+├── CiphertextError          what was sealed does not open: altered, cut, or moved
+│   └── UnknownKeyError      it was sealed by a key that is not configured here
 └── StoreError
     ├── NotFoundError        no such object, or another user's
     ├── StaleVersionError    somebody else saved in between
@@ -98,6 +100,14 @@ class NodeError(PilotError):
         self.retryable = retryable
         self.retry_after_s = retry_after_s
         self.meta = meta or {}
+
+
+class CiphertextError(PilotError):
+    code = "cannot_decrypt"
+
+
+class UnknownKeyError(CiphertextError):
+    code = "unknown_key"
 
 
 class StoreError(PilotError):

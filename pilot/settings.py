@@ -33,6 +33,7 @@ class Settings(BaseSettings):
     database_url: str | None = None
     redis_url: str | None = None
     pilot_encryption_key: SecretStr | None = None
+    pilot_codec_users: Annotated[list[str], NoDecode] = Field(default_factory=list)
 
     # models
     openrouter_api_key: SecretStr | None = None
@@ -58,7 +59,9 @@ class Settings(BaseSettings):
     backend_cors_origins: Annotated[list[str], NoDecode] = Field(default_factory=list)
     sentry_dsn: SecretStr | None = None
 
-    @field_validator("backend_cors_origins", "pilot_allowed_hosts", mode="before")
+    @field_validator(
+        "backend_cors_origins", "pilot_allowed_hosts", "pilot_codec_users", mode="before"
+    )
     @classmethod
     def _comma_list(cls, value: object) -> object:
         if isinstance(value, str):
@@ -86,6 +89,10 @@ class Settings(BaseSettings):
                 "CLERK_JWT_ISSUER is not set, and PILOT_ENV is production: "
                 "nobody could sign in. Set it, or start the development stack with `pilot dev`."
             )
+        if self.pilot_encryption_key is not None:
+            from pilot.crypto import Keyring  # noqa: PLC0415 (few processes need it)
+
+            Keyring.parse(self.pilot_encryption_key.get_secret_value())
         if "*" in self.backend_cors_origins and not self.is_development:
             raise SettingsError(
                 "BACKEND_CORS_ORIGINS is `*`: name the canvas's origins, separated by commas."

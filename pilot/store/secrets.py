@@ -92,9 +92,7 @@ class SqlSecrets:
         at = _is(secret.owner, secret.name)
         async with self._database.writing() as connection:
             await _lock(connection, secret.owner)
-            found = (
-                await connection.execute(select(secrets.c.created_at).where(at))
-            ).one_or_none()
+            found = (await connection.execute(select(secrets.c.created_at).where(at))).one_or_none()
             if found is not None:
                 await connection.execute(update(secrets).where(at), values)
                 return SecretSummary(secret.name, found.created_at, now), False
@@ -173,8 +171,8 @@ async def _lock(connection: AsyncConnection, owner: str) -> None:
     """Two new secrets at once must not both be the last one allowed. SQLite has one writer."""
     if connection.dialect.name == "postgresql":
         await connection.execute(
-            text("SELECT pg_advisory_xact_lock(:lock + hashtext(:owner))"),
-            {"lock": _OWNER_LOCK << 32, "owner": owner},
+            text("SELECT pg_advisory_xact_lock(:lock, hashtext(:owner))"),
+            {"lock": _OWNER_LOCK, "owner": owner},
         )
 
 
