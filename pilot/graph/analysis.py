@@ -38,8 +38,9 @@ class Analysis:
     links: list[Link]
 
 
-def analyse(graph: Graph, specs: Specs) -> Analysis:
-    """Linear in nodes and edges, but for bit-set operations on whole node sets."""
+def analyse(graph: Graph, specs: Specs, secrets: frozenset[str] | None = None) -> Analysis:
+    """Linear in nodes and edges, but for bit-set operations on whole node sets. `secrets` are
+    the names that may be referred to; None: whichever."""
     issues: list[Issue] = []
     too_big = list(sizes(graph))
     if too_big:
@@ -61,7 +62,7 @@ def analyse(graph: Graph, specs: Specs) -> Analysis:
     check_joins(graph, topology, issues)
     check_output_keys(graph, configs, issues)
     setters = setters_of(graph, node_specs, configs, issues)
-    names = Names(indexes, setters, topology if acyclic else None)
+    names = Names(indexes, setters, topology if acyclic else None, secrets)
     references = [
         _references(index, node, spec, config, names, issues)
         for index, (node, spec, config) in enumerate(

@@ -11,9 +11,10 @@ from pilot.graph.spec import NodeConfig, NodeSpec, Policy, Retry, Specs
 from pilot.graph.structure import need, output_key
 
 
-def compile_plan(graph: Graph, specs: Specs) -> Plan:
-    """The plan of a graph. Raises `GraphError` with all issues where one is an error."""
-    analysis = analyse(graph, specs)
+def compile_plan(graph: Graph, specs: Specs, secrets: frozenset[str] | None = None) -> Plan:
+    """The plan of a graph. Raises `GraphError` with all issues where one is an error;
+    `secrets` are as `validate` has them."""
+    analysis = analyse(graph, specs, secrets)
     if errors(analysis.issues):
         raise GraphError(analysis.issues)
     nodes = []

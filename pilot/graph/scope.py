@@ -54,11 +54,13 @@ class Found:
 class Names:
     """The names of a graph: node ids to indexes, and for each variable the set of nodes that
     set it. `topology` is None where the graph's shape is broken, and then only the existence
-    of a name is checked."""
+    of a name is checked. `secrets` are the stored secrets' names; None where they are not
+    known."""
 
     indexes: Mapping[str, int]
     setters: Mapping[str, int]
     topology: Topology | None
+    secrets: frozenset[str] | None = None
     _unset: dict[str, int] = field(default_factory=dict)
 
     def surely_set(self, name: str, index: int) -> bool:
@@ -153,8 +155,13 @@ def _expressions(
         )
 
 
+def is_optional(reference: Reference) -> bool:
+    """Whether the value at the first step may be missing: `has(vars.x)`, `vars.?x`."""
+    return reference.tested or reference.optional_at == 0
+
+
 def _guarded(expression: Expression) -> set[tuple[str, str]]:
-    """The nodes and variables that the expression tests, as ("nodes", id) or ("vars", name)."""
+    """What the expression tests, as ("nodes", id), ("vars", name) or ("secrets", name)."""
     guarded: set[tuple[str, str]] = set()
     for reference in expression.references:
         depth = 2 if reference.root == "nodes" else 1
@@ -180,14 +187,16 @@ def _check(
         case "vars":
             yield from _check_variable(reference, place, names, guarded, found)
         case "secrets":
-            yield from _check_secret(reference, place)
+            yield from _check_secret(reference, place, names, guarded)
         case "item" | "index":
             yield place.issue(
                 "unknown_name", f"'{reference.root}' exists only in loops", reference.offset
             )
 
 
-def _check_secret(reference: Reference, place: _Place) -> Iterator[Issue]:
+def _check_secret(
+    reference: Reference, place: _Place, names: Names, guarded: set[tuple[str, str]]
+) -> Iterator[Issue]:
     if not getattr(place.field.kind, "secrets", False):
         yield place.issue(
             "secret_not_allowed",
@@ -196,6 +205,14 @@ def _check_secret(reference: Reference, place: _Place) -> Iterator[Issue]:
         )
     elif len(reference.segments) != 1 or not isinstance(reference.segments[0], str):
         yield place.issue("dynamic_reference", "write a secret as secrets.NAME", reference.offset)
+    elif names.secrets is not None and reference.segments[0] not in names.secrets:
+        name = reference.segments[0]
+        if not is_optional(reference) and ("secrets", name) not in guarded:
+            yield place.issue(
+                "unknown_secret",
+                f"you have no secret {name!r}: store it first (POST /api/v1/secrets)",
+                reference.offset,
+            )
 
 
 def _check_node(
