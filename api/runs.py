@@ -21,40 +21,17 @@ from temporalio.api.workflowservice.v1 import (
     GetSystemInfoRequest,
 )
 from temporalio.client import Client, WorkflowQueryFailedError
-from temporalio.common import (
-    SearchAttributeKey,
-    SearchAttributePair,
-    TypedSearchAttributes,
-    WorkflowIDConflictPolicy,
-    WorkflowIDReusePolicy,
-)
-from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from api.problems import Problem, unavailable
 from pilot.events.model import Event
-from pilot.graph.status import ExecutionStatus
+from pilot.runs import start
 from pilot.store import temporal_workflow_id
-from workflows_def.messages import (
-    QUERY_EVENTS,
-    SEARCH_ATTRIBUTE_STATUS,
-    SEARCH_ATTRIBUTE_USER,
-    SEARCH_ATTRIBUTE_WORKFLOW,
-    WORKFLOW_TYPE,
-    EventsPage,
-    RunInput,
-)
+from workflows_def.messages import QUERY_EVENTS, EventsPage, RunInput
 
 CALL_LIMIT = timedelta(seconds=5)
 QUERY_LIMIT = timedelta(seconds=3)
 POLLER_FRESH_S = 90
-MAX_SUMMARY_BYTES = 400
-"""Temporal's limit on a workflow's static summary, a single line for its Web UI."""
-
-_USER = SearchAttributeKey.for_keyword(SEARCH_ATTRIBUTE_USER)
-_WORKFLOW = SearchAttributeKey.for_keyword(SEARCH_ATTRIBUTE_WORKFLOW)
-_STATUS = SearchAttributeKey.for_keyword(SEARCH_ATTRIBUTE_STATUS)
-
 _DOWN = frozenset(
     {
         RPCStatusCode.UNAVAILABLE,
@@ -81,36 +58,8 @@ class Runs:
 
     async def start(self, run: RunInput) -> str:
         """Starts the run, or finds that it is there already; its Temporal run id."""
-        name = _one_line(run.workflow_name)
-        try:
-            with _answering():
-                handle = await self.client.start_workflow(
-                    WORKFLOW_TYPE,
-                    run,
-                    id=temporal_workflow_id(run.execution_id),
-                    task_queue=self.task_queue,
-                    id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
-                    id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
-                    static_summary=name,
-                    static_details=_details(run, name),
-                    memo={
-                        "workflow": run.workflow_id,
-                        "workflow_name": name,
-                        "workflow_version": run.workflow_version,
-                        "execution": run.execution_id,
-                    },
-                    search_attributes=TypedSearchAttributes(
-                        [
-                            SearchAttributePair(_USER, run.user_id),
-                            SearchAttributePair(_WORKFLOW, run.workflow_id),
-                            SearchAttributePair(_STATUS, ExecutionStatus.QUEUED.value),
-                        ]
-                    ),
-                    rpc_timeout=CALL_LIMIT,
-                )
-        except WorkflowAlreadyStartedError as error:
-            return error.run_id or ""
-        return handle.first_execution_run_id or handle.result_run_id or ""
+        with _answering():
+            return await start(self.client, run, self.task_queue, limit=CALL_LIMIT)
 
     async def cancel(self, execution_id: str) -> bool:
         """Asks the run to end. False: Temporal has no such open run."""
@@ -207,17 +156,3 @@ def _answering() -> Iterator[None]:
 
 def _unavailable() -> Problem:
     return unavailable("temporal_unavailable", "Temporal does not answer. Try again shortly.")
-
-
-def _one_line(text: str) -> str:
-    line = " ".join(text.split())
-    return line.encode()[:MAX_SUMMARY_BYTES].decode(errors="ignore") or "untitled"
-
-
-def _details(run: RunInput, name: str) -> str:
-    """Markdown for Temporal's Web UI. The name is a person's, so it stands as code."""
-    return (
-        f"Workflow `{name.replace('`', chr(39))}`, version {run.workflow_version}, "
-        f"{len(run.plan.nodes)} nodes.\n\n"
-        f"- workflow: `{run.workflow_id}`\n- execution: `{run.execution_id}`"
-    )

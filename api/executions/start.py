@@ -28,8 +28,8 @@ from pilot.graph.model import Graph
 from pilot.graph.plan import Plan
 from pilot.graph.status import ExecutionStatus
 from pilot.nodes.start import StartConfig, resolve_input
+from pilot.runs import run_of
 from pilot.store import Execution, Workflow, WorkflowVersion
-from workflows_def.messages import RunInput
 
 log = logging.getLogger(__name__)
 
@@ -159,17 +159,8 @@ def _start_config(graph: Graph) -> StartConfig:
 async def _start(parts: Parts, row: Execution, name: str, plan: Plan) -> Execution:
     """Starts the Temporal workflow of a queued row. Raises `Problem` (503) and leaves the
     row queued where Temporal does not answer; the answer then says where the row is."""
-    run = RunInput(
-        execution_id=row.id,
-        workflow_id=row.workflow_id,
-        workflow_name=name,
-        workflow_version=row.workflow_version,
-        user_id=row.owner,
-        plan=plan,
-        input=row.input,
-    )
     try:
-        run_id = await parts.runs.start(run)
+        run_id = await parts.runs.start(run_of(row, name, plan))
     except Problem as problem:
         problem.headers = {**(problem.headers or {}), "Location": location(row.id)}
         raise

@@ -1,0 +1,97 @@
+"""Starting a run: the one way in which an execution becomes a Temporal workflow."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from temporalio.client import Client
+from temporalio.common import (
+    SearchAttributeKey,
+    SearchAttributePair,
+    TypedSearchAttributes,
+    WorkflowIDConflictPolicy,
+    WorkflowIDReusePolicy,
+)
+from temporalio.exceptions import WorkflowAlreadyStartedError
+
+from pilot.graph.plan import Plan
+from pilot.graph.status import ExecutionStatus
+from pilot.store import Execution, temporal_workflow_id
+from workflows_def.messages import (
+    SEARCH_ATTRIBUTE_STATUS,
+    SEARCH_ATTRIBUTE_USER,
+    SEARCH_ATTRIBUTE_WORKFLOW,
+    WORKFLOW_TYPE,
+    RunInput,
+)
+
+MAX_SUMMARY_BYTES = 400
+"""Temporal's limit on a workflow's static summary, a single line for its Web UI."""
+
+_USER = SearchAttributeKey.for_keyword(SEARCH_ATTRIBUTE_USER)
+_WORKFLOW = SearchAttributeKey.for_keyword(SEARCH_ATTRIBUTE_WORKFLOW)
+_STATUS = SearchAttributeKey.for_keyword(SEARCH_ATTRIBUTE_STATUS)
+
+
+def run_of(execution: Execution, workflow_name: str, plan: Plan) -> RunInput:
+    """The argument of the interpreter for an execution's row."""
+    return RunInput(
+        execution_id=execution.id,
+        workflow_id=execution.workflow_id,
+        workflow_name=workflow_name,
+        workflow_version=execution.workflow_version,
+        user_id=execution.owner,
+        plan=plan,
+        input=execution.input,
+    )
+
+
+async def start(client: Client, run: RunInput, task_queue: str, *, limit: timedelta) -> str:
+    """Starts the run, or finds that it is there already; its Temporal run id.
+
+    Temporal refuses a second workflow of an execution for as long as it keeps the first one's
+    history, closed or not. Raises `RPCError` where the server does not take it within `limit`.
+    """
+    name = _one_line(run.workflow_name)
+    try:
+        handle = await client.start_workflow(
+            WORKFLOW_TYPE,
+            run,
+            id=temporal_workflow_id(run.execution_id),
+            task_queue=task_queue,
+            id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+            id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
+            static_summary=name,
+            static_details=_details(run, name),
+            memo={
+                "workflow": run.workflow_id,
+                "workflow_name": name,
+                "workflow_version": run.workflow_version,
+                "execution": run.execution_id,
+            },
+            search_attributes=TypedSearchAttributes(
+                [
+                    SearchAttributePair(_USER, run.user_id),
+                    SearchAttributePair(_WORKFLOW, run.workflow_id),
+                    SearchAttributePair(_STATUS, ExecutionStatus.QUEUED.value),
+                ]
+            ),
+            rpc_timeout=limit,
+        )
+    except WorkflowAlreadyStartedError as error:
+        return error.run_id or ""
+    return handle.first_execution_run_id or handle.result_run_id or ""
+
+
+def _one_line(text: str) -> str:
+    line = " ".join(text.split())
+    return line.encode()[:MAX_SUMMARY_BYTES].decode(errors="ignore") or "untitled"
+
+
+def _details(run: RunInput, name: str) -> str:
+    """Markdown for Temporal's Web UI. The name is a person's, so it stands as code."""
+    return (
+        f"Workflow `{name.replace('`', chr(39))}`, version {run.workflow_version}, "
+        f"{len(run.plan.nodes)} nodes.\n\n"
+        f"- workflow: `{run.workflow_id}`\n- execution: `{run.execution_id}`"
+    )
