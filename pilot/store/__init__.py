@@ -16,6 +16,7 @@ from pilot.graph.status import ExecutionStatus, NodeStatus
 
 if TYPE_CHECKING:
     from pilot.store.secrets import SecretStore
+    from pilot.store.usage import UsageStore
 
 T = TypeVar("T")
 
@@ -128,6 +129,9 @@ class Store(Protocol):
     @property
     def secrets(self) -> SecretStore: ...
 
+    @property
+    def usage(self) -> UsageStore: ...
+
     async def close(self) -> None: ...
 
     async def ping(self) -> None:
@@ -195,6 +199,13 @@ class Store(Protocol):
         cursor: str | None = None,
     ) -> Page[Execution]:
         """Newest first; `input` and `output` are left None in lists."""
+        ...
+
+    async def open_executions(
+        self, *, before: datetime, limit: int = 100, cursor: str | None = None
+    ) -> Page[Execution]:
+        """Executions of all owners that were created before then and are not final, newest
+        first; `input` and `output` are left None. For the reconciler."""
         ...
 
     async def node_runs(self, owner: str, execution_id: str) -> list[NodeRun]:

@@ -30,6 +30,8 @@ from pilot.store.database import Database
 from pilot.store.paging import newest_first, page
 from pilot.store.secrets import SecretStore, SqlSecrets
 from pilot.store.tables import executions, workflow_versions, workflows
+from pilot.store.usage import UsageStore
+from pilot.store.usage_sql import SqlUsage
 
 _INSERT: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 
@@ -41,6 +43,7 @@ class SqlStore:
     def __init__(self, database: Database) -> None:
         self._database = database
         self.secrets: SecretStore = SqlSecrets(database)
+        self.usage: UsageStore = SqlUsage(database)
 
     @classmethod
     async def open(cls, url: str) -> SqlStore:
@@ -216,6 +219,16 @@ class SqlStore:
     ) -> Page[Execution]:
         query = queries.executions_of(owner, workflow_id, status)
         query = newest_first(query, executions, limit=limit, cursor=cursor)
+        async with self._database.reading() as connection:
+            found = (await connection.execute(query)).all()
+        return page(found, rows.execution, limit=limit)
+
+    async def open_executions(
+        self, *, before: datetime, limit: int = 100, cursor: str | None = None
+    ) -> Page[Execution]:
+        query = newest_first(
+            queries.open_executions(before), executions, limit=limit, cursor=cursor
+        )
         async with self._database.reading() as connection:
             found = (await connection.execute(query)).all()
         return page(found, rows.execution, limit=limit)

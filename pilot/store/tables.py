@@ -11,8 +11,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import (
+    BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
+    Date,
     DateTime,
     Dialect,
     ForeignKey,
@@ -238,4 +241,67 @@ secrets = Table(
     Column("created_at", UtcDateTime, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),
     Column("ciphertext", LargeBinary, nullable=False),
+)
+
+# One row a model call; its key leads with what is summed by. `cost` is in nanodollars here and
+# below. No foreign key: a run that was not started through the API uses models too.
+usage = Table(
+    "usage",
+    metadata,
+    Column("execution_id", PlainText, primary_key=True),
+    Column("node_id", PlainText, primary_key=True),
+    Column("path", PlainText, primary_key=True),
+    Column("run_id", PlainText, primary_key=True),
+    Column("attempt", Integer, primary_key=True, autoincrement=False),
+    Column("call", Integer, primary_key=True, autoincrement=False),
+    Column("owner", Owner, nullable=False),
+    Column("workflow_id", PlainText, nullable=False),
+    Column("day", Date, nullable=False),
+    Column("model", PlainText, nullable=False),
+    Column("prompt_tokens", Integer, nullable=False),
+    Column("completion_tokens", Integer, nullable=False),
+    Column("cost", BigInteger),
+    Column("estimated", Boolean(create_constraint=False), nullable=False),
+    Column("error", PlainText),
+    Column("at", UtcDateTime, nullable=False),
+)
+
+# The sum of a day's calls, written with each of them: what budgets and reports read.
+usage_days = Table(
+    "usage_days",
+    metadata,
+    Column("owner", Owner, primary_key=True),
+    Column("day", Date, primary_key=True),
+    Column("workflow_id", PlainText, primary_key=True),
+    Column("model", PlainText, primary_key=True),
+    Column("prompt_tokens", BigInteger, nullable=False),
+    Column("completion_tokens", BigInteger, nullable=False),
+    Column("cost", BigInteger, nullable=False),
+    Column("calls", BigInteger, nullable=False),
+    Column("unpriced", BigInteger, nullable=False),
+    Column("estimated", BigInteger, nullable=False),
+)
+
+# Calls of budgeted users that are under way.
+usage_reservations = Table(
+    "usage_reservations",
+    metadata,
+    Column("owner", Owner, primary_key=True),
+    Column("day", Date, primary_key=True),
+    Column("workflow_id", PlainText, primary_key=True),
+    Column("call_key", PlainText, primary_key=True),
+    Column("tokens", BigInteger, nullable=False),
+    Column("cost", BigInteger, nullable=False),
+    Column("expires_at", UtcDateTime, nullable=False),
+)
+
+# What may be used a day, NULL for no limit; `workflow_id` is empty for all of a user's.
+budgets = Table(
+    "budgets",
+    metadata,
+    Column("owner", Owner, primary_key=True),
+    Column("workflow_id", PlainText, primary_key=True),
+    Column("tokens_per_day", BigInteger),
+    Column("cost_per_day", BigInteger),
+    Column("updated_at", UtcDateTime, nullable=False),
 )

@@ -1,0 +1,374 @@
+"""`UsageStore` on SQLite or PostgreSQL."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Sequence
+from datetime import UTC, date, datetime
+from typing import Any
+
+from sqlalchemy import (
+    Row,
+    Select,
+    Subquery,
+    case,
+    delete,
+    func,
+    literal,
+    select,
+    text,
+    true,
+    tuple_,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from pilot.errors import ConflictError
+from pilot.store import Page
+from pilot.store.database import Database
+from pilot.store.paging import page_size
+from pilot.store.tables import budgets, usage, usage_days, usage_reservations
+from pilot.store.usage import (
+    MAX_COST,
+    MAX_COUNT,
+    WHOLE_ACCOUNT,
+    Allowance,
+    GroupBy,
+    Limits,
+    ModelCall,
+    Refusal,
+    Reservation,
+    Spent,
+    Total,
+    UsageRow,
+    refusal,
+    utc_day,
+)
+
+_INSERT: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
+_OWNER_LOCK = 7_032_118
+"""The class of PostgreSQL's advisory locks on one owner's budget."""
+
+_COUNTS = ("prompt_tokens", "completion_tokens", "cost", "calls", "unpriced", "estimated")
+_GROUPS = {
+    "day": usage_days.c.day,
+    "workflow": usage_days.c.workflow_id,
+    "model": usage_days.c.model,
+}
+
+
+class SqlUsage:
+    """`UsageStore` on one database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def record(self, call: ModelCall) -> bool:
+        row = _call_row(call)
+        day = _day_row(call)
+        ended = _reservation_of(call.owner, call.day, call.workflow_id, str(call.key))
+        async with self._database.writing() as connection:
+            insert = _INSERT[connection.dialect.name]
+            written = insert(usage).on_conflict_do_nothing().returning(usage.c.execution_id)
+            is_new = (await connection.execute(written, row)).one_or_none() is not None
+            if is_new:
+                add = insert(usage_days)
+                await connection.execute(
+                    add.on_conflict_do_update(
+                        index_elements=list(usage_days.primary_key),
+                        set_={name: usage_days.c[name] + add.excluded[name] for name in _COUNTS},
+                    ),
+                    day,
+                )
+            await connection.execute(delete(usage_reservations).where(ended))
+        return is_new
+
+    async def reserve(self, reservation: Reservation, allowance: Allowance) -> Refusal | None:
+        now = datetime.now(UTC)
+        day = utc_day(reservation.at)
+        expired = (usage_reservations.c.owner == reservation.owner) & (
+            usage_reservations.c.expires_at <= now
+        )
+        query = _spent(reservation.owner, reservation.workflow_id, day, now)
+        async with self._database.writing() as connection:
+            await _lock(connection, reservation.owner)
+            await connection.execute(delete(usage_reservations).where(expired))
+            row = (await connection.execute(query)).one()
+            refused = refusal(allowance, _of_account(row), _of_workflow(row))
+            if refused is None:
+                insert = _INSERT[connection.dialect.name]
+                await connection.execute(
+                    insert(usage_reservations).on_conflict_do_nothing(),
+                    {
+                        "owner": reservation.owner,
+                        "day": day,
+                        "workflow_id": reservation.workflow_id,
+                        "call_key": str(reservation.key),
+                        "tokens": reservation.tokens,
+                        "cost": reservation.cost,
+                        "expires_at": reservation.expires_at,
+                    },
+                )
+        return refused
+
+    async def release(self, reservation: Reservation) -> None:
+        held = _reservation_of(
+            reservation.owner,
+            utc_day(reservation.at),
+            reservation.workflow_id,
+            str(reservation.key),
+        )
+        async with self._database.writing() as connection:
+            await connection.execute(delete(usage_reservations).where(held))
+
+    async def spent(self, owner: str, workflow_id: str | None, day: date) -> Spent:
+        query = _spent(owner, workflow_id or WHOLE_ACCOUNT, day, datetime.now(UTC))
+        async with self._database.reading() as connection:
+            row = (await connection.execute(query)).one()
+        return _of_account(row) if workflow_id is None else _of_workflow(row)
+
+    async def of_node(self, execution_id: str, node_id: str, path: str) -> Total:
+        return await self._total(
+            (usage.c.execution_id == execution_id)
+            & (usage.c.node_id == node_id)
+            & (usage.c.path == path)
+        )
+
+    async def of_execution(self, execution_id: str) -> Total:
+        return await self._total(usage.c.execution_id == execution_id)
+
+    async def _total(self, which: Any) -> Total:
+        query = select(
+            func.sum(usage.c.prompt_tokens).label("prompt_tokens"),
+            func.sum(usage.c.completion_tokens).label("completion_tokens"),
+            func.sum(usage.c.cost).label("cost"),
+            func.count().label("calls"),
+            func.sum(case((usage.c.cost.is_(None), 1), else_=0)).label("unpriced"),
+            func.sum(case((usage.c.estimated, 1), else_=0)).label("estimated"),
+        ).where(which)
+        async with self._database.reading() as connection:
+            return _read_total((await connection.execute(query)).one())
+
+    async def report(
+        self,
+        owner: str,
+        first: date,
+        last: date,
+        group_by: Sequence[GroupBy],
+        *,
+        limit: int = 50,
+        cursor: str | None = None,
+    ) -> Page[UsageRow]:
+        size = page_size(limit)
+        groups = [_GROUPS[name] for name in group_by]
+        query = select(
+            *groups, *(func.sum(usage_days.c[name]).label(name) for name in _COUNTS)
+        ).where(usage_days.c.owner == owner, usage_days.c.day.between(first, last))
+        if groups:
+            query = query.group_by(*groups).order_by(*(column.desc() for column in groups))
+            if cursor is not None:
+                place = _decode(cursor, group_by)
+                query = query.where(
+                    tuple_(*groups) < tuple_(*place, types=[column.type for column in groups])
+                )
+        async with self._database.reading() as connection:
+            found = (await connection.execute(query.limit(size + 1))).all()
+        items = [_read_row(row) for row in found[:size]]
+        if len(found) <= size:
+            return Page(items)
+        return Page(items, _encode(found[size - 1], group_by))
+
+    async def allowance(self, owner: str, workflow_id: str) -> Allowance:
+        query = select(budgets).where(
+            budgets.c.owner == owner, budgets.c.workflow_id.in_([WHOLE_ACCOUNT, workflow_id])
+        )
+        async with self._database.reading() as connection:
+            found = (await connection.execute(query)).all()
+        limits = {row.workflow_id: Limits(row.tokens_per_day, row.cost_per_day) for row in found}
+        account = limits.get(WHOLE_ACCOUNT, Limits())
+        if workflow_id == WHOLE_ACCOUNT:
+            return Allowance(account)
+        return Allowance(account, limits.get(workflow_id, Limits()))
+
+    async def put_budget(self, owner: str, workflow_id: str, limits: Limits) -> None:
+        row = {
+            "owner": owner,
+            "workflow_id": workflow_id,
+            "tokens_per_day": limits.tokens,
+            "cost_per_day": limits.cost,
+            "updated_at": datetime.now(UTC),
+        }
+        async with self._database.writing() as connection:
+            new = _INSERT[connection.dialect.name](budgets)
+            statement = new.on_conflict_do_update(
+                index_elements=list(budgets.primary_key),
+                set_={
+                    name: new.excluded[name]
+                    for name in ("tokens_per_day", "cost_per_day", "updated_at")
+                },
+            )
+            await connection.execute(statement, row)
+
+    async def delete_budget(self, owner: str, workflow_id: str) -> None:
+        which = (budgets.c.owner == owner) & (budgets.c.workflow_id == workflow_id)
+        async with self._database.writing() as connection:
+            await connection.execute(delete(budgets).where(which))
+
+
+async def _lock(connection: AsyncConnection, owner: str) -> None:
+    """Of two calls at once only one may take the last of a budget. SQLite has one writer."""
+    if connection.dialect.name == "postgresql":
+        await connection.execute(
+            text("SELECT pg_advisory_xact_lock(:lock, hashtext(:owner))"),
+            {"lock": _OWNER_LOCK, "owner": owner},
+        )
+
+
+def _spent(owner: str, workflow_id: str, day: date, now: datetime) -> Select[Any]:
+    """One row: used and reserved, of the account and of the workflow. In one statement, since
+    a call that is recorded between two would be in neither."""
+    used = _sums(
+        usage_days,
+        usage_days.c.prompt_tokens + usage_days.c.completion_tokens,
+        (usage_days.c.owner == owner) & (usage_days.c.day == day),
+        workflow_id,
+    ).subquery("used")
+    held = _sums(
+        usage_reservations,
+        usage_reservations.c.tokens,
+        (usage_reservations.c.owner == owner)
+        & (usage_reservations.c.day == day)
+        & (usage_reservations.c.expires_at > now),
+        workflow_id,
+    ).subquery("held")
+    return select(*_named(used, "used"), *_named(held, "held")).select_from(used.join(held, true()))
+
+
+def _sums(table: Any, tokens: Any, which: Any, workflow_id: str) -> Select[Any]:
+    of_workflow = table.c.workflow_id == workflow_id
+    return select(
+        func.sum(tokens).label("tokens"),
+        func.sum(table.c.cost).label("cost"),
+        func.sum(case((of_workflow, tokens), else_=literal(0))).label("workflow_tokens"),
+        func.sum(case((of_workflow, table.c.cost), else_=literal(0))).label("workflow_cost"),
+    ).where(which)
+
+
+def _named(sums: Subquery, prefix: str) -> list[Any]:
+    return [column.label(f"{prefix}_{column.name}") for column in sums.c]
+
+
+def _of_account(row: Row[Any]) -> Spent:
+    return Spent(
+        int(row.used_tokens or 0),
+        int(row.used_cost or 0),
+        int(row.held_tokens or 0),
+        int(row.held_cost or 0),
+    )
+
+
+def _of_workflow(row: Row[Any]) -> Spent:
+    return Spent(
+        int(row.used_workflow_tokens or 0),
+        int(row.used_workflow_cost or 0),
+        int(row.held_workflow_tokens or 0),
+        int(row.held_workflow_cost or 0),
+    )
+
+
+def _reservation_of(owner: str, day: date, workflow_id: str, call_key: str) -> Any:
+    columns = usage_reservations.c
+    return (
+        (columns.owner == owner)
+        & (columns.day == day)
+        & (columns.workflow_id == workflow_id)
+        & (columns.call_key == call_key)
+    )
+
+
+def _call_row(call: ModelCall) -> dict[str, Any]:
+    key = call.key
+    return {
+        "execution_id": key.execution_id,
+        "node_id": key.node_id,
+        "path": key.path,
+        "run_id": key.run_id,
+        "attempt": key.attempt,
+        "call": key.call,
+        "owner": call.owner,
+        "workflow_id": call.workflow_id,
+        "day": call.day,
+        "model": call.model,
+        "prompt_tokens": _count(call.prompt_tokens),
+        "completion_tokens": _count(call.completion_tokens),
+        "cost": _cost(call.cost),
+        "estimated": call.estimated,
+        "error": call.error,
+        "at": call.at,
+    }
+
+
+def _day_row(call: ModelCall) -> dict[str, Any]:
+    total = Total.of(call)
+    return {
+        "owner": call.owner,
+        "day": call.day,
+        "workflow_id": call.workflow_id,
+        "model": call.model,
+        **{name: getattr(total, name) for name in _COUNTS},
+        "prompt_tokens": _count(call.prompt_tokens),
+        "completion_tokens": _count(call.completion_tokens),
+        "cost": _cost(call.cost) or 0,
+    }
+
+
+def _count(tokens: int) -> int:
+    """What a server said may be nonsense: it must neither break the row nor give tokens back."""
+    return max(0, min(tokens, MAX_COUNT))
+
+
+def _cost(cost: int | None) -> int | None:
+    return None if cost is None else max(0, min(cost, MAX_COST))
+
+
+def _read_total(row: Row[Any]) -> Total:
+    return Total(*(int(getattr(row, name) or 0) for name in _COUNTS))
+
+
+def _read_row(row: Row[Any]) -> UsageRow:
+    return UsageRow(
+        _read_total(row),
+        day=getattr(row, "day", None),
+        workflow_id=getattr(row, "workflow_id", None),
+        model=getattr(row, "model", None),
+    )
+
+
+def _encode(row: Row[Any], group_by: Sequence[GroupBy]) -> str:
+    place = [str(row[index]) for index, _ in enumerate(group_by)]
+    packed = json.dumps(place, separators=(",", ":"))
+    return base64.urlsafe_b64encode(packed.encode()).decode().rstrip("=")
+
+
+def _decode(cursor: str, group_by: Sequence[GroupBy]) -> list[Any]:
+    try:
+        padded = cursor + "=" * (-len(cursor) % 4)
+        place = json.loads(base64.b64decode(padded, b"-_", validate=True))
+        if not isinstance(place, list) or len(place) != len(group_by):
+            raise ValueError("another grouping")
+        return [
+            date.fromisoformat(part) if name == "day" else _text(part)
+            for name, part in zip(group_by, place, strict=True)
+        ]
+    except (ValueError, TypeError, RecursionError, binascii.Error):
+        raise ConflictError(
+            "the cursor is not one that this report gave out", code="invalid_cursor"
+        ) from None
+
+
+def _text(part: object) -> str:
+    if not isinstance(part, str):
+        raise TypeError("no text")
+    return part
