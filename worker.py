@@ -24,6 +24,7 @@ from activities.llm import preload
 from pilot.embedded import SEARCH_ATTRIBUTES
 from pilot.errors import PilotError
 from pilot.plugin import PilotPlugin
+from pilot.reconciler import ensure_schedule
 from pilot.settings import Settings, get_settings
 from pilot.temporal import connect, register_search_attributes
 
@@ -43,6 +44,7 @@ async def serve(settings: Settings) -> None:
     async with PilotPlugin.open(settings) as plugin:
         client = await connect_patiently(settings, plugin)
         await _ensure_search_attributes(client)
+        await _ensure_reconciler(client, settings)
         worker = Worker(
             client,
             task_queue=settings.temporal_task_queue,
@@ -115,6 +117,18 @@ async def _ensure_search_attributes(client: Client) -> None:
         return
     if added:
         log.info("registered the search attributes %s", ", ".join(added))
+
+
+async def _ensure_reconciler(client: Client, settings: Settings) -> None:
+    every = timedelta(seconds=settings.pilot_reconcile_every_s)
+    try:
+        await ensure_schedule(client, settings.temporal_task_queue, every)
+    except RPCError as error:
+        log.warning(
+            "the schedule of the reconciler could not be made (%s): executions whose run was "
+            "terminated stay open until a worker starts that may",
+            _one_line(error),
+        )
 
 
 async def _until_signalled(settings: Settings) -> None:

@@ -39,7 +39,7 @@ class RootOut(BaseModel):
 
 
 class PartOut(BaseModel):
-    status: Literal["ok", "down", "no_worker"]
+    status: Literal["ok", "down", "no_worker", "stuck"]
     latency_ms: float
     detail: str | None = Field(default=None, exclude_if=lambda detail: detail is None)
 
@@ -77,6 +77,7 @@ async def health_of(parts: Parts) -> HealthOut:
         "temporal": parts.runs.ping,
         "worker": lambda: _worker(parts),
         "bus": lambda: _bus(parts),
+        "reconciler": lambda: _reconciler(parts),
     }
     results = await asyncio.gather(*(_measured(check) for check in checks.values()))
     by_name = dict(zip(checks, results, strict=True))
@@ -112,6 +113,18 @@ async def _worker(parts: Parts) -> PartOut:
             status="no_worker", latency_ms=0, detail=f"no worker polls the task queue {queue}"
         )
     return PartOut(status="ok", latency_ms=0, detail=f"{pollers} pollers")
+
+
+async def _reconciler(parts: Parts) -> PartOut:
+    """Rows that could not be brought in line with Temporal make it `stuck`."""
+    last = await parts.runs.reconciled()
+    if last is None:
+        return PartOut(status="ok", latency_ms=0, detail="no pass yet")
+    repaired = sum(last.repaired.values())
+    detail = f"last pass {last.at}: {last.checked} checked, {repaired} repaired"
+    if last.failed:
+        detail += f", {last.failed} not, the oldest of {last.oldest_failed_at}"
+    return PartOut(status="stuck" if last.failed else "ok", latency_ms=0, detail=detail)
 
 
 async def _bus(parts: Parts) -> PartOut:

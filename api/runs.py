@@ -25,9 +25,11 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from api.problems import Problem, unavailable
 from pilot.events.model import Event
+from pilot.reconciler import last_pass
 from pilot.runs import start
 from pilot.store import temporal_workflow_id
 from workflows_def.messages import QUERY_EVENTS, EventsPage, RunInput
+from workflows_def.reconcile import ReconcileResult
 
 CALL_LIMIT = timedelta(seconds=5)
 QUERY_LIMIT = timedelta(seconds=3)
@@ -106,6 +108,11 @@ class Runs:
             await self.client.workflow_service.get_system_info(
                 GetSystemInfoRequest(), timeout=CALL_LIMIT
             )
+
+    async def reconciled(self) -> ReconcileResult | None:
+        """What the newest pass of the reconciler came to; None before the first."""
+        with _answering():
+            return await last_pass(self.client, limit=CALL_LIMIT)
 
     async def pollers(self) -> int:
         """How many workers have lately polled the task queue for workflow tasks."""

@@ -22,17 +22,21 @@ from temporalio.plugin import SimplePlugin
 from temporalio.worker import Worker, WorkerConfig, WorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
+from activities.reconcile import Reconciler
 from activities.record import Recorder
 from activities.registry import node_activities, resources
+from activities.secrets import Secrets
 from pilot.errors import PilotError
 from pilot.events import sink
 from pilot.events.connection import open_bus
 from pilot.events.publisher import Publisher
+from pilot.keys import secrets_keyring
 from pilot.settings import Settings
 from pilot.store import Store
 from pilot.store.sql import SqlStore
 from pilot.temporal import data_converter
 from workflows_def.interpreter import InterpretGraph
+from workflows_def.reconcile import ReconcileExecutions
 
 PASSTHROUGH = ("pilot", "workflows_def", "pydantic", "pydantic_core", "annotated_types")
 """Modules that the sandbox shares with the process instead of loading them for each run.
@@ -51,7 +55,7 @@ class PilotPlugin(SimplePlugin):
         super().__init__(
             "pilot.PilotPlugin",
             data_converter=_with_pydantic,
-            workflows=[InterpretGraph],
+            workflows=[InterpretGraph, ReconcileExecutions],
             workflow_runner=_with_passthrough,
         )
         self._store = store
@@ -68,7 +72,8 @@ class PilotPlugin(SimplePlugin):
             bus = open_bus(settings)
             stack.push_async_callback(bus.close)
             publisher = await stack.enter_async_context(Publisher(bus, store))
-            await stack.enter_async_context(resources(settings))
+            secrets = Secrets(store.secrets, secrets_keyring(settings))
+            await stack.enter_async_context(resources(settings, secrets))
             yield cls(store, publisher)
 
     def configure_worker(self, config: WorkerConfig) -> WorkerConfig:
@@ -76,10 +81,12 @@ class PilotPlugin(SimplePlugin):
             raise PilotError("a worker needs a store: make the plugin by `PilotPlugin.open`")
         config = super().configure_worker(config)
         recorder = Recorder(self._store, self._publisher, config["client"])
+        reconciler = Reconciler(self._store, config["client"], config["task_queue"])
         config["activities"] = [
             *(config.get("activities") or ()),
             *node_activities(),
             recorder.record,
+            reconciler.reconcile,
         ]
         throttle = config.get("max_heartbeat_throttle_interval", MAX_HEARTBEAT_THROTTLE)
         config["max_heartbeat_throttle_interval"] = min(throttle, MAX_HEARTBEAT_THROTTLE)

@@ -46,6 +46,7 @@ class Settings(BaseSettings):
     temporal_api_key: SecretStr | None = None
     temporal_ui_url: str | None = None
     temporal_task_queue: str = "pilot"
+    pilot_reconcile_every_s: Annotated[float, Field(ge=1, le=86_400)] = 60.0
 
     # the process
     pilot_env: Literal["development", "production"] = "production"
@@ -55,6 +56,10 @@ class Settings(BaseSettings):
     pilot_bus_url: str | None = None
     pilot_bus_token: SecretStr | None = None
     pilot_allowed_hosts: Annotated[list[str], NoDecode] = Field(default_factory=list)
+    pilot_code_max_time_s: Annotated[float, Field(gt=0, le=300)] = 300.0
+    pilot_code_max_memory_mb: Annotated[int, Field(ge=1, le=1024)] = 1024
+    pilot_code_max_output_kb: Annotated[int, Field(ge=1, le=1536)] = 1536
+    pilot_code_max_logs_kb: Annotated[int, Field(ge=0, le=1024)] = 1024
     debug: bool = False
     backend_cors_origins: Annotated[list[str], NoDecode] = Field(default_factory=list)
     sentry_dsn: SecretStr | None = None

@@ -6,6 +6,7 @@ outward: no row at all, or one row of NULLs.
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, case, func, select
@@ -93,6 +94,11 @@ def executions_of(
     if status is not None:
         query = query.where(executions.c.status == status.value)
     return query
+
+
+def open_executions(before: datetime) -> Select[Any]:
+    """Open executions of every owner, without their `input` and `output`."""
+    return select(*_LISTED).where(IS_OPEN, executions.c.created_at < before)
 
 
 def node_runs_of(owner: str, execution_id: str) -> Select[Any]:

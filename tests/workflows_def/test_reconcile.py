@@ -1,0 +1,205 @@
+"""The reconciler on real parts: each way in which a row and its run can come apart."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from temporalio.client import WorkflowFailureError
+from temporalio.testing import ActivityEnvironment
+
+from activities.reconcile import Reconciler
+from pilot import runs
+from pilot.errors import NotFoundError
+from pilot.events import sink
+from pilot.graph.compile import compile_plan
+from pilot.graph.status import ExecutionStatus
+from pilot.nodes import specs
+from pilot.reconciler import ensure_schedule, last_pass
+from pilot.settings import Settings
+from pilot.store import Execution
+from pilot.store.sql import SqlStore
+from tests.graph.graphs import graph, node
+from tests.workflows_def.conftest import Runner
+from workflows_def.reconcile import ReconcilePage, ReconcileRequest
+
+LONG_AGO = timedelta(minutes=10)
+SPIN = {"source": "def main():\n    while True:\n        pass", "limits": {"time_s": 120}}
+SLOW = graph([node("s", "start"), node("k", "code", config=SPIN), node("o", "output")],
+             "s>k", "k>o")  # fmt: skip
+QUICK = graph([node("s", "start"), node("o", "output")], "s>o")
+
+
+class World:
+    """A store of its own beside the session's worker, and the reconciler between them."""
+
+    def __init__(self, runner: Runner, store: SqlStore) -> None:
+        self.runner, self.store = runner, store
+        self.reconciler = Reconciler(store, runner.client, runner.task_queue)
+
+    async def row(self, what: Any = QUICK, *, keyed: bool = False, age: timedelta = LONG_AGO,
+                  input: Any = None) -> Execution:  # fmt: skip
+        workflow = await self.store.create_workflow(
+            "u", name="w", description="", graph=what.to_json()
+        )
+        id = uuid.uuid5(uuid.NAMESPACE_URL, workflow.id) if keyed else uuid.uuid4()
+        row = Execution(str(id), "u", workflow.id, 1, ExecutionStatus.QUEUED, input,
+                        datetime.now(UTC) - age)  # fmt: skip
+        await self.store.create_execution(row)
+        return row
+
+    async def start(self, row: Execution, what: Any) -> Any:
+        run = runs.run_of(row, "w", compile_plan(what, specs()))
+        await runs.start(
+            self.runner.client, run, self.runner.task_queue, limit=timedelta(seconds=5)
+        )
+        return self.runner.client.get_workflow_handle(row.temporal_workflow_id)
+
+    async def page(self) -> ReconcilePage:
+        found: ReconcilePage = await ActivityEnvironment().run(
+            self.reconciler.reconcile, ReconcileRequest()
+        )
+        return found
+
+    async def fresh(self, row: Execution) -> Execution:
+        return await self.store.get_execution("u", row.id)
+
+    async def states(self, row: Execution) -> dict[str, str]:
+        return {run.node_id: run.status for run in await self.store.node_runs("u", row.id)}
+
+    async def gapless(self, row: Execution) -> None:
+        seqs = [event.seq for event in await self.store.events("u", row.id)]
+        assert seqs == list(range(1, len(seqs) + 1))
+
+
+@pytest.fixture
+async def world(runner: Runner, worker_settings: Settings) -> Any:
+    """The worker's own store, emptied of open rows by the tests themselves."""
+    store = await SqlStore.open(worker_settings.store_url)
+    yield World(runner, store)
+    await store.close()
+
+
+async def test_a_row_without_key_that_was_never_started_fails(world: World) -> None:
+    row = await world.row()
+    assert (await world.page()).repaired["never_started"] >= 1
+    row = await world.fresh(row)
+    assert row.status is ExecutionStatus.FAILED
+    assert row.error is not None
+    assert row.error["code"] == "never_started"
+    assert await world.states(row) == {"s": "skipped", "o": "skipped"}
+    await world.gapless(row)
+
+
+async def test_a_row_with_a_key_is_started_and_runs(world: World) -> None:
+    row = await world.row(keyed=True, input={"a": 1})
+    assert (await world.page()).repaired["started"] == 1
+    handle = world.runner.client.get_workflow_handle(row.temporal_workflow_id)
+    assert await asyncio.wait_for(handle.result(), 20) == {"a": 1}
+    assert (await world.fresh(row)).status is ExecutionStatus.SUCCEEDED
+    assert (await world.page()).repaired == {}
+
+
+async def test_young_rows_are_left_alone(world: World) -> None:
+    row = await world.row(age=timedelta(seconds=2))
+    await world.page()
+    assert (await world.fresh(row)).status is ExecutionStatus.QUEUED
+    await world.store.append_events(row.id, [])
+
+
+@pytest.mark.parametrize(
+    ("end", "status", "code"),
+    [
+        (lambda handle: handle.terminate("by hand"), ExecutionStatus.CANCELLED, "terminated"),
+        (None, ExecutionStatus.FAILED, "history_lost"),
+    ],
+)
+async def test_a_run_that_could_not_say_its_end(
+    world: World,
+    end: Callable[[Any], Awaitable[None]] | None,
+    status: ExecutionStatus,
+    code: str,
+) -> None:
+    row = await world.row(SLOW)
+    if end is None:
+        await world.store.set_temporal_run(row.id, "gone")
+    else:
+        handle = await world.start(row, SLOW)
+        await world.runner.until(handle, "k", "running")
+        await end(handle)
+    assert (await world.page()).repaired[code] == 1
+    row = await world.fresh(row)
+    assert row.status is status
+    assert row.error is not None
+    assert row.error["code"] == code
+    expected = {"s": "skipped", "k": "skipped", "o": "skipped"}
+    if end is not None:
+        expected |= {"s": "succeeded", "k": "cancelled"}
+    assert await world.states(row) == expected
+    await world.gapless(row)
+    again = await world.page()
+    assert code not in again.repaired, "a second pass finds nothing to do"
+
+
+async def test_a_run_whose_end_the_store_never_got(world: World) -> None:
+    """The database came back from a backup: the run is closed, the row is as it was."""
+    row = await world.row(QUICK, input=7)
+    publish = sink.current()
+    sink.install(None)
+    original = SqlStore.missing_from
+
+    async def nothing_missing(self: SqlStore, execution_id: str) -> int:
+        return 1_000
+
+    try:
+        SqlStore.missing_from = nothing_missing  # type: ignore[method-assign]
+        handle = await world.start(row, QUICK)
+        assert await asyncio.wait_for(handle.result(), 20) == 7
+    finally:
+        SqlStore.missing_from = original  # type: ignore[method-assign]
+        sink.install(publish)
+    assert (await world.fresh(row)).status is ExecutionStatus.QUEUED
+    assert (await world.page()).repaired["events_fetched"] == 1
+    row = await world.fresh(row)
+    assert (row.status, row.output) == (ExecutionStatus.SUCCEEDED, 7)
+    await world.gapless(row)
+
+
+async def test_an_open_run_is_left_to_itself(world: World) -> None:
+    row = await world.row(SLOW)
+    handle = await world.start(row, SLOW)
+    await world.runner.until(handle, "k", "running")
+    await world.page()
+    assert not (await world.fresh(row)).status.is_final
+    await handle.cancel()
+    with pytest.raises(WorkflowFailureError):
+        await asyncio.wait_for(handle.result(), 20)
+    assert (await world.fresh(row)).status is ExecutionStatus.CANCELLED
+
+
+async def test_the_schedule_runs_passes_and_says_what_they_did(world: World) -> None:
+    row = await world.row()
+    client, every = world.runner.client, timedelta(seconds=1)
+    await asyncio.gather(*(ensure_schedule(client, world.runner.task_queue, every)
+                           for _ in range(3)))  # fmt: skip
+    try:
+        async with asyncio.timeout(30):
+            while not (await world.fresh(row)).status.is_final:
+                await asyncio.sleep(0.1)
+            while (found := await last_pass(client, limit=timedelta(seconds=5))) is None:
+                await asyncio.sleep(0.1)
+        assert found.checked >= 0
+        assert found.failed == 0
+    finally:
+        await client.get_schedule_handle("pilot-reconcile").delete()
+
+
+async def test_another_users_row_is_not_seen_by_a_name(world: World) -> None:
+    row = await world.row()
+    await world.page()
+    with pytest.raises(NotFoundError):
+        await world.store.get_execution("somebody else", row.id)
