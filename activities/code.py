@@ -14,13 +14,13 @@ from pilot.nodes.code import CodeConfig
 @node_activity("code", CodeConfig)
 async def code(attempt: Attempt[CodeConfig]) -> NodeResult:
     """The output is what `main` returns, or the last expression. Prints go out as `log`
-    events and stand in `meta.logs`."""
+    events and stand in `meta.logs`. The node's limits hold below the operator's."""
 
     def log(stream: Stream, text: str) -> None:
         attempt.emit_live(EventType.LOG, {"stream": stream, "text": text})
 
     program = Program.of(attempt.config, attempt.task.scope)
-    outcome = await resources.current().sandbox.run(
-        program, Allowance.of(attempt.config.limits), log
-    )
+    sandbox = resources.current().sandbox
+    allowance = Allowance.of(attempt.config.limits.within(sandbox.ceiling), attempt.timeout_s)
+    outcome = await sandbox.run(program, allowance, log)
     return NodeResult(output=outcome.output, meta=outcome.logs.to_meta())

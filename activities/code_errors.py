@@ -19,6 +19,7 @@ from pydantic_monty import (
 
 from activities.code_program import DUMPS_LINE, Allowance, Program
 from pilot.errors import NodeError
+from pilot.nodes.code import MODULES
 
 MAX_TRACEBACK_FRAMES = 10
 MAX_ERROR_CHARS = 2_000
@@ -109,7 +110,7 @@ def _raised(inner: BaseException, text: str, frames: list[Frame], program: Progr
         )
     hint = ""
     if isinstance(inner, ModuleNotFoundError):
-        hint = ". Code nodes have a part of the standard library and no packages"
+        hint = f". Code nodes have no packages; their modules are {', '.join(MODULES)}"
     return NodeError(f"{text}{where}{hint}", code="code_error", meta=place)
 
 

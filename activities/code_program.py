@@ -50,9 +50,10 @@ class Allowance:
     log_bytes: int
 
     @classmethod
-    def of(cls, limits: Limits) -> Allowance:
+    def of(cls, limits: Limits, timeout_s: float | None = None) -> Allowance:
+        """The node's limits, and no more time than its attempt has."""
         return cls(
-            time_s=limits.time_s,
+            time_s=limits.time_s if timeout_s is None else min(limits.time_s, timeout_s),
             memory_bytes=limits.memory_mb * 1024 * 1024,
             output_bytes=limits.output_kb * 1024,
             log_bytes=limits.logs_kb * 1024,

@@ -11,6 +11,9 @@ import httpx
 
 from activities.guard import Guard, GuardedTransport
 from activities.sandbox import Sandbox, open_sandbox
+from activities.scrub import logs
+from activities.secrets import Secrets
+from pilot.nodes.code import Limits
 from pilot.settings import Settings
 
 
@@ -24,6 +27,7 @@ class Resources:
     guard: Guard
     http: httpx.AsyncClient
     model_http: httpx.AsyncClient
+    secrets: Secrets
 
 
 _current: Resources | None = None
@@ -37,13 +41,17 @@ def current() -> Resources:
 
 
 @contextlib.asynccontextmanager
-async def resources(settings: Settings) -> AsyncIterator[Resources]:
-    """Opens the process's resources and closes them at the end, whatever happened."""
+async def resources(
+    settings: Settings, secrets: Secrets | None = None
+) -> AsyncIterator[Resources]:
+    """Opens the process's resources and closes them at the end, whatever happened. Without
+    `secrets` nobody has any."""
     global _current  # noqa: PLW0603
+    logs.install()
     outer = _current
     guard = Guard(settings.pilot_allowed_hosts)
     async with (
-        open_sandbox() as sandbox,
+        open_sandbox(ceiling=_ceiling(settings)) as sandbox,
         httpx.AsyncClient(
             transport=GuardedTransport(guard),
             cookies=_no_cookies(),
@@ -53,12 +61,26 @@ async def resources(settings: Settings) -> AsyncIterator[Resources]:
         httpx.AsyncClient(cookies=_no_cookies()) as model_http,
     ):
         _current = Resources(
-            settings=settings, sandbox=sandbox, guard=guard, http=http, model_http=model_http
+            settings=settings,
+            sandbox=sandbox,
+            guard=guard,
+            http=http,
+            model_http=model_http,
+            secrets=secrets or Secrets(),
         )
         try:
             yield _current
         finally:
             _current = outer
+
+
+def _ceiling(settings: Settings) -> Limits:
+    return Limits(
+        time_s=settings.pilot_code_max_time_s,
+        memory_mb=settings.pilot_code_max_memory_mb,
+        output_kb=settings.pilot_code_max_output_kb,
+        logs_kb=settings.pilot_code_max_logs_kb,
+    )
 
 
 def _no_cookies() -> CookieJar:

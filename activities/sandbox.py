@@ -1,8 +1,9 @@
 """The sandbox of code nodes: a pool of `pydantic-monty` subprocesses.
 
 Monty is a Python interpreter in Rust without files, network, environment or processes; its
-subprocesses hold what it might get wrong. Cancelling a run kills its subprocess; one that
-dies costs its own run alone, and the pool starts another.
+subprocesses hold what it might get wrong, and the system confines them (`confinement`).
+Cancelling a run kills its subprocess; one that dies costs its own run alone, and the pool
+starts another.
 """
 
 from __future__ import annotations
@@ -11,6 +12,9 @@ import asyncio
 import contextlib
 import json
 import os
+import resource
+import sys
+import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Any, NoReturn
@@ -20,7 +24,9 @@ from pydantic_monty import AsyncMonty, MontyError
 from activities.code_errors import node_error, output_not_json, output_too_large
 from activities.code_logs import MAX_FAILED_LOG_CHARS, MAX_PRINTED_BYTES, Logs, Stream
 from activities.code_program import Allowance, Program
+from activities.launcher import launcher
 from pilot.errors import NodeError
+from pilot.nodes.code import Limits
 
 # How long a burst of prints is gathered before it is sent: twenty live events a second.
 PRINT_FLUSH_S = 0.05
@@ -29,6 +35,10 @@ RUNS_PER_PROCESS = 1_000
 # The pool's threads let go of Python objects a moment after it is closed; an interpreter that
 # ends in that moment aborts (SIGABRT, seen in every second process that ended at once).
 SETTLE_S = 0.05
+# CPU time beyond a run's own limit, after which the kernel ends its subprocess: Monty looks at
+# its clock long before, unless somebody has taken it over.
+CPU_GRACE_S = 5
+HIGHEST = Limits(time_s=300, memory_mb=1024, output_kb=1536, logs_kb=1024)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +48,18 @@ class Outcome:
 
 
 class Sandbox:
-    """A pool of subprocesses that run programs, one at a time each."""
+    """A pool of subprocesses that run programs, one at a time each.
 
-    def __init__(self, pool: AsyncMonty) -> None:
+    `ceiling` is what no run may exceed, `layers` names what the system confines the
+    subprocesses by.
+    """
+
+    def __init__(
+        self, pool: AsyncMonty, ceiling: Limits = HIGHEST, layers: tuple[str, ...] = ()
+    ) -> None:
         self._pool = pool
+        self.ceiling = ceiling
+        self.layers = layers
         self.process_ids: set[int] = set()
         """The subprocesses that run a program now."""
 
@@ -96,6 +114,7 @@ class Sandbox:
             pid = session.worker_pid
             if pid is not None:
                 self.process_ids.add(pid)
+                _limit_cpu(pid, allowance.time_s)
             try:
                 return await session.feed_run(
                     program.driver(allowance),
@@ -108,13 +127,32 @@ class Sandbox:
 
 
 @contextlib.asynccontextmanager
-async def open_sandbox(processes: int | None = None) -> AsyncIterator[Sandbox]:
+async def open_sandbox(
+    processes: int | None = None, ceiling: Limits = HIGHEST
+) -> AsyncIterator[Sandbox]:
     """A pool of at most `processes` subprocesses [the number of CPUs, at least four], one of
     them started at once."""
     most = processes or max(4, os.cpu_count() or 1)
-    async with AsyncMonty(max_processes=most, max_checkouts_per_worker=RUNS_PER_PROCESS) as pool:
-        yield Sandbox(pool)
-    await asyncio.sleep(SETTLE_S)
+    async with launcher(ceiling.memory_mb * 1024 * 1024) as found:
+        async with AsyncMonty(
+            binary_path=found.path,
+            max_processes=most,
+            max_checkouts_per_worker=RUNS_PER_PROCESS,
+        ) as pool:
+            yield Sandbox(pool, ceiling, found.layers)
+        await asyncio.sleep(SETTLE_S)
+
+
+def _limit_cpu(pid: int, time_s: float) -> None:
+    """Lets the subprocess use so much CPU time from now on, and a little more. Two system
+    calls: the clock of another process is read by its number (clock_getcpuclockid(3))."""
+    if sys.platform != "linux":
+        return
+    with contextlib.suppress(OSError):
+        used = time.clock_gettime((~pid << 3) | 2)
+        _, hard = resource.prlimit(pid, resource.RLIMIT_CPU)
+        soft = int(used + time_s) + CPU_GRACE_S
+        resource.prlimit(pid, resource.RLIMIT_CPU, (soft, hard))
 
 
 def _decode(text: object, allowance: Allowance) -> Any:

@@ -15,6 +15,14 @@ from pilot.graph.spec import NodeConfig, NodeSpec, Policy, PythonScope, Retry
 MAX_SOURCE_CHARS = 100_000
 SCOPE_NAMES = ("input", "nodes", "vars", "execution")
 
+_MODULES = (
+    "asyncio, base64, binascii, bisect, collections, copy, csv, dataclasses, datetime, decimal, "
+    "functools, hashlib, itertools, json, math, os, pathlib, posixpath, random, re, sys, time, "
+    "tomllib, typing, unicodedata"
+)
+MODULES = tuple(_MODULES.split(", "))
+"""The modules that the sandbox's Python has, each in part."""
+
 Main = ast.FunctionDef | ast.AsyncFunctionDef
 
 
@@ -31,6 +39,11 @@ class Limits(BaseModel):
     memory_mb: Annotated[int, Field(ge=1, le=1024)] = 64
     output_kb: Annotated[int, Field(ge=1, le=1536)] = 1024
     logs_kb: Annotated[int, Field(ge=0, le=1024)] = 64
+
+    def within(self, ceiling: Limits) -> Limits:
+        """These limits where they are lower, the ceiling's where they are not."""
+        mine, highest = self.model_dump(), ceiling.model_dump()
+        return Limits(**{name: min(mine[name], highest[name]) for name in mine})
 
 
 class CodeConfig(NodeConfig):
@@ -116,6 +129,49 @@ def python_scope(config: CodeConfig) -> PythonScope:
     return PythonScope(**{name: name in names for name in SCOPE_NAMES})
 
 
+def _lacking(tree: ast.Module) -> Iterable[Issue]:
+    """Warnings of what the sandbox's Python does not have, each with its line."""
+    for node in ast.walk(tree):
+        for module in _imported(node):
+            if module not in MODULES:
+                yield _warning(
+                    node,
+                    f"no module {module!r} in the sandbox: it has {_MODULES}",
+                    "unknown_module",
+                )
+        lacks = {
+            ast.Yield: "`yield`: give a list",
+            ast.YieldFrom: "`yield from`: give a list",
+            ast.Delete: "`del`: assign None, or use `pop`",
+        }.get(type(node))
+        if isinstance(node, ast.ClassDef) and (node.bases or node.keywords):
+            lacks = "classes with bases"
+        if lacks is not None:
+            yield _warning(node, f"the sandbox's Python has no {lacks}", "unsupported_python")
+
+
+def _imported(node: ast.AST) -> Iterable[str]:
+    match node:
+        case ast.Import(names=names):
+            return [alias.name.partition(".")[0] for alias in names]
+        case ast.ImportFrom(module=str(module), level=0):
+            return [module.partition(".")[0]]
+    return []
+
+
+def _warning(node: ast.AST, message: str, code: str) -> Issue:
+    line = getattr(node, "lineno", None)
+    column = getattr(node, "col_offset", None)
+    return Issue(
+        code,
+        message,
+        severity="warning",
+        field="source",
+        line=line,
+        column=None if column is None else column + 1,
+    )
+
+
 def check(config: CodeConfig) -> Iterable[Issue]:
     tree = _parse(config.source)
     if tree is None:
@@ -140,6 +196,7 @@ def check(config: CodeConfig) -> Iterable[Issue]:
                 line=node.lineno,
                 column=node.col_offset + 1,
             )
+    yield from _lacking(tree)
     parameters = main_parameters(config.source)
     if parameters is not None and len(parameters) > 1:
         for name in parameters:

@@ -159,7 +159,10 @@ async def test_an_error_shows_the_users_own_line_and_frames() -> None:
         ("raise TimeoutError('mine')", "code_error", "TimeoutError: mine", 1),
         ("raise MemoryError('mine')", "code_error", "MemoryError: mine", 1),
         ("assert 1 == 2", "code_error", "assert 1 == 2", 1),
-        ("import requests", "code_error", "no packages", 1),
+        ("import requests", "code_error", "no packages; their modules are asyncio, base64", 1),
+        ("import numpy as np", "code_error", "No module named 'numpy' (line 1: import numpy", 1),
+        ("x = 1\ndef f():\n  yield 1", "invalid_code", "does not support yield", 3),
+        ("x = 1\ndel x", "invalid_code", "does not support the 'del' statement", 2),
         ("raise ValueError('x' * 100_000)", "code_error", "xxx", 1),
         ("eval('1 +')", "code_error", "", 1),
     ],
@@ -296,6 +299,111 @@ async def test_a_killed_process_costs_its_own_run_alone(shared: Resources) -> No
     assert (error.type, error.non_retryable) == ("code_crashed", False)
     assert (await neighbour).output == sum(range(300_000))
     assert await output("1 + 1") == 2
+
+
+async def test_of_eight_at_once_a_killed_one_costs_itself_alone() -> None:
+    source = "x = 0\nfor i in range(input): x += i\nx"
+    async with opened() as resources:
+        resources.sandbox.process_ids.clear()
+        victim = asyncio.create_task(
+            failure(code, program("while True: pass", limits={"time_s": 60}))
+        )
+        pid = await until_running(resources)
+        others = [asyncio.create_task(run(source, input=400_000)) for _ in range(7)]
+        async with asyncio.timeout(5):
+            while len(resources.sandbox.process_ids) < 3:
+                await asyncio.sleep(0.01)
+        os.kill(pid, signal.SIGKILL)
+        error = await victim
+        results = await asyncio.gather(*others)
+    assert (error.type, error.non_retryable) == ("code_crashed", False)
+    assert [result.output for result in results] == [sum(range(400_000))] * 7
+    assert {result.meta["attempt"] for result in results} == {1}
+
+
+async def test_hostile_neighbours_harm_no_one_and_leave_no_memory_behind() -> None:
+    hostile = [
+        "while True: pass",
+        "x = [1]\nwhile True: x = x + x",
+        "while True: print('x' * 10_000)",
+        "a = [1] * 1000\nfor i in range(20): a = [a, a, a, a]\na",
+        "'x' * 100_000_000",
+        "def f(n): return f(n + 1)\nf(0)",
+        "10 ** 10 ** 8",
+    ]
+    worker = psutil.Process()
+    before = worker.memory_info().rss
+    attacks = [
+        asyncio.create_task(failure(code, program(source, limits={"time_s": 0.5})))
+        for source in hostile * 4
+    ]
+    results = await asyncio.gather(*(output("input * 2", input=n) for n in range(40)))
+    assert results == [n * 2 for n in range(40)]
+    errors = await asyncio.gather(*attacks)
+    assert {error.type for error in errors} == {
+        "code_timeout", "code_memory", "code_output_too_large", "code_error",
+    }  # fmt: skip
+    assert worker.memory_info().rss - before < GROWTH_LIMIT_BYTES
+
+
+async def test_a_string_of_a_hundred_megabytes_that_fits_is_no_output() -> None:
+    worker = psutil.Process()
+    before = worker.memory_info().rss
+    kind, _, _ = await fails("'x' * 100_000_000", memory_mb=1024)
+    assert kind == "code_output_too_large"
+    kind, _, _ = await fails("print('x' * 100_000_000)\n1", memory_mb=1024)
+    assert kind == "code_output_too_large"
+    assert worker.memory_info().rss - before < GROWTH_LIMIT_BYTES
+
+
+async def test_the_operators_ceiling_holds_whatever_the_node_asks_for() -> None:
+    async with opened(
+        pilot_code_max_time_s=0.2,
+        pilot_code_max_memory_mb=8,
+        pilot_code_max_output_kb=1,
+        pilot_code_max_logs_kb=1,
+    ):
+        generous = {"time_s": 60, "memory_mb": 500, "output_kb": 1000, "logs_kb": 1000}
+        assert (await fails("while True: pass", **generous))[:2] == (
+            "code_timeout",
+            "the code ran longer than its 0.2 s",
+        )
+        assert (await fails("'x' * 9_000_000", **generous))[0] == "code_memory"
+        assert (await fails("'x' * 2_000", **generous))[0] == "code_output_too_large"
+        result = await run("print('x' * 5_000)\n1", limits=generous)
+        assert len(result.meta["logs"][0]["text"]) == 1024
+
+
+async def test_the_code_ends_in_the_time_of_its_attempt() -> None:
+    node = program("while True: pass", limits={"time_s": 60})
+    began = time.monotonic()
+    error = await failure(code, node, timeout_s=1)
+    assert error.type == "code_timeout"
+    assert time.monotonic() - began < 1
+
+
+async def test_the_modules_that_we_name_are_those_that_the_sandbox_has() -> None:
+    from pilot.nodes.code import MODULES
+
+    assert await output("\n".join(f"import {name}" for name in MODULES) + "\n1") == 1
+    for name in ("uuid", "urllib", "string", "statistics", "threading", "subprocess"):
+        assert name not in MODULES
+        assert (await fails(f"import {name}"))[0] == "code_error"
+
+
+def test_what_the_sandbox_lacks_is_a_warning_with_its_line() -> None:
+    source = (
+        "import json\nimport numpy\nfrom pandas.x import y\n"
+        "class A(dict):\n  pass\ndef f():\n  yield 1\nx = 1\ndel x\n1"
+    )
+    found = [(i.code, i.line, i.severity) for i in check(CodeConfig(source=source))]
+    assert sorted(found, key=lambda issue: issue[1] or 0) == [
+        ("unknown_module", 2, "warning"),
+        ("unknown_module", 3, "warning"),
+        ("unsupported_python", 4, "warning"),
+        ("unsupported_python", 7, "warning"),
+        ("unsupported_python", 9, "warning"),
+    ]
 
 
 async def test_many_runs_share_the_pool() -> None:
