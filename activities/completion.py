@@ -72,12 +72,25 @@ def preload() -> None:
 def _litellm() -> Any:
     # its price list comes with the package; fetching a newer one would hang without network
     os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
+    # an image's URL is for the model's provider: the worker itself must not fetch it, past the
+    # guard of its connections
+    os.environ["MAX_IMAGE_URL_DOWNLOAD_SIZE_MB"] = "0"
     import litellm  # noqa: PLC0415 (takes seconds)
 
     litellm.suppress_debug_info = True
     litellm.telemetry = False
     litellm.turn_off_message_logging = True
     return litellm
+
+
+async def takes_schema(route: Route) -> bool:
+    """Whether the model is known to follow a JSON Schema in `response_format`."""
+    litellm = await asyncio.to_thread(_litellm)
+    provider = "openai" if route.kind == "openai" else None
+    return route.kind != "demo" and any(
+        litellm.supports_response_schema(model, provider)
+        for model in dict.fromkeys((route.model, route.model.removeprefix("openrouter/")))
+    )
 
 
 async def complete(

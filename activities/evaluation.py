@@ -2,20 +2,16 @@
 
 Cheap expressions are evaluated where the activity runs: 3 µs each, and evaluation holds the
 GIL, so a thread would gain nothing. An expression that can cost more than its data (list
-macros, bindings, `replace`, `join`, `format`, or many terms) is evaluated in a process of its
-own, with limits on CPU time and memory that end the process and nothing else.
+macros, bindings, `replace`, `join`, `format`, or many terms) is evaluated
+[apart](apart.py).
 """
 
 from __future__ import annotations
 
-import resource
-import signal
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import Any, TypeVar
 
-from anyio import BrokenWorkerProcess, fail_after, to_process
-
+from activities.apart import LIMITS_TEXT, TooCostlyError, apart
 from pilot.errors import ExpressionError, TemplateError
 from pilot.graph import expressions
 from pilot.graph.expressions import Expression, Reference, compile_expression
@@ -25,11 +21,6 @@ from pilot.graph.templates import Slot, Template, parse_template, render_config,
 from pilot.graph.templates import render as render_template
 
 C = TypeVar("C", bound=NodeConfig)
-
-CPU_LIMIT_S = 2.0
-MEMORY_LIMIT_BYTES = 1024 * 1024 * 1024
-PATIENCE_S = 60.0
-"""How long an evaluation may wait for a process and its turn on a busy machine."""
 
 
 async def render(config: C, scope: Scope, *, secrets: Mapping[str, str] | None = None) -> C:
@@ -85,23 +76,12 @@ async def evaluate(
     if not expression.amplifies:
         return expressions.evaluate(expression, values)
     try:
-        return await _apart(expression.text, values)
-    except BrokenWorkerProcess:
-        # an idle process may have been killed from outside: that is not the expression's fault
-        with suppress(BrokenWorkerProcess, TimeoutError, MemoryError):
-            return await _apart(expression.text, values)
-    except (TimeoutError, MemoryError):
-        pass
-    raise ExpressionError(
-        f"the expression needs more than {CPU_LIMIT_S:g} s or "
-        f"{MEMORY_LIMIT_BYTES >> 20} MB: use a code node",
-        code="expression_too_costly",
-    )
-
-
-async def _apart(text: str, values: dict[str, Any]) -> Any:
-    with fail_after(PATIENCE_S):
-        return await to_process.run_sync(_evaluate_limited, text, values, cancellable=True)
+        return await apart(_evaluate_text, expression.text, values)
+    except TooCostlyError:
+        raise ExpressionError(
+            f"the expression needs more than {LIMITS_TEXT}: use a code node",
+            code="expression_too_costly",
+        ) from None
 
 
 def _values(
@@ -130,13 +110,5 @@ def _values(
     return values
 
 
-def _evaluate_limited(text: str, values: dict[str, Any]) -> Any:
-    """Runs in the process that is spent on it: both limits end the process by a signal."""
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_LIMIT_BYTES, MEMORY_LIMIT_BYTES))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    signal.signal(signal.SIGPROF, signal.SIG_DFL)
-    signal.setitimer(signal.ITIMER_PROF, CPU_LIMIT_S)
-    try:
-        return expressions.evaluate(compile_expression(text), values)
-    finally:
-        signal.setitimer(signal.ITIMER_PROF, 0)
+def _evaluate_text(text: str, values: dict[str, Any]) -> Any:
+    return expressions.evaluate(compile_expression(text), values)

@@ -3,38 +3,38 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
-from dataclasses import asdict
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict, replace
 from typing import Any
 
 import httpx
 
 from activities import resources
+from activities.answer_format import AnswerError, AnswerFormat
 from activities.attempt import Attempt, node_activity
-from activities.completion import Call, Completion, complete, preload
+from activities.chat import as_text, chat
+from activities.completion import Call, Completion, Usage, complete, preload, takes_schema
 from activities.evaluation import render
+from activities.live_tokens import LiveTokens
 from activities.models import Route, route
 from activities.resources import Resources
 from pilot.errors import NodeError
-from pilot.events.model import EventType
 from pilot.graph.task import NodeResult
 from pilot.nodes.llm import LlmConfig
 
 __all__ = ["llm", "preload"]
 
 MAX_ATTEMPT_S = 3600.0
-# Tokens go out in batches: a person sees no difference, and a bus carries twenty times fewer.
-BATCH_S = 0.05
-BATCH_TOKENS = 20
 MAX_QUOTED_CHARS = 500
 
 
 @node_activity("llm", LlmConfig)
 async def llm(attempt: Attempt[LlmConfig]) -> NodeResult:
-    """The output is the whole answer; with a `response_format` of JSON, the JSON. `meta` has
-    `model`, `usage`, `finish_reason`, and `demo` where no model was asked."""
-    config = await render(attempt.config, attempt.task.scope)
+    """The output is the whole answer; with a format of JSON, the JSON. `meta` has `model`,
+    `usage`, `finish_reason`, `repaired` where the answer had to be mended, and `demo` where no
+    model was asked."""
+    config = await render(attempt.config, attempt.task.scope, secrets=await attempt.secrets())
     seconds = min(attempt.timeout_s or MAX_ATTEMPT_S, MAX_ATTEMPT_S)
     return await answer(config, attempt, resources.current(), seconds)
 
@@ -76,11 +76,13 @@ async def _ask(
     failures: list[tuple[str, NodeError]],
 ) -> NodeResult:
     way = route(model, config, shared.settings, os.environ)
-    messages = _messages(config)
+    form = AnswerFormat.of(config)
+    schema_taken = form.schema is not None and await takes_schema(way)
+    messages = chat(config)
     call = Call(
         route=way,
-        messages=messages,
-        parameters=_parameters(config),
+        messages=form.instruct(messages, takes_schema=schema_taken),
+        parameters=_parameters(config, form.parameter(takes_schema=schema_taken)),
         stream=config.stream,
         timeout_s=seconds,
         canned=_demo_answer(messages) if way.kind == "demo" else None,
@@ -89,57 +91,107 @@ async def _ask(
     if not way.trusted:
         await _check_base(way, shared)
         http = shared.http
-    tokens = _Tokens(attempt, way.model)
-    try:
-        completion = await complete(call, http, tokens.add)
-    finally:
-        tokens.flush()
+
+    async def send(call: Call, **labels: Any) -> Completion:
+        tokens = LiveTokens(attempt, model=way.model, **labels)
+        try:
+            return await complete(call, http, tokens.add)
+        finally:
+            tokens.flush()
+
+    completion = await send(call)
     meta = _meta(completion, way)
     if failures:
         meta["fallback_from"] = [{"model": name, "code": error.code} for name, error in failures]
-    return NodeResult(output=_output(config, completion, meta), meta=meta)
+    if way.kind == "demo":
+        return NodeResult(output=completion.text, meta=meta)
+    return NodeResult(output=await _output(form, call, completion, send, meta), meta=meta)
 
 
-def _messages(config: LlmConfig) -> list[dict[str, Any]]:
-    """The system message, the chat's messages, and the prompt as the user's last one."""
-    messages: list[dict[str, Any]] = []
-    if config.system_template is not None:
-        messages.append({"role": "system", "content": _text(config.system_template)})
-    messages += [
+Send = Callable[..., Awaitable[Completion]]
+
+
+async def _output(
+    form: AnswerFormat, call: Call, completion: Completion, send: Send, meta: dict[str, Any]
+) -> Any:
+    """The answer's value. An answer that its schema refuses goes back to the model once, with
+    what is wrong with it. Adds the second answer's usage to `meta`."""
+    try:
+        return await form.read(completion.text)
+    except AnswerError as error:
+        if form.schema is None or completion.finish_reason == "length":
+            raise _format_error(error, completion, meta) from None
+        repair = replace(call, messages=[*call.messages, *_to_mend(completion, error)])
+    meta["repaired"] = True
+    try:
+        completion = await send(repair, repair=True)
+    except NodeError as failure:
+        failure.meta = {**meta, **failure.meta}
+        raise
+    meta["finish_reason"] = completion.finish_reason
+    _add_usage(meta, completion.usage)
+    try:
+        return await form.read(completion.text)
+    except AnswerError as error:
+        raise _format_error(error, completion, meta) from None
+
+
+def _to_mend(completion: Completion, error: AnswerError) -> list[dict[str, Any]]:
+    return [
+        {"role": "assistant", "content": completion.text},
         {
-            "role": message.role,
-            "content": message.content
-            if isinstance(message.content, list)
-            else _text(message.content),
-        }
-        for message in config.messages
+            "role": "user",
+            "content": "This answer is not valid by the JSON Schema:\n"
+            f"{error.text}\n"
+            "Answer again, with the whole corrected JSON and no other text.",
+        },
     ]
-    if config.prompt_template is not None:
-        messages.append({"role": "user", "content": _text(config.prompt_template)})
-    if not messages:
-        raise NodeError("there is neither a prompt nor a message", code="missing_prompt")
-    return messages
 
 
-def _text(value: object) -> str:
-    """A rendered template as text: a lone `{expression}` kept its type."""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+def _format_error(error: AnswerError, completion: Completion, meta: dict[str, Any]) -> NodeError:
+    """Bad JSON may be a matter of luck, so it is worth another attempt; what two rounds did not
+    mend is not."""
+    code = "llm_schema_mismatch" if meta.get("repaired") else error.code
+    reason = error.text.partition("\n")[0]
+    if completion.finish_reason == "length":
+        reason = "it was cut at max_tokens"
+    if code == "llm_bad_json":
+        said = f"did not answer in JSON: {reason}"
+    else:
+        said = f"did not answer as the JSON Schema says: {reason}"
+    return NodeError(
+        f"the model {completion.model} {said}",
+        code=code,
+        retryable=code == "llm_bad_json",
+        meta=meta,
+    )
 
 
-def _parameters(config: LlmConfig) -> dict[str, Any]:
+def _add_usage(meta: dict[str, Any], usage: Usage | None) -> None:
+    """Adds a further answer's tokens and cost; an unknown cost makes the sum unknown."""
+    before = meta.get("usage")
+    if usage is None or before is None:
+        meta["usage"] = before if usage is None else asdict(usage)
+        return
+    for name, value in asdict(usage).items():
+        known = before[name] is not None and value is not None
+        before[name] = before[name] + value if known else None
+
+
+def _parameters(config: LlmConfig, response_format: dict[str, Any] | None) -> dict[str, Any]:
     named = {
         "temperature": config.temperature,
         "max_tokens": config.max_tokens,
         "stop": config.stop,
         "seed": config.seed,
-        "response_format": config.response_format,
+        "response_format": response_format,
     }
     return {name: value for name, value in named.items() if value is not None}
 
 
 def _demo_answer(messages: list[dict[str, Any]]) -> str:
     said = next((m["content"] for m in reversed(messages) if m["role"] == "user"), "")
-    quoted = _text(said)
+    quoted = as_text(said)
     if len(quoted) > MAX_QUOTED_CHARS:
         quoted = quoted[:MAX_QUOTED_CHARS] + "…"
     return (
@@ -177,48 +229,3 @@ def _meta(completion: Completion, way: Route) -> dict[str, Any]:
     if way.kind == "demo":
         meta["demo"] = True
     return meta
-
-
-def _output(config: LlmConfig, completion: Completion, meta: dict[str, Any]) -> Any:
-    wanted = (config.response_format or {}).get("type")
-    if wanted not in ("json_object", "json_schema") or meta.get("demo"):
-        return completion.text
-    try:
-        return json.loads(completion.text)
-    except (ValueError, RecursionError) as error:
-        hint = (
-            ": it was cut at max_tokens" if completion.finish_reason == "length" else f": {error}"
-        )
-        raise NodeError(
-            f"the model {completion.model} did not answer in JSON{hint}",
-            code="llm_bad_json",
-            retryable=True,
-            meta=meta,
-        ) from None
-
-
-class _Tokens:
-    """Gathers the answer's pieces and sends them as `llm.token` events. `model` tells a watcher
-    where a fallback model begins anew."""
-
-    def __init__(self, attempt: Attempt[LlmConfig], model: str) -> None:
-        self._attempt = attempt
-        self._model = model
-        self._pieces: list[str] = []
-        self._timer: asyncio.TimerHandle | None = None
-
-    def add(self, text: str) -> None:
-        self._pieces.append(text)
-        if len(self._pieces) >= BATCH_TOKENS:
-            self.flush()
-        elif self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(BATCH_S, self.flush)
-
-    def flush(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        if self._pieces:
-            text = "".join(self._pieces)
-            self._pieces.clear()
-            self._attempt.emit_live(EventType.LLM_TOKEN, {"text": text, "model": self._model})

@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Annotated, Literal
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import Field, JsonValue
 
 from pilot.graph.issues import Issue
 from pilot.graph.spec import NodeConfig, NodeSpec, Policy, Retry, TemplateText
+from pilot.nodes.chat import MAX_MESSAGES, Message, parts_problems
+from pilot.nodes.json_schema import schema_problem
 
 DEFAULT_MODEL = "gpt-3.5-turbo"
 
 
-class Message(BaseModel):
-    """A chat message. `content` is a template, or a list of OpenAI content parts whose
-    strings are templates."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    role: Literal["system", "user", "assistant"]
-    content: Annotated[str | list[dict[str, JsonValue]], TemplateText(secrets=True)]
+ANSWER_TYPES = ("text", "json_object", "json_schema")
+DEFAULT_IDLE_TIMEOUT_S = 60.0
 
 
 class LlmConfig(NodeConfig):
@@ -35,16 +31,33 @@ class LlmConfig(NodeConfig):
     system_template: Annotated[str | None, TemplateText(secrets=True)] = Field(
         default=None, description="The system message."
     )
-    messages: Annotated[list[Message], Field(max_length=1000)] = Field(default_factory=list)
+    history: Annotated[str | None, TemplateText()] = Field(
+        default=None,
+        description="A template that gives a list of earlier messages {role, content}, such as "
+        "{execution.input.history}. They stand after the system message.",
+    )
+    messages: Annotated[list[Message], Field(max_length=MAX_MESSAGES)] = Field(default_factory=list)
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
     max_tokens: Annotated[int, Field(ge=1, le=10_000_000)] | None = None
     stop: str | Annotated[list[str], Field(max_length=16)] | None = None
     seed: int | None = None
     response_format: dict[str, JsonValue] | None = Field(
-        default=None, description="OpenAI's `response_format`, such as {type: json_object}."
+        default=None,
+        description="OpenAI's `response_format`: {type: json_object}, or {type: json_schema, "
+        "json_schema: {name, schema}}.",
+    )
+    output_schema: dict[str, JsonValue] | None = Field(
+        default=None, description="A bare JSON Schema of the answer: the short form of the above."
     )
     fallback_models: Annotated[list[str], Field(max_length=10)] = Field(default_factory=list)
     stream: bool = True
+    first_token_timeout_s: Annotated[float, Field(gt=0, le=3600)] | None = Field(
+        default=None, description="How long a streamed answer may take to begin."
+    )
+    idle_timeout_s: Annotated[float, Field(gt=0, le=3600)] = Field(
+        default=DEFAULT_IDLE_TIMEOUT_S,
+        description="How long a streamed answer may pause once it has begun.",
+    )
     api_base: str | None = Field(
         default=None, description="The root of any OpenAI-compatible server."
     )
@@ -53,13 +66,57 @@ class LlmConfig(NodeConfig):
     )
 
 
+def answer_schema(config: LlmConfig) -> dict[str, JsonValue] | None:
+    """The JSON Schema that the answer is held to, from either of its fields."""
+    if config.output_schema is not None:
+        return config.output_schema
+    wanted = config.response_format or {}
+    given = wanted.get("json_schema") if wanted.get("type") == "json_schema" else None
+    schema = given.get("schema") if isinstance(given, dict) else None
+    return schema if isinstance(schema, dict) else None
+
+
 def check(config: LlmConfig) -> Iterable[Issue]:
-    if not (config.prompt_template or config.messages):
+    if not (config.prompt_template or config.messages or config.history):
         yield Issue(
             "missing_prompt",
-            "an llm node needs a prompt_template or messages",
+            "an llm node needs a prompt_template, messages or a history",
             field="prompt_template",
         )
+    for index, message in enumerate(config.messages):
+        if isinstance(message.content, list):
+            for path, problem in parts_problems(message.content, rendered=False):
+                yield Issue(
+                    "invalid_content_part", problem, field=f"messages[{index}].content{path}"
+                )
+    yield from _check_format(config)
+
+
+def _check_format(config: LlmConfig) -> Iterable[Issue]:
+    given = config.response_format
+    if given is not None and given.get("type") not in ANSWER_TYPES:
+        yield Issue(
+            "invalid_response_format",
+            f"the type is one of {', '.join(ANSWER_TYPES)}",
+            field="response_format.type",
+        )
+    if given is not None and config.output_schema is not None:
+        yield Issue(
+            "invalid_response_format",
+            "give either output_schema or response_format, not both",
+            field="output_schema",
+        )
+        return
+    field = "output_schema"
+    if given is not None and given.get("type") == "json_schema":
+        field = "response_format.json_schema.schema"
+        if answer_schema(config) is None:
+            yield Issue("invalid_schema", "json_schema has an object `schema`", field=field)
+            return
+    schema = answer_schema(config)
+    problem = None if schema is None else schema_problem(schema)
+    if problem:
+        yield Issue("invalid_schema", problem, field=field)
 
 
 SPEC = NodeSpec(

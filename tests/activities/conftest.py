@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager
@@ -14,12 +15,15 @@ from temporalio.common import RetryPolicy
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
+from activities.completion import preload
 from activities.resources import Resources, resources
 from pilot.events import sink
 from pilot.events.model import Envelope, Event
 from pilot.graph.task import NodeResult, NodeTask, Scope
 from pilot.settings import Settings
 from tests.openai_server import OpenAIServer, openai_server
+
+OPERATORS_KEY = "key-of-the-operator-123"
 
 Activity = Callable[[NodeTask], Awaitable[NodeResult]]
 
@@ -104,3 +108,17 @@ def opened(**values: Any) -> AbstractAsyncContextManager[Resources]:
 async def openai() -> AsyncIterator[OpenAIServer]:
     async with openai_server() as server:
         yield server
+
+
+@pytest.fixture(scope="module")
+async def _operator(openai: OpenAIServer) -> AsyncIterator[None]:
+    await asyncio.to_thread(preload)
+    async with opened(pilot_llm_api_base=openai.base_url, pilot_llm_api_key=OPERATORS_KEY):
+        yield
+
+
+@pytest.fixture
+def server(_operator: None, openai: OpenAIServer) -> OpenAIServer:
+    """The model server of the worker's operator, fresh."""
+    openai.reset()
+    return openai

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -12,32 +11,17 @@ from temporalio.exceptions import ApplicationError
 
 from activities.attempt import Attempt
 from activities.guard import Guard
-from activities.llm import answer, llm, preload
+from activities.llm import answer, llm
 from pilot.errors import NodeError
 from pilot.events.model import EventType
 from pilot.graph.task import NodeResult
 from pilot.nodes.llm import LlmConfig
 from tests.openai_server import Failure, OpenAIServer, Reply
 
-from .conftest import Watcher, environment, failure, opened, task
+from .conftest import OPERATORS_KEY, Watcher, environment, failure, opened, task
 
 # LiteLLM reads pydantic's fields in a way that pydantic has deprecated
 pytestmark = pytest.mark.filterwarnings("ignore:Accessing the 'model_:DeprecationWarning")
-
-KEY = "key-of-the-operator-123"
-
-
-@pytest.fixture(scope="module")
-async def _operator(openai: OpenAIServer) -> AsyncIterator[None]:
-    await asyncio.to_thread(preload)
-    async with opened(pilot_llm_api_base=openai.base_url, pilot_llm_api_key=KEY):
-        yield
-
-
-@pytest.fixture
-def server(_operator: None, openai: OpenAIServer) -> OpenAIServer:
-    openai.reset()
-    return openai
 
 
 async def run(**config: Any) -> NodeResult:
@@ -67,7 +51,7 @@ async def test_the_output_is_the_whole_answer(
     [request] = server.requests
     assert request["messages"] == [{"role": "user", "content": "Say hi"}]
     assert request.get("stream", False) is stream
-    assert server.headers[0]["authorization"] == f"Bearer {KEY}"
+    assert server.headers[0]["authorization"] == f"Bearer {OPERATORS_KEY}"
 
 
 async def test_messages_stand_in_order_and_parameters_go_through(server: OpenAIServer) -> None:
@@ -168,10 +152,12 @@ async def test_retry_after_becomes_the_delay(server: OpenAIServer) -> None:
 
 
 async def test_no_error_shows_a_key(server: OpenAIServer) -> None:
-    server.script(Failure(401, f"Incorrect API key provided: {KEY}, or was it sk-abcdef123456"))
+    server.script(
+        Failure(401, f"Incorrect API key provided: {OPERATORS_KEY}, or was it sk-abcdef123456")
+    )
     error = await fails()
     assert "Incorrect API key" in error.message
-    assert KEY not in str(error) + str(error.details)
+    assert OPERATORS_KEY not in str(error) + str(error.details)
     assert "abcdef" not in str(error)
 
 
