@@ -5,9 +5,10 @@ A node type's file holds an `async def run(attempt: Attempt[XConfig]) -> NodeRes
     activity = node_activity("x", XConfig)(run)
 
 which is a Temporal activity named after the type, from `NodeTask` to `NodeResult`. The
-harness parses the configuration, heartbeats, measures, checks that the result is JSON that
-fits into a payload, and turns every error into an `ApplicationError` whose `type` is the
-stable code and whose one detail is `{code, message, attempt, meta}`.
+harness parses the configuration, heartbeats, measures, takes the secrets that the attempt was
+given out of its result, events, errors and log lines, checks that the result is JSON that fits
+into a payload, and turns every error into an `ApplicationError` whose `type` is the stable code
+and whose one detail is `{code, message, attempt, meta}`.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Generic, TypeVar
 
@@ -24,10 +25,13 @@ from pydantic import ValidationError
 from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
+from activities import resources, scrub
 from activities.payload import bounded_meta, check_result
+from activities.scrub import Scrubber
 from pilot.errors import NodeError, PilotError, UnavailableError
 from pilot.events import sink
 from pilot.events.model import Envelope, Event, EventType
+from pilot.graph.secrets import secret_names
 from pilot.graph.spec import NodeConfig
 from pilot.graph.task import NodeResult, NodeTask
 
@@ -51,9 +55,40 @@ class Attempt(Generic[C]):
     task: NodeTask
     config: C
     number: int
+    scrubber: Scrubber = field(default_factory=Scrubber)
+
+    async def secrets(self) -> dict[str, str]:
+        """The secrets that the configuration refers to, by name, for `render`. From here on
+        they are taken out of whatever the attempt says.
+
+        Raises `NodeError` (`missing_secret`), or `UnavailableError` where the store is down.
+        """
+        wanted = secret_names(self.config)
+        if not wanted:
+            return {}
+        values = await resources.current().secrets.values(self.task.user_id, wanted)
+        self.scrubber.add(values)
+        scrub.logs.watch(values)
+        return values
 
     def emit_live(self, type: EventType, data: dict[str, Any]) -> None:
-        """Sends an event that only those who watch now will see."""
+        """Sends an event that only those who watch now will see. A `text` in it may be a piece
+        of a longer one: what may be the beginning of a secret waits for the next piece."""
+        if isinstance(data.get("text"), str):
+            labels = sorted((k, v) for k, v in data.items() if k != "text" and _is_label(v))
+            scrubbed = self.scrubber.streamed((type, *labels), data)
+        else:
+            scrubbed = self.scrubber.value(data)
+        if scrubbed is not None:
+            self._emit(type, scrubbed)
+
+    def close(self) -> None:
+        """Sends what waited, and lets the secrets go."""
+        for (type, *_), data in self.scrubber.held():
+            self._emit(type, data)
+        scrub.logs.forget_later(self.scrubber.secrets)
+
+    def _emit(self, type: EventType, data: dict[str, Any]) -> None:
         task = self.task
         event = Event(
             type=type,
@@ -84,6 +119,11 @@ class Attempt(Generic[C]):
         return max(seconds - REPORTING_S, seconds * 0.9)
 
 
+def _is_label(value: object) -> bool:
+    """Whether it tells one stream of texts from another; a number may count its pieces."""
+    return isinstance(value, str | bool)
+
+
 Run = Callable[[Attempt[C]], Awaitable[NodeResult]]
 NodeActivity = Callable[[NodeTask], Awaitable[NodeResult]]
 
@@ -109,19 +149,47 @@ def node_activity(type: str, config: type[C]) -> Callable[[Run[C]], NodeActivity
 async def _attempt(task: NodeTask, config: type[C], run: Run[C]) -> NodeResult:
     number = activity.info().attempt
     started_at, clock = datetime.now(UTC), time.perf_counter()
+    scrubber = Scrubber()
     try:
         async with _heartbeats():
-            attempt = Attempt(task=task, config=_parse(config, task), number=number)
-            result = await run(attempt)
+            attempt = Attempt(task, _parse(config, task), number, scrubber)
+            with contextlib.closing(attempt):
+                result = await run(attempt)
         meta = {**result.meta, **_times(started_at, clock, number)}
         result = replace(result, meta=meta)
         check_result(result)
+        if scrubber:
+            result = _scrubbed(result, scrubber)
+            check_result(result)
     except Exception as error:
         failure = _failure(error, task)
-        failure.meta = {**failure.meta, **_times(started_at, clock, number)}
+        failure.message = scrubber.text(failure.message)
+        failure.meta = {
+            **_scrubbed_meta(failure.meta, scrubber),
+            **_times(started_at, clock, number),
+        }
         _announce_retry(failure, task, number)
         raise _application_error(failure, number) from None
     return result
+
+
+def _scrubbed(result: NodeResult, scrubber: Scrubber) -> NodeResult:
+    return replace(
+        result,
+        output=scrubber.value(result.output),
+        meta=scrubber.value(result.meta),
+        vars=scrubber.value(result.vars),
+    )
+
+
+def _scrubbed_meta(meta: dict[str, Any], scrubber: Scrubber) -> dict[str, Any]:
+    """Nobody has checked that a failure's meta is JSON: what cannot be looked through is not
+    told."""
+    try:
+        scrubbed: dict[str, Any] = scrubber.value(meta)
+    except RecursionError:
+        return {}
+    return scrubbed
 
 
 def _parse(config: type[C], task: NodeTask) -> C:

@@ -61,7 +61,7 @@ class _Request:
 
 async def run(attempt: Attempt[HttpConfig]) -> NodeResult:
     """The output is the response's body; `meta` has `status`, `headers`, `url`, `bytes`."""
-    config = await render(attempt.config, attempt.task.scope)
+    config = await render(attempt.config, attempt.task.scope, secrets=await attempt.secrets())
     seconds = min(attempt.timeout_s or MAX_ATTEMPT_S, MAX_ATTEMPT_S)
     return await call(config, attempt.key, resources.current().http, seconds)
 
