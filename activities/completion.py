@@ -1,4 +1,4 @@
-"""One completion by LiteLLM, streamed. The only file that touches LiteLLM.
+"""One completion by LiteLLM, streamed. Beside `token_count` the only file that touches LiteLLM.
 
 LiteLLM takes seconds to import, so it is imported when it is first needed, or by `preload`.
 Its types say little; what leaves this file is typed.
@@ -59,6 +59,8 @@ class Call:
     parameters: dict[str, Any]
     stream: bool
     timeout_s: float
+    first_token_timeout_s: float | None = None
+    idle_timeout_s: float | None = None
     canned: str | None = None
     """The demo model's answer."""
 
@@ -94,26 +96,73 @@ async def takes_schema(route: Route) -> bool:
 
 
 async def complete(
-    call: Call, http: httpx.AsyncClient, on_text: Callable[[str], None]
+    call: Call,
+    http: httpx.AsyncClient,
+    on_text: Callable[[str], None],
+    on_begun: Callable[[], None] = lambda: None,
 ) -> Completion:
-    """Asks the model; `on_text` gets the answer piece by piece. `http` carries the calls to an
-    OpenAI-compatible server.
+    """Asks the model; `on_text` gets the answer piece by piece, `on_begun` is called when the
+    other side has taken the request. `http` carries the calls to an OpenAI-compatible server.
 
     Raises `NodeError`: `llm_rate_limited`, `llm_unavailable`, `llm_timeout` (another attempt
     may help), `llm_auth`, `llm_bad_request`, `llm_model_not_found`, `llm_context_length`.
     """
     # in a thread, since its first import takes seconds
     litellm = await asyncio.to_thread(_litellm)
+    silence = _Silence(call)
     try:
-        response = await litellm.acompletion(**_arguments(call, http))
-        if not call.stream:
-            return _whole(call, response, on_text)
-        async with contextlib.aclosing(_chunks(response)) as chunks:
-            return await _collected(call, chunks, on_text)
+        async with silence.limit:
+            response = await litellm.acompletion(**_arguments(call, http))
+        on_begun()
+            if not call.stream:
+                return _whole(call, response, on_text)
+            async with contextlib.aclosing(_chunks(response)) as chunks:
+                return await _collected(call, silence.heard(chunks), on_text)
     except NodeError:
         raise
     except Exception as error:
+        if silence.limit.expired():
+            raise silence.error() from None
         raise _node_error(error, call) from None
+
+
+class _Silence:
+    """How long a streamed answer may take to begin, and then to go on."""
+
+    def __init__(self, call: Call) -> None:
+        self._call = call
+        self._begun = False
+        self.limit = asyncio.timeout(call.first_token_timeout_s if call.stream else None)
+
+    async def heard(self, chunks: AsyncIterator[Any]) -> AsyncIterator[Any]:
+        loop, idle_s = asyncio.get_running_loop(), self._call.idle_timeout_s
+        async for chunk in chunks:
+            self._begun = self._begun or _says_something(chunk)
+            if self._begun:
+                self.limit.reschedule(None if idle_s is None else loop.time() + idle_s)
+            yield chunk
+
+    def error(self) -> NodeError:
+        call = self._call
+        if self._begun:
+            said = f"fell silent for {call.idle_timeout_s:g} s in the middle of its answer"
+        else:
+            said = f"had not begun its answer after {call.first_token_timeout_s:g} s"
+        return NodeError(
+            f"the model {call.route.model} {said}",
+            code="llm_timeout",
+            retryable=True,
+            meta={"model": call.route.model},
+        )
+
+
+def _says_something(chunk: Any) -> bool:
+    """Whether a chunk holds a piece of the answer, or of the thoughts before it."""
+    return any(
+        getattr(choice.delta, name, None)
+        for choice in chunk.choices[:1]
+        for name in ("content", "reasoning_content", "tool_calls")
+    )
 
 
 def _arguments(call: Call, http: httpx.AsyncClient) -> dict[str, Any]:
@@ -210,11 +259,11 @@ def _usage(call: Call, usage: Any) -> Usage | None:
         prompt_tokens=prompt,
         completion_tokens=completion,
         total_tokens=int(usage.total_tokens or prompt + completion),
-        cost_usd=cost if cost is not None else _price(call.route, prompt, completion),
+        cost_usd=cost if cost is not None else price(call.route, prompt, completion),
     )
 
 
-def _price(route: Route, prompt_tokens: int, completion_tokens: int) -> float | None:
+def price(route: Route, prompt_tokens: int, completion_tokens: int) -> float | None:
     """By LiteLLM's price list; None for models that it does not know."""
     if route.kind == "demo":
         return 0.0

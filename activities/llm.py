@@ -85,6 +85,8 @@ async def _ask(
         parameters=_parameters(config, form.parameter(takes_schema=schema_taken)),
         stream=config.stream,
         timeout_s=seconds,
+        first_token_timeout_s=config.first_token_timeout_s,
+        idle_timeout_s=config.idle_timeout_s,
         canned=_demo_answer(messages) if way.kind == "demo" else None,
     )
     http = shared.model_http

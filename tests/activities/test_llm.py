@@ -176,6 +176,34 @@ async def test_a_model_that_goes_silent_times_out(server: OpenAIServer, stall_af
     assert time.monotonic() - began < 1
 
 
+async def test_an_answer_that_does_not_begin_times_out(server: OpenAIServer) -> None:
+    server.script(Reply("a b c", stall_after=0), Reply("a b c", pause_s=0.3))
+    began = time.monotonic()
+    error = await fails(first_token_timeout_s=0.5)
+    assert (error.type, error.non_retryable) == ("llm_timeout", False)
+    assert "had not begun its answer after 0.5 s" in error.message
+    assert time.monotonic() - began < 2
+    # it bounds the beginning alone
+    assert (await run(first_token_timeout_s=0.5)).output == "a b c"
+
+
+async def test_an_answer_that_falls_silent_times_out(server: OpenAIServer) -> None:
+    server.script(Reply("a b c", stall_after=2), Reply("a b c d e", pause_s=0.2))
+    began = time.monotonic()
+    error = await fails(idle_timeout_s=0.5)
+    assert (error.type, error.non_retryable) == ("llm_timeout", False)
+    assert "fell silent for 0.5 s" in error.message
+    assert time.monotonic() - began < 2
+    assert (await run(idle_timeout_s=0.5)).output == "a b c d e"
+
+
+async def test_a_silent_model_makes_room_for_the_next(server: OpenAIServer) -> None:
+    server.script(Reply("a", stall_after=0), Reply("b"))
+    result = await run(first_token_timeout_s=0.3, fallback_models=["two"])
+    assert result.output == "b"
+    assert result.meta["fallback_from"] == [{"model": "gpt-3.5-turbo", "code": "llm_timeout"}]
+
+
 async def test_fallbacks_are_asked_in_turn(server: OpenAIServer, watcher: Watcher) -> None:
     server.script(Failure(500), Failure(404), Reply("from the third"))
     result = await run(model="one", fallback_models=["two", "three"])
