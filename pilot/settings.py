@@ -6,6 +6,7 @@ line, by `SettingsError`.
 
 from __future__ import annotations
 
+from decimal import Decimal
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Literal
@@ -14,6 +15,8 @@ from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from pilot.errors import SettingsError
+
+MAX_BUDGET_TOKENS, MAX_BUDGET_USD = 10**15, 10**9
 
 
 class Settings(BaseSettings):
@@ -39,6 +42,9 @@ class Settings(BaseSettings):
     openrouter_api_key: SecretStr | None = None
     pilot_llm_api_base: str | None = None
     pilot_llm_api_key: SecretStr | None = None
+    pilot_budget_tokens_per_day: Annotated[int, Field(ge=0, le=MAX_BUDGET_TOKENS)] | None = None
+    pilot_budget_usd_per_day: Annotated[Decimal, Field(ge=0, le=MAX_BUDGET_USD)] | None = None
+    pilot_unknown_price_usd_per_1k: Annotated[Decimal, Field(ge=0, le=1_000)] | None = None
 
     # Temporal
     temporal_address: str = "127.0.0.1:7233"

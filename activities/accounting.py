@@ -1,0 +1,367 @@
+"""What model calls use: checked against budgets before each, written after each.
+
+    ledger = shared.accounting.ledger(attempt, seconds)
+    completion = await ledger.complete(call, http, on_text)      # as often as it takes
+    result = await ledger.closed(...)                            # usage into `meta`
+
+Every call goes through `Ledger.complete` (or `Ledger.call`, for what is asked by other means):
+fallbacks, repairs and tool rounds alike. A call that failed counts too. Where the other side
+did not say what it took, because its answer was cut or the call was given up, the prompt and
+what had come of the answer are counted here, and the row is marked `estimated`.
+
+Budgets fail closed: where the store cannot say what is left, no call is made.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import math
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import httpx
+from temporalio import activity
+
+from activities.completion import Call, Completion, Usage, complete, price
+from activities.models import Route
+from activities.token_count import count_prompt, count_text, expected_answer
+from activities.usage_writer import UsageWriter
+from pilot.budget import allowance_of, ceiling
+from pilot.errors import NodeError, StoreError
+from pilot.graph.task import NodeResult
+from pilot.money import dollars, nanos
+from pilot.settings import Settings
+from pilot.store.usage import (
+    Allowance,
+    CallKey,
+    ModelCall,
+    Refusal,
+    Reservation,
+    Total,
+    UsageStore,
+    next_day,
+)
+
+if TYPE_CHECKING:
+    from activities.attempt import Attempt
+
+BUDGET_CODES = frozenset({"budget_exceeded", "budget_reserved", "usage_unavailable"})
+"""Why no model at all may be asked now."""
+WRITE_LIMIT_S = 5.0
+"""How long the end of a call waits until it is written; then the writing goes on behind it."""
+HURRIED_LIMIT_S = 0.2
+"""The same for an attempt whose time is up, and which must still report it."""
+RESERVED_WAIT_S = 30.0
+"""How long a call waits for the reservations of others before it leaves its slot."""
+RESERVED_RETRY_S = 5.0
+FIRST_POLL_S, MAX_POLL_S = 0.05, 1.0
+EXPIRY_MARGIN = timedelta(seconds=60)
+"""A reservation outlives its attempt by so much, for clocks that differ."""
+
+
+class Accounting:
+    """One worker's. Without a store (`usage` is None) nothing is limited and nothing written;
+    `meta` says what was used all the same."""
+
+    def __init__(
+        self, settings: Settings, usage: UsageStore | None, writer: UsageWriter | None
+    ) -> None:
+        self._settings = settings
+        self._usage = usage
+        self._writer = writer
+
+    @classmethod
+    @contextlib.asynccontextmanager
+    async def open(cls, settings: Settings, usage: UsageStore | None) -> AsyncIterator[Accounting]:
+        if usage is None:
+            yield cls(settings, None, None)
+            return
+        async with UsageWriter.open(usage) as writer:
+            yield cls(settings, usage, writer)
+
+    def ledger(self, attempt: Attempt[Any], seconds: float) -> Ledger:
+        """The ledger of an attempt that ends within `seconds`."""
+        return Ledger(self, attempt, seconds)
+
+    def cost(self, route: Route, usage: Usage) -> int | None:
+        """Nanodollars; None where neither the other side, nor the price list, nor the operator
+        knows the price."""
+        usd = usage.cost_usd
+        if usd is None or not 0 <= usd < math.inf:
+            usd = price(route, usage.prompt_tokens, usage.completion_tokens)
+        if usd is not None:
+            return nanos(usd)
+        by_operator = self._settings.pilot_unknown_price_usd_per_1k
+        if by_operator is None:
+            return None
+        return nanos(by_operator * (usage.prompt_tokens + usage.completion_tokens) / 1000)
+
+    async def reserve(self, ledger: Ledger, key: CallKey, route: Route, ask: Ask) -> None:
+        """Lets a call through, or raises `NodeError`: `budget_exceeded`, `price_unknown`, and
+        to be tried again `budget_reserved` and `usage_unavailable`."""
+        if self._usage is None or self._writer is None:
+            return
+        task = ledger.attempt.task
+        allowance = await self._allowance(task.user_id, task.workflow_id)
+        if not allowance:
+            return
+        if self._writer.unwritten(task.user_id):
+            raise _unavailable("what was used before is not written yet")
+        reservation = await self._estimate(ledger, key, route, ask, allowance)
+        try:
+            await self._reserved(reservation, allowance)
+        except asyncio.CancelledError:
+            # whether it was reserved is not known; a background task outlives this attempt
+            with contextlib.suppress(StoreError):
+                await asyncio.wait_for(self._usage.release(reservation), HURRIED_LIMIT_S)
+            raise
+
+    async def _allowance(self, owner: str, workflow_id: str) -> Allowance:
+        assert self._usage is not None
+        try:
+            return await allowance_of(self._usage, ceiling(self._settings), owner, workflow_id)
+        except StoreError as error:
+            raise _unavailable(error.message) from None
+
+    async def _estimate(
+        self, ledger: Ledger, key: CallKey, route: Route, ask: Ask, allowance: Allowance
+    ) -> Reservation:
+        prompt = await count_prompt(route, ask.messages)
+        answer = await expected_answer(route, ask.max_tokens)
+        cost = self.cost(route, Usage(prompt, answer, prompt + answer, None))
+        if cost is None and allowance.limits_cost:
+            raise NodeError(
+                f"the price of the model {route.model} is not known, and there is a budget in "
+                "dollars: choose another model, or have the operator set "
+                "PILOT_UNKNOWN_PRICE_USD_PER_1K",
+                code="price_unknown",
+            )
+        task, now = ledger.attempt.task, datetime.now(UTC)
+        return Reservation(
+            key=key,
+            owner=task.user_id,
+            workflow_id=task.workflow_id,
+            at=ask.at,
+            expires_at=now + timedelta(seconds=ledger.seconds) + EXPIRY_MARGIN,
+            tokens=prompt + answer,
+            cost=cost or 0,
+        )
+
+    async def _reserved(self, reservation: Reservation, allowance: Allowance) -> None:
+        assert self._usage is not None
+        waited, pause = 0.0, FIRST_POLL_S
+        while True:
+            try:
+                refused = await self._usage.reserve(reservation, allowance)
+            except StoreError as error:
+                raise _unavailable(error.message) from None
+            if refused is None:
+                return
+            if not refused.passes:
+                raise _exceeded(refused)
+            if waited >= RESERVED_WAIT_S:
+                raise NodeError(
+                    "what is left of today's budget is reserved by other calls that are under way",
+                    code="budget_reserved",
+                    retryable=True,
+                    retry_after_s=RESERVED_RETRY_S,
+                )
+            await asyncio.sleep(pause)
+            waited, pause = waited + pause, min(pause * 2, MAX_POLL_S)
+
+    async def write(self, call: ModelCall, limit_s: float) -> None:
+        if self._writer is not None:
+            await self._writer.write(call, limit_s)
+
+    async def of_node(self, attempt: Attempt[Any]) -> Total | None:
+        """Over every attempt of the node; None where the store does not say."""
+        if self._usage is None or self._writer is None:
+            return None
+        task = attempt.task
+        where = (task.execution_id, task.node_id, task.path)
+        try:
+            async with asyncio.timeout(HURRIED_LIMIT_S):
+                written = await self._usage.of_node(*where)
+        except (StoreError, TimeoutError):
+            return None
+        return written + self._writer.unwritten_of(*where)
+
+
+class Ask:
+    """What is asked and what came of it. `begun` and `received` are called as the answer comes,
+    `used` where the other side says what it took."""
+
+    def __init__(self, messages: list[dict[str, Any]], max_tokens: int | None) -> None:
+        self.messages = messages
+        self.max_tokens = max_tokens
+        self.at = datetime.now(UTC)
+        self._begun = False
+        self._texts: list[str] = []
+        self._usage: Usage | None = None
+
+    def begun(self) -> None:
+        """The other side took the request: it will be billed."""
+        self._begun = True
+
+    def received(self, text: str) -> None:
+        self._begun = True
+        self._texts.append(text)
+
+    def used(self, usage: Usage | None) -> None:
+        self._begun = True
+        self._usage = usage
+
+    async def usage(self, route: Route, error: BaseException | None) -> tuple[Usage, bool]:
+        """What the call took, and whether that is an estimate."""
+        if self._usage is not None:
+            return self._usage, False
+        if not (self._begun or _may_be_billed(error)):
+            return Usage(0, 0, 0, 0.0), False
+        prompt = await count_prompt(route, self.messages)
+        answer = await count_text(route, "".join(self._texts))
+        return Usage(prompt, answer, prompt + answer, None), True
+
+
+class Ledger:
+    """The calls of one attempt of a node."""
+
+    def __init__(self, accounting: Accounting, attempt: Attempt[Any], seconds: float) -> None:
+        self.attempt = attempt
+        self.seconds = seconds
+        self._accounting = accounting
+        self._total = Total()
+
+    async def complete(
+        self, call: Call, http: httpx.AsyncClient, on_text: Callable[[str], None]
+    ) -> Completion:
+        """`activities.completion.complete`, accounted for. Raises `NodeError` as that does,
+        and, before a call is made, `budget_exceeded`, `price_unknown`, `budget_reserved` or
+        `usage_unavailable`."""
+
+        async with self.call(call.route, call.messages, call.parameters.get("max_tokens")) as ask:
+
+            def received(text: str) -> None:
+                ask.received(text)
+                on_text(text)
+
+            completion = await complete(call, http, received, ask.begun)
+            ask.used(completion.usage)
+        return completion
+
+    @contextlib.asynccontextmanager
+    async def call(
+        self, route: Route, messages: list[dict[str, Any]], max_tokens: int | None
+    ) -> AsyncIterator[Ask]:
+        """One call of a model: reserves, and writes what it took whatever became of it."""
+        task = self.attempt.task
+        key = CallKey(
+            execution_id=task.execution_id,
+            node_id=task.node_id,
+            path=task.path,
+            run_id=_run_id(),
+            attempt=self.attempt.number,
+            call=self._total.calls + 1,
+        )
+        ask = Ask(messages, max_tokens)
+        await self._accounting.reserve(self, key, route, ask)
+        try:
+            yield ask
+        except BaseException as error:
+            await self._write(key, route, ask, error)
+            raise
+        await self._write(key, route, ask, None)
+
+    async def _write(
+        self, key: CallKey, route: Route, ask: Ask, error: BaseException | None
+    ) -> None:
+        usage, estimated = await ask.usage(route, error)
+        task = self.attempt.task
+        call = ModelCall(
+            key=key,
+            owner=task.user_id,
+            workflow_id=task.workflow_id,
+            model=route.model,
+            prompt_tokens=usage.prompt_tokens,
+            completion_tokens=usage.completion_tokens,
+            cost=self._accounting.cost(route, usage),
+            at=ask.at,
+            estimated=estimated,
+            error=None if error is None else _code(error),
+        )
+        self._total += Total.of(call)
+        hurried = isinstance(error, asyncio.CancelledError)
+        await self._accounting.write(call, HURRIED_LIMIT_S if hurried else WRITE_LIMIT_S)
+
+    async def closed(self, answer: Awaitable[NodeResult]) -> NodeResult:
+        """The answer, with the attempt's usage in its `meta`; its error likewise. `usage_total`
+        is over all attempts of the node, where that is more."""
+        try:
+            result = await answer
+        except NodeError as error:
+            error.meta = {**error.meta, **await self._meta()}
+            raise
+        return replace(result, meta={**result.meta, **await self._meta()})
+
+    async def _meta(self) -> dict[str, Any]:
+        meta: dict[str, Any] = {}
+        if self._total.calls:
+            meta["usage"] = _shown(self._total)
+        overall = await self._accounting.of_node(self.attempt)
+        if overall is not None and overall.calls > self._total.calls:
+            meta["usage_total"] = _shown(overall)
+        return meta
+
+
+def _shown(total: Total) -> dict[str, Any]:
+    shown: dict[str, Any] = {
+        "prompt_tokens": total.prompt_tokens,
+        "completion_tokens": total.completion_tokens,
+        "total_tokens": total.tokens,
+        "cost_usd": None if total.unpriced == total.calls else dollars(total.cost),
+    }
+    if total.calls > 1:
+        shown["calls"] = total.calls
+    if total.estimated:
+        shown["estimated"] = True
+    return shown
+
+
+def _may_be_billed(error: BaseException | None) -> bool:
+    """A call that was given up had been sent; one that was refused costs nothing."""
+    return isinstance(error, asyncio.CancelledError) or _code(error) == "llm_timeout"
+
+
+def _code(error: BaseException | None) -> str:
+    match error:
+        case NodeError():
+            return error.code
+        case asyncio.CancelledError():
+            return "cancelled"
+        case _:
+            return "internal_error"
+
+
+def _run_id() -> str:
+    return activity.info().workflow_run_id or "" if activity.in_activity() else ""
+
+
+def _unavailable(reason: str) -> NodeError:
+    return NodeError(
+        f"no model is asked, because nobody can say what is left of the budget: {reason}",
+        code="usage_unavailable",
+        retryable=True,
+    )
+
+
+def _exceeded(refused: Refusal) -> NodeError:
+    now = datetime.now(UTC)
+    limit = f"${dollars(refused.limit):g}" if refused.unit == "usd" else f"{refused.limit:,} tokens"
+    whose = "workflow's" if refused.whose == "workflow" else "user's"
+    return NodeError(
+        f"the {whose} budget of {limit} a day is used up; it begins anew at "
+        f"{next_day(now):%Y-%m-%d %H:%M} UTC",
+        code="budget_exceeded",
+    )
