@@ -113,7 +113,7 @@ async def complete(
     try:
         async with silence.limit:
             response = await litellm.acompletion(**_arguments(call, http))
-        on_begun()
+            on_begun()
             if not call.stream:
                 return _whole(call, response, on_text)
             async with contextlib.aclosing(_chunks(response)) as chunks:

@@ -11,10 +11,11 @@ from typing import Any
 import httpx
 
 from activities import resources
+from activities.accounting import BUDGET_CODES, Ledger
 from activities.answer_format import AnswerError, AnswerFormat
 from activities.attempt import Attempt, node_activity
 from activities.chat import as_text, chat
-from activities.completion import Call, Completion, Usage, complete, preload, takes_schema
+from activities.completion import Call, Completion, Usage, preload, takes_schema
 from activities.evaluation import render
 from activities.live_tokens import LiveTokens
 from activities.models import Route, route
@@ -42,21 +43,31 @@ async def llm(attempt: Attempt[LlmConfig]) -> NodeResult:
 async def answer(
     config: LlmConfig, attempt: Attempt[LlmConfig], shared: Resources, seconds: float
 ) -> NodeResult:
+    """The answer within `seconds`, with what it used in `meta`."""
+    ledger = shared.accounting.ledger(attempt, seconds)
+    return await ledger.closed(_answer(config, attempt, shared, ledger))
+
+
+async def _answer(
+    config: LlmConfig, attempt: Attempt[LlmConfig], shared: Resources, ledger: Ledger
+) -> NodeResult:
     """Asks the model of a rendered configuration within `seconds`, then its fallbacks in turn
     while the error is one that another model may not have."""
     failures: list[tuple[str, NodeError]] = []
     try:
-        async with asyncio.timeout(seconds):
+        async with asyncio.timeout(ledger.seconds):
             for model in (config.model, *config.fallback_models):
                 try:
-                    return await _ask(model, config, attempt, shared, seconds, failures)
+                    return await _ask(model, config, attempt, shared, ledger, failures)
                 except NodeError as error:
                     failures.append((model, error))
+                    if error.code in BUDGET_CODES:
+                        raise
                     if not (error.retryable or error.code in _OTHER_MODEL_HELPS):
                         raise
     except TimeoutError:
         raise NodeError(
-            f"the model {config.model} took longer than {seconds:g} s",
+            f"the model {config.model} took longer than {ledger.seconds:g} s",
             code="llm_timeout",
             retryable=True,
         ) from None
@@ -72,7 +83,7 @@ async def _ask(
     config: LlmConfig,
     attempt: Attempt[LlmConfig],
     shared: Resources,
-    seconds: float,
+    ledger: Ledger,
     failures: list[tuple[str, NodeError]],
 ) -> NodeResult:
     way = route(model, config, shared.settings, os.environ)
@@ -84,7 +95,7 @@ async def _ask(
         messages=form.instruct(messages, takes_schema=schema_taken),
         parameters=_parameters(config, form.parameter(takes_schema=schema_taken)),
         stream=config.stream,
-        timeout_s=seconds,
+        timeout_s=ledger.seconds,
         first_token_timeout_s=config.first_token_timeout_s,
         idle_timeout_s=config.idle_timeout_s,
         canned=_demo_answer(messages) if way.kind == "demo" else None,
@@ -97,7 +108,7 @@ async def _ask(
     async def send(call: Call, **labels: Any) -> Completion:
         tokens = LiveTokens(attempt, model=way.model, **labels)
         try:
-            return await complete(call, http, tokens.add)
+            return await ledger.complete(call, http, tokens.add)
         finally:
             tokens.flush()
 

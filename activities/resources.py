@@ -9,12 +9,14 @@ from http.cookiejar import CookieJar, DefaultCookiePolicy
 
 import httpx
 
+from activities.accounting import Accounting
 from activities.guard import Guard, GuardedTransport
 from activities.sandbox import Sandbox, open_sandbox
 from activities.scrub import logs
 from activities.secrets import Secrets
 from pilot.nodes.code import Limits
 from pilot.settings import Settings
+from pilot.store.usage import UsageStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,7 @@ class Resources:
     http: httpx.AsyncClient
     model_http: httpx.AsyncClient
     secrets: Secrets
+    accounting: Accounting
 
 
 _current: Resources | None = None
@@ -42,10 +45,10 @@ def current() -> Resources:
 
 @contextlib.asynccontextmanager
 async def resources(
-    settings: Settings, secrets: Secrets | None = None
+    settings: Settings, secrets: Secrets | None = None, usage: UsageStore | None = None
 ) -> AsyncIterator[Resources]:
     """Opens the process's resources and closes them at the end, whatever happened. Without
-    `secrets` nobody has any."""
+    `secrets` nobody has any; without `usage` no model call is limited or written down."""
     global _current  # noqa: PLW0603
     logs.install()
     outer = _current
@@ -59,6 +62,7 @@ async def resources(
             follow_redirects=False,
         ) as http,
         httpx.AsyncClient(cookies=_no_cookies()) as model_http,
+        Accounting.open(settings, usage) as accounting,
     ):
         _current = Resources(
             settings=settings,
@@ -67,6 +71,7 @@ async def resources(
             http=http,
             model_http=model_http,
             secrets=secrets or Secrets(),
+            accounting=accounting,
         )
         try:
             yield _current
