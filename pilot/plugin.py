@@ -73,7 +73,7 @@ class PilotPlugin(SimplePlugin):
             stack.push_async_callback(bus.close)
             publisher = await stack.enter_async_context(Publisher(bus, store))
             secrets = Secrets(store.secrets, secrets_keyring(settings))
-            await stack.enter_async_context(resources(settings, secrets))
+            await stack.enter_async_context(resources(settings, secrets, store.usage))
             yield cls(store, publisher)
 
     def configure_worker(self, config: WorkerConfig) -> WorkerConfig:
