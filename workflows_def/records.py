@@ -97,8 +97,9 @@ class Records:
         return {part: record.output if part == "output" else record.meta for part in parts}
 
     def add_usage(self, meta: dict[str, Any]) -> None:
-        """Adds a node's tokens and cost (US dollars) to the execution's."""
-        usage = meta.get("usage")
+        """Adds a node's tokens and cost (US dollars) to the execution's: those of all its
+        attempts where it says them, else of its last one."""
+        usage = meta.get("usage_total") or meta.get("usage")
         if not isinstance(usage, dict):
             return
         for name in USAGE_COUNTS:
