@@ -40,8 +40,9 @@ class Topology:
             self.outgoing[link.source].append(link)
 
     @cached_property
-    def order(self) -> list[int] | None:
-        """The nodes in topological order, or None where there is a cycle (Kahn)."""
+    def _peeled(self) -> list[int]:
+        """The nodes in topological order, as far as there is one (Kahn): what is left lies on
+        a cycle or below one."""
         waiting = [len(links) for links in self.incoming]
         order = [index for index, count in enumerate(waiting) if count == 0]
         for index in order:
@@ -49,18 +50,16 @@ class Topology:
                 waiting[link.target] -= 1
                 if waiting[link.target] == 0:
                     order.append(link.target)
-        return order if len(order) == self.size else None
+        return order
+
+    @property
+    def order(self) -> list[int] | None:
+        """The nodes in topological order, or None where there is a cycle."""
+        return self._peeled if len(self._peeled) == self.size else None
 
     def cycle(self) -> list[int]:
         """One cycle, its first node again at the end; empty where there is none."""
-        waiting = [len(links) for links in self.incoming]
-        ready = [index for index, count in enumerate(waiting) if count == 0]
-        for index in ready:
-            for link in self.outgoing[index]:
-                waiting[link.target] -= 1
-                if waiting[link.target] == 0:
-                    ready.append(link.target)
-        stuck = {index for index, count in enumerate(waiting) if count > 0}
+        stuck = set(range(self.size)).difference(self._peeled)
         if not stuck:
             return []
         # every stuck node has a stuck source: walk backwards until one comes again
