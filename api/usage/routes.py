@@ -1,0 +1,88 @@
+"""`/api/v1/usage`, `/api/v1/budgets`, `/api/v1/workflows/{id}/budget`"""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Query
+from starlette.responses import Response
+
+from api.auth import CallerDep
+from api.pagination import PageDep
+from api.parts import PartsDep
+from api.problems import INVALID, MISSING
+from api.reply import reply
+from api.route import ApiRoute
+from api.usage import service
+from api.usage.schemas import BudgetIn, BudgetOut, ReportOut
+
+router = APIRouter(tags=["usage"], route_class=ApiRoute)
+
+
+@router.get("/usage", response_model=ReportOut, responses={**INVALID})
+async def read_usage(
+    parts: PartsDep,
+    caller: CallerDep,
+    page: PageDep,
+    first: Annotated[
+        date | None, Query(alias="from", description="The first day (UTC) [30 days up to `to`].")
+    ] = None,
+    last: Annotated[
+        date | None, Query(alias="to", description="The last day, inclusive [today].")
+    ] = None,
+    group_by: Annotated[
+        str,
+        Query(max_length=100, description="Any of day, workflow and model, with commas between."),
+    ] = "day",
+) -> Response:
+    """What the caller's model calls took: tokens and US dollars, failed calls too. At most 366
+    days."""
+    return reply(await service.report(parts, caller.user_id, first, last, group_by, page))
+
+
+@router.get("/budgets", response_model=BudgetOut)
+async def read_budget(parts: PartsDep, caller: CallerDep) -> Response:
+    """The caller's budget over all workflows, and what of it is used today."""
+    return reply(await service.budget(parts, caller.user_id, None))
+
+
+@router.put("/budgets", response_model=BudgetOut, responses={**INVALID})
+async def put_budget(parts: PartsDep, caller: CallerDep, body: BudgetIn) -> Response:
+    """Sets the caller's budget. It may not be above the operator's ceiling."""
+    return reply(await service.put_budget(parts, caller.user_id, None, body))
+
+
+@router.delete("/budgets", status_code=204, response_class=Response)
+async def delete_budget(parts: PartsDep, caller: CallerDep) -> Response:
+    """Removes the caller's budget; the operator's ceiling stays."""
+    await service.delete_budget(parts, caller.user_id, None)
+    return Response(status_code=204)
+
+
+@router.get("/workflows/{workflow_id}/budget", response_model=BudgetOut, responses={**MISSING})
+async def read_workflow_budget(parts: PartsDep, caller: CallerDep, workflow_id: UUID) -> Response:
+    """One workflow's budget, and what of it is used today."""
+    return reply(await service.budget(parts, caller.user_id, str(workflow_id)))
+
+
+@router.put(
+    "/workflows/{workflow_id}/budget", response_model=BudgetOut, responses={**MISSING, **INVALID}
+)
+async def put_workflow_budget(
+    parts: PartsDep, caller: CallerDep, workflow_id: UUID, body: BudgetIn
+) -> Response:
+    """Sets one workflow's budget. The caller's own holds beside it."""
+    return reply(await service.put_budget(parts, caller.user_id, str(workflow_id), body))
+
+
+@router.delete(
+    "/workflows/{workflow_id}/budget",
+    status_code=204,
+    response_class=Response,
+    responses={**MISSING},
+)
+async def delete_workflow_budget(parts: PartsDep, caller: CallerDep, workflow_id: UUID) -> Response:
+    await service.delete_budget(parts, caller.user_id, str(workflow_id))
+    return Response(status_code=204)
