@@ -38,23 +38,29 @@ class Recorder:
 
     @activity.defn(name=RECORD_ACTIVITY)
     async def record(self, request: RecordRequest) -> RecordResult:
-        """Returns when the store holds every event up to `last_seq`.
+        """Returns when the store holds every event up to `last_seq`, the last one written last:
+        an execution is final only when it is complete.
 
         A run that was not started through the API has no row, and nothing is written.
         """
-        await self._publisher.flush(request.execution_id)
+        execution_id, last_seq = request.execution_id, request.last_seq
+        await self._publisher.flush(execution_id)
+        final = self._publisher.take_final(execution_id)
         try:
-            missing = await self._store.missing_from(request.execution_id)
+            missing = await self._store.missing_from(execution_id)
+            if missing == last_seq and final is not None and final.seq == last_seq:
+                await self._store.append_events(execution_id, [final])
+                return RecordResult()
             repaired = 0
-            while missing <= request.last_seq:
+            while missing <= last_seq:
                 page = await self._events(missing - 1)
                 if not page.events:
                     raise ApplicationError(f"the run has no event {missing}", type="events_missing")
                 await self._store.append_events(
-                    request.execution_id, [Event.from_json(body) for body in page.events]
+                    execution_id, [Event.from_json(body) for body in page.events]
                 )
                 repaired += len(page.events)
-                missing = await self._store.missing_from(request.execution_id)
+                missing = await self._store.missing_from(execution_id)
         except NotFoundError:
             return RecordResult()
         return RecordResult(repaired)

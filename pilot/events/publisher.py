@@ -18,7 +18,7 @@ from typing import Self
 
 from pilot.errors import NotFoundError
 from pilot.events.bus import Outbound
-from pilot.events.model import Envelope, Event
+from pilot.events.model import FINAL_EVENT_TYPES, Envelope, Event
 from pilot.events.preview import trim_measured
 from pilot.store import Store
 
@@ -28,6 +28,9 @@ MAX_PENDING = 50_000
 """Events not yet handed to the bus; from half of it on, live-only ones are dropped."""
 MAX_DURABLE_BYTES = 64 * 1024 * 1024
 """Data of events not yet handed to the store."""
+MAX_FINALS = 1_000
+"""Last events that wait to be recorded; a larger one than `MAX_FINAL_BYTES` does not wait."""
+MAX_FINAL_BYTES = 64 * 1024
 BUS_INTERVAL_S = 0.01
 STORE_INTERVAL_S = 0.05
 MAX_BATCH = 500
@@ -78,6 +81,7 @@ class Publisher:
         self._arrived = asyncio.Event()
         self._durable: dict[str, _Backlog] = {}
         self._durable_bytes = 0
+        self._finals: dict[str, Event] = {}
         self._flushes: list[_Flush] = []
         self._storable = asyncio.Event()
         self._hurry = asyncio.Event()
@@ -173,7 +177,21 @@ class Publisher:
                 self._keep(item.event, size)
         return batch
 
+    def take_final(self, execution_id: str) -> Event | None:
+        """The run's last event, if it was emitted here. It never goes to the store by itself:
+        whoever records the run writes it once all before it are there, so an execution is
+        final only when it is complete."""
+        return self._finals.pop(execution_id, None)
+
     def _keep(self, event: Event, size: int) -> None:
+        if event.type in FINAL_EVENT_TYPES:
+            self._finals[event.execution_id] = event
+            # another worker may do the recording, and then fetches the event by query
+            if size > MAX_FINAL_BYTES:
+                del self._finals[event.execution_id]
+            elif len(self._finals) > MAX_FINALS:
+                del self._finals[next(iter(self._finals))]
+            return
         if self._durable_bytes + size > MAX_DURABLE_BYTES:
             self.counters.unstored += 1
             return

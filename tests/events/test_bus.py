@@ -119,7 +119,7 @@ async def test_the_publisher_reconnects_and_sends_what_it_held():
         await publisher.publish([envelope(1)])
         await take(events, 1)
     await first.close()
-    while publisher.connected:  # noqa: ASYNC110
+    while publisher.connected:
         await asyncio.sleep(0.01)
     await publisher.publish([envelope(2), envelope(3)])
     second = LoopbackHub(url, "secret")

@@ -171,3 +171,37 @@ async def test_ten_thousand_events_a_second():
             publisher.emit(envelope(seq, output="x" * 100))
         await drain(events, 10_000)
         assert time.perf_counter() - before < 2.0
+
+
+def final(execution: str, seq: int = 9, text: str = "") -> Envelope:
+    data = {"output": text}
+    return Envelope(
+        "ada", Event(EventType.EXECUTION_SUCCEEDED, execution, "w1", "t", seq, data=data)
+    )
+
+
+async def test_the_last_event_waits_for_whoever_records_the_run():
+    """In the store it would make an execution final that may still lack events."""
+    bus, store = InProcessBus(), RecordingStore()
+    async with bus.subscribe() as events, Publisher(bus, store) as publisher:
+        publisher.emit(envelope(8))
+        publisher.emit(final("e1"))
+        assert [one.event.seq for one in await drain(events, 2)] == [8, 9]
+        await publisher.flush("e1")
+        assert store.seqs("e1") == [8]
+        taken = publisher.take_final("e1")
+        assert taken is not None
+        assert taken.seq == 9
+        assert publisher.take_final("e1") is None
+
+
+async def test_last_events_that_nobody_takes_stay_bounded(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(publisher_module, "MAX_FINALS", 3)
+    async with Publisher(InProcessBus(), RecordingStore()) as publisher:
+        for number in range(5):
+            publisher.emit(final(f"e{number}"))
+        publisher.emit(final("large", text="x" * publisher_module.MAX_FINAL_BYTES))
+        await publisher.flush()
+        held = [name for name in ("e0", "e1", "e2", "e3", "e4") if publisher.take_final(name)]
+        assert held == ["e2", "e3", "e4"]
+        assert publisher.take_final("large") is None

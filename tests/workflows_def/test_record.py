@@ -1,0 +1,61 @@
+"""Recording on real parts: an execution is final only when the store has all of it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from pilot.events import sink
+from pilot.events.model import Envelope, EventType
+from pilot.graph.status import ExecutionStatus
+from pilot.store import Execution
+from pilot.store.sql import SqlStore
+from tests.graph.graphs import graph, node
+from tests.workflows_def.conftest import Runner
+from tests.workflows_def.test_reconcile import World, world
+
+__all__ = ["world"]
+
+GRAPH = graph([node("s", "start"), node("k", "code"), node("o", "output")], "s>k", "k>o")
+
+
+@pytest.mark.parametrize("lost", [set(), {2}, {3, 4, 5}, set(range(1, 9)), {8}])
+async def test_lost_events_are_fetched_before_the_execution_is_final(
+    world: World, lost: set[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = await world.row(GRAPH, input=3)
+    publish = sink.current()
+    assert publish is not None
+    seen: list[tuple[Execution, int]] = []
+    append = SqlStore.append_events
+
+    async def watched(self: SqlStore, execution_id: str, events: Any) -> None:
+        await append(self, execution_id, events)
+        if execution_id == row.id:
+            seen.append((await world.fresh(row), await world.store.missing_from(row.id)))
+
+    def lossy(envelope: Envelope) -> None:
+        if envelope.event.execution_id != row.id or envelope.event.seq not in lost:
+            publish(envelope)
+
+    monkeypatch.setattr(SqlStore, "append_events", watched)
+    sink.install(lossy)
+    try:
+        handle = await world.start(row, GRAPH)
+        assert await asyncio.wait_for(handle.result(), 20) == 3
+    finally:
+        sink.install(publish)
+    await world.gapless(row)
+    final = await world.fresh(row)
+    assert (final.status, final.output, final.last_seq) == (ExecutionStatus.SUCCEEDED, 3, 8)
+    assert await world.states(row) == {"s": "succeeded", "k": "succeeded", "o": "succeeded"}
+    for state, missing in seen:
+        assert not state.status.is_final or missing == 9, "final before it was complete"
+
+
+async def test_a_run_without_a_row_ends_all_the_same(runner: Runner) -> None:
+    handle = await runner.start([node("s", "start"), node("o", "output")], "s>o", input=1)
+    assert await runner.result(handle) == 1
+    assert runner.events(handle)[-1].type is EventType.EXECUTION_SUCCEEDED
