@@ -16,6 +16,7 @@ from api.problems import Problem
 from api.reply import reply
 from pilot import __version__
 from pilot.events.loopback import LoopbackHub
+from pilot.identity import LAYERS, layers_of
 
 router = APIRouter(tags=["health"])
 
@@ -42,6 +43,11 @@ class PartOut(BaseModel):
     status: Literal["ok", "down", "no_worker", "stuck"]
     latency_ms: float
     detail: str | None = Field(default=None, exclude_if=lambda detail: detail is None)
+    layers: list[str] | None = Field(
+        default=None,
+        exclude_if=lambda layers: layers is None,
+        description="Of `sandbox`: what the system confines code nodes by, on every worker.",
+    )
 
 
 class HealthOut(BaseModel):
@@ -76,6 +82,7 @@ async def health_of(parts: Parts) -> HealthOut:
         "store": parts.store.ping,
         "temporal": parts.runs.ping,
         "worker": lambda: _worker(parts),
+        "sandbox": lambda: _sandbox(parts),
         "bus": lambda: _bus(parts),
         "reconciler": lambda: _reconciler(parts),
     }
@@ -107,12 +114,28 @@ async def _measured(check: Callable[[], Awaitable[PartOut | None]]) -> PartOut:
 
 async def _worker(parts: Parts) -> PartOut:
     pollers = await parts.runs.pollers()
-    if pollers == 0:
-        queue = parts.runs.task_queue
-        return PartOut(
-            status="no_worker", latency_ms=0, detail=f"no worker polls the task queue {queue}"
-        )
-    return PartOut(status="ok", latency_ms=0, detail=f"{pollers} pollers")
+    if not pollers:
+        return _no_worker(parts)
+    return PartOut(status="ok", latency_ms=0, detail=f"{len(pollers)} pollers")
+
+
+async def _sandbox(parts: Parts) -> PartOut:
+    """What confines the workers' sandboxes, as their identities tell; where they differ, what
+    all of them have. A worker that tells nothing has nothing to be relied on."""
+    pollers = await parts.runs.pollers()
+    if not pollers:
+        return _no_worker(parts)
+    told = [layers_of(identity) or () for identity in pollers]
+    layers = [layer for layer in LAYERS.values() if all(layer in each for each in told)]
+    detail = None if layers else "code nodes are confined by their interpreter alone"
+    return PartOut(status="ok", latency_ms=0, detail=detail, layers=layers)
+
+
+def _no_worker(parts: Parts) -> PartOut:
+    queue = parts.runs.task_queue
+    return PartOut(
+        status="no_worker", latency_ms=0, detail=f"no worker polls the task queue {queue}"
+    )
 
 
 async def _reconciler(parts: Parts) -> PartOut:

@@ -114,8 +114,9 @@ class Runs:
         with _answering():
             return await last_pass(self.client, limit=CALL_LIMIT)
 
-    async def pollers(self) -> int:
-        """How many workers have lately polled the task queue for workflow tasks."""
+    async def pollers(self) -> list[str]:
+        """The identities of the workers that have lately polled the task queue for workflow
+        tasks."""
         request = DescribeTaskQueueRequest(
             namespace=self.client.namespace,
             task_queue=TaskQueue(name=self.task_queue),
@@ -127,7 +128,9 @@ class Runs:
             )
         # the server remembers a poller for five minutes; one that lives asks every minute
         since = time.time() - POLLER_FRESH_S
-        return sum(poller.last_access_time.seconds >= since for poller in answer.pollers)
+        return [
+            poller.identity for poller in answer.pollers if poller.last_access_time.seconds >= since
+        ]
 
     @staticmethod
     async def _found(call: Any) -> bool:

@@ -367,7 +367,10 @@ async def test_health_names_each_part(api, live_api, worker):
     up = await live_api.client(None).get("/health")
     assert up.status_code == 200
     assert up.json()["status"] == "ok", up.text
-    assert up.json()["parts"].keys() == {"temporal", "store", "worker", "bus"}
+    parts = up.json()["parts"]
+    assert parts.keys() >= {"temporal", "store", "worker", "sandbox", "bus"}
+    assert parts["sandbox"]["layers"][0] == "rlimits"
+    assert down["parts"]["sandbox"]["status"] == "down"
     root = (await api.client(None).get("/")).json()
     assert root["name"] == "πlot"
     assert root["version"]
