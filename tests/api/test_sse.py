@@ -100,7 +100,7 @@ async def test_a_stream_ends_with_its_token(live_api, worker, gate, make_chain, 
     monkeypatch.setattr(sse, "LEEWAY_S", 0)
     execution = await started(live_api.client(), make_chain(gated(gate, "expire")))
     await gate.came("expire")
-    headers = {"Authorization": f"Bearer {live_api.token(ttl_s=1)}"}
+    headers = {"Authorization": f"Bearer {live_api.token(ttl_s=3)}"}
     events = await read(live_api.client(None), f"{E}/{execution}/events", headers=headers)
     assert events
     assert events[-1][1] != "execution.succeeded"

@@ -282,8 +282,8 @@ async def test_anothers_address_closes_4403(api):
 async def test_a_token_that_expires_closes_4401_unless_renewed(api, monkeypatch):
     monkeypatch.setattr(websocket_module, "LEEWAY_S", 0)
     async with (
-        open_socket(api, token=api.token(ttl_s=1)) as left,
-        open_socket(api, token=api.token(ttl_s=1)) as renewed,
+        open_socket(api, token=api.token(ttl_s=3)) as left,
+        open_socket(api, token=api.token(ttl_s=3)) as renewed,
     ):
         await renewed.send(json.dumps({"type": "auth", "token": api.token()}))
         before = time.monotonic()
