@@ -9,7 +9,7 @@ from typing import Any
 from fastapi import APIRouter, FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
-from api import auth, health, node_types, problems
+from api import auth, codec, health, node_types, problems
 from api.body import BodyLimit
 from api.executions.routes import router as executions
 from api.live.feed import Feed
@@ -19,9 +19,13 @@ from api.parts import Parts
 from api.request_id import HEADER as REQUEST_ID
 from api.request_id import RequestId
 from api.runs import Runs
+from api.secrets.routes import router as secrets
+from api.usage.routes import router as usage
 from api.workflows.routes import router as workflows
 from pilot import __version__
+from pilot.codec import EncryptionCodec
 from pilot.events.connection import serve_bus
+from pilot.keys import payload_keyring, secrets_keyring
 from pilot.nodes import specs
 from pilot.settings import Settings
 from pilot.store.sql import SqlStore
@@ -48,7 +52,7 @@ def create_app(settings: Settings) -> FastAPI:
     )
     problems.install(app)
     v1 = APIRouter(prefix="/api/v1", responses=problems.COMMON)
-    for router in (workflows, executions, node_types.router):
+    for router in (workflows, executions, node_types.router, secrets, usage, codec.router):
         v1.include_router(router)
     for router in (v1, health.router, websocket):
         app.include_router(router)
@@ -57,7 +61,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(problems.Unexpected)
     app.add_middleware(
         CORSMiddleware,
-        allow_origins=settings.backend_cors_origins,
+        allow_origins=[*settings.backend_cors_origins, *codec.origins(settings)],
         allow_methods=["GET", "POST", "PUT", "DELETE"],
         allow_headers=["*"],
         expose_headers=EXPOSED_HEADERS,
@@ -82,6 +86,7 @@ async def opened(settings: Settings) -> AsyncIterator[Parts]:
     """The parts of one API process, closed in reverse on the way out."""
     async with AsyncExitStack() as stack:
         verifier = auth.verifier(settings)
+        payload_keys = payload_keyring(settings)
         store = await SqlStore.open(settings.store_url)
         stack.push_async_callback(store.close)
         bus = await serve_bus(settings)
@@ -89,4 +94,15 @@ async def opened(settings: Settings) -> AsyncIterator[Parts]:
         runs = Runs(await connect(settings, lazy=True), settings.temporal_task_queue)
         history = History(store, runs)
         feed = await stack.enter_async_context(Feed(bus, history))
-        yield Parts(settings, verifier, store, runs, bus, history, feed, specs())
+        yield Parts(
+            settings,
+            verifier,
+            store,
+            runs,
+            bus,
+            history,
+            feed,
+            specs(),
+            keyring=secrets_keyring(settings),
+            codec=None if payload_keys is None else EncryptionCodec(payload_keys),
+        )

@@ -40,7 +40,7 @@ class RootOut(BaseModel):
 
 
 class PartOut(BaseModel):
-    status: Literal["ok", "down", "no_worker", "stuck"]
+    status: Literal["ok", "down", "no_worker", "off", "stuck"]
     latency_ms: float
     detail: str | None = Field(default=None, exclude_if=lambda detail: detail is None)
     layers: list[str] | None = Field(
@@ -84,12 +84,13 @@ async def health_of(parts: Parts) -> HealthOut:
         "worker": lambda: _worker(parts),
         "sandbox": lambda: _sandbox(parts),
         "bus": lambda: _bus(parts),
+        "encryption": lambda: _encryption(parts),
         "reconciler": lambda: _reconciler(parts),
     }
     results = await asyncio.gather(*(_measured(check) for check in checks.values()))
     by_name = dict(zip(checks, results, strict=True))
     status: Literal["ok", "degraded", "down"] = "ok"
-    if any(part.status != "ok" for part in results):
+    if any(part.status not in ("ok", "off") for part in results):
         status = "degraded"
     if by_name["store"].status == "down":
         status = "down"
@@ -148,6 +149,14 @@ async def _reconciler(parts: Parts) -> PartOut:
     if last.failed:
         detail += f", {last.failed} not, the oldest of {last.oldest_failed_at}"
     return PartOut(status="stuck" if last.failed else "ok", latency_ms=0, detail=detail)
+
+
+async def _encryption(parts: Parts) -> PartOut:
+    if parts.keyring is None:
+        detail = "PILOT_ENCRYPTION_KEY is not set: secrets cannot be stored"
+        return PartOut(status="off", latency_ms=0, detail=detail)
+    sealed = "secrets" if parts.codec is None else "secrets and payloads"
+    return PartOut(status="ok", latency_ms=0, detail=sealed)
 
 
 async def _bus(parts: Parts) -> PartOut:

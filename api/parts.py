@@ -14,6 +14,8 @@ from api.live.feed import Feed
 from api.live.history import History
 from api.live.outbox import Outbox
 from api.runs import Runs
+from pilot.codec import EncryptionCodec
+from pilot.crypto import Keyring
 from pilot.events.bus import Bus
 from pilot.graph.spec import Specs
 from pilot.settings import Settings
@@ -23,7 +25,8 @@ from pilot.store import Store
 @dataclass(frozen=True, slots=True)
 class Parts:
     """`connections` counts the open WebSockets of each user, `streams` are what the open
-    server-sent streams read from: closed when the process is to end."""
+    server-sent streams read from: closed when the process is to end. `keyring` seals secrets,
+    `codec` encrypts Temporal's payloads; None without a key."""
 
     settings: Settings
     verifier: TokenVerifier
@@ -35,6 +38,8 @@ class Parts:
     specs: Specs
     connections: Counter[str] = field(default_factory=Counter)
     streams: set[Outbox] = field(default_factory=set)
+    keyring: Keyring | None = None
+    codec: EncryptionCodec | None = None
 
 
 def parts_of(connection: HTTPConnection) -> Parts:

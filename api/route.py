@@ -8,7 +8,7 @@ from typing import Any
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
 
-from api.auth import authenticate
+from api.auth import Caller, authenticate
 from api.body import JsonRequest
 from api.parts import parts_of
 from api.problems import Problem
@@ -21,14 +21,17 @@ class ApiRoute(APIRoute):
     refused before a byte of the body is read, and no new route can forget to ask.
     """
 
+    async def caller(self, request: Request) -> Caller:
+        """Who is calling. Raises `Problem` (401, or 503)."""
+        verifier = parts_of(request).verifier
+        return await authenticate(verifier, request.headers.get("authorization"))
+
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handler = super().get_route_handler()
         takes_body = self.body_field is not None
 
         async def guarded(request: Request) -> Response:
-            verifier = parts_of(request).verifier
-            caller = await authenticate(verifier, request.headers.get("authorization"))
-            request.state.caller = caller
+            request.state.caller = await self.caller(request)
             strict = JsonRequest(request.scope, request.receive)
             if takes_body and await strict.body():
                 _require_json(strict)

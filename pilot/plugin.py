@@ -5,7 +5,8 @@
         await Worker(client, task_queue="pilot").run()
 
 The worker may have workflows and activities of its own; πlot's are added to them. A plugin
-made without a store (`PilotPlugin()`) serves clients and replayers.
+made without a store (`PilotPlugin()`) serves clients and replayers; with a keyring it encrypts
+payloads, and reads encrypted ones.
 """
 
 from __future__ import annotations
@@ -26,12 +27,13 @@ from activities.reconcile import Reconciler
 from activities.record import Recorder
 from activities.registry import node_activities, resources
 from activities.secrets import Secrets
+from pilot.codec import encrypted
+from pilot.crypto import Keyring
 from pilot.errors import PilotError
 from pilot.events import sink
 from pilot.events.connection import open_bus
 from pilot.events.publisher import Publisher
-from pilot.identity import worker_identity
-from pilot.keys import secrets_keyring
+from pilot.keys import payload_keyring, secrets_keyring
 from pilot.settings import Settings
 from pilot.store import Store
 from pilot.store.sql import SqlStore
@@ -52,16 +54,20 @@ holds heartbeats back for up to a minute."""
 class PilotPlugin(SimplePlugin):
     """Data converter, workflow, activities, sandbox settings and the way out for events."""
 
-    def __init__(self, store: Store | None = None, publisher: Publisher | None = None) -> None:
+    def __init__(
+        self,
+        store: Store | None = None,
+        publisher: Publisher | None = None,
+        keyring: Keyring | None = None,
+    ) -> None:
         super().__init__(
             "pilot.PilotPlugin",
-            data_converter=_with_pydantic,
+            data_converter=lambda existing: encrypted(_with_pydantic(existing), keyring),
             workflows=[InterpretGraph, ReconcileExecutions],
             workflow_runner=_with_passthrough,
         )
         self._store = store
         self._publisher = publisher
-        self._layers: tuple[str, ...] = ()
 
     @classmethod
     @asynccontextmanager
@@ -75,10 +81,8 @@ class PilotPlugin(SimplePlugin):
             stack.push_async_callback(bus.close)
             publisher = await stack.enter_async_context(Publisher(bus, store))
             secrets = Secrets(store.secrets, secrets_keyring(settings))
-            shared = await stack.enter_async_context(resources(settings, secrets, store.usage))
-            plugin = cls(store, publisher)
-            plugin._layers = shared.sandbox.layers
-            yield plugin
+            await stack.enter_async_context(resources(settings, secrets, store.usage))
+            yield cls(store, publisher, payload_keyring(settings))
 
     def configure_worker(self, config: WorkerConfig) -> WorkerConfig:
         if self._store is None or self._publisher is None:
@@ -94,8 +98,6 @@ class PilotPlugin(SimplePlugin):
         ]
         throttle = config.get("max_heartbeat_throttle_interval", MAX_HEARTBEAT_THROTTLE)
         config["max_heartbeat_throttle_interval"] = min(throttle, MAX_HEARTBEAT_THROTTLE)
-        if not config.get("identity"):
-            config["identity"] = worker_identity(self._layers)
         return config
 
     async def run_worker(self, worker: Worker, next: Callable[[Worker], Awaitable[None]]) -> None:

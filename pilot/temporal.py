@@ -23,7 +23,9 @@ from temporalio.runtime import (
 )
 from temporalio.service import RPCError, RPCStatusCode
 
+from pilot.codec import encrypted
 from pilot.embedded import SEARCH_ATTRIBUTES
+from pilot.keys import payload_keyring
 from pilot.settings import Settings
 
 data_converter = pydantic_data_converter
@@ -49,10 +51,11 @@ async def connect(
     """A client for the configured server and namespace.
 
     With TEMPORAL_API_KEY the connection is over TLS, as Temporal Cloud has it; a server on
-    loopback is spoken to in the clear, so a key meant for the cloud never goes there. A
-    `lazy` client connects with its first call and never fails here.
+    loopback is spoken to in the clear, so a key meant for the cloud never goes there. With
+    PILOT_ENCRYPTION_KEY all payloads are encrypted. A `lazy` client connects with its first
+    call and never fails here.
 
-    Raises RuntimeError when the server does not answer.
+    Raises RuntimeError when the server does not answer, SettingsError for a bad key.
     """
     key = settings.temporal_api_key
     secure = key is not None and not is_loopback(settings.temporal_address)
@@ -61,7 +64,7 @@ async def connect(
         namespace=settings.temporal_namespace,
         api_key=key.get_secret_value() if key is not None and secure else None,
         tls=secure,
-        data_converter=data_converter,
+        data_converter=encrypted(data_converter, payload_keyring(settings)),
         plugins=plugins,
         lazy=lazy,
         runtime=runtime(),

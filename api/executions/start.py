@@ -21,6 +21,7 @@ from pydantic_core import to_json
 from api.body import deeper_than
 from api.parts import Parts
 from api.problems import Problem
+from api.usage.admission import require_budget
 from pilot.errors import GraphError, NotFoundError, UnavailableError
 from pilot.events.wire import dumps
 from pilot.graph.compile import compile_plan
@@ -83,7 +84,8 @@ async def execute(
             pass
         else:
             return await _repeat(parts, row, given)
-    plan, value = await _prepare(parts, workflow, given)
+    plan, value = await _prepare(parts, owner, workflow, given)
+    await require_budget(parts, owner, workflow_id, plan)
     row, is_new = await parts.store.create_execution(
         Execution(
             id=execution_id,
@@ -112,17 +114,18 @@ async def _repeat(parts: Parts, row: Execution, given: Any) -> Started:
             f"The Idempotency-Key belongs to execution {row.id}, which has another input.",
         )
     if row.status is ExecutionStatus.QUEUED and row.temporal_run_id is None:
-        plan, _ = await _prepare(parts, version, given)
+        plan, _ = await _prepare(parts, row.owner, version, given)
         row = await _start(parts, row, version.name, plan)
     return Started(row, replayed=True)
 
 
 async def _prepare(
-    parts: Parts, workflow: Workflow | WorkflowVersion, given: Any
+    parts: Parts, owner: str, workflow: Workflow | WorkflowVersion, given: Any
 ) -> tuple[Plan, Any]:
     """The plan and the whole input. Raises `GraphError`, or `Problem` (422)."""
     graph = Graph.model_validate(workflow.graph)
-    plan = await asyncio.to_thread(compile_plan, graph, parts.specs)
+    secrets = await parts.store.secrets.names(owner)
+    plan = await asyncio.to_thread(compile_plan, graph, parts.specs, secrets)
     value, issues = resolve_input(_start_config(graph), given)
     if issues:
         raise Problem(422, "invalid_input", issues[0].message, issues=issues)

@@ -45,7 +45,7 @@ async def list_workflows(parts: PartsDep, caller: CallerDep, page: PageDep) -> R
 @router.post("/validate", response_model=ValidationOut, responses={**INVALID})
 async def validate_graph(parts: PartsDep, caller: CallerDep, body: GraphIn) -> Response:
     """All issues of a graph, by the validator that saving and executing use."""
-    return reply(await service.validation(body, parts.specs))
+    return reply(await service.validation(parts.store, parts.specs, caller.user_id, body))
 
 
 @router.get(

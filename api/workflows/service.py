@@ -27,21 +27,23 @@ SMALL_GRAPH = 20
 """Up to so many nodes a graph is validated at once; over it in a thread."""
 
 
-async def check(graph: Graph, specs: Specs) -> list[Issue]:
+async def check(graph: Graph, specs: Specs, store: Store, owner: str) -> list[Issue]:
+    """All issues of an owner's graph."""
+    secrets = await store.secrets.names(owner)
     if len(graph.nodes) <= SMALL_GRAPH:
-        return validate(graph, specs)
-    return await asyncio.to_thread(validate, graph, specs)
+        return validate(graph, specs, secrets)
+    return await asyncio.to_thread(validate, graph, specs, secrets)
 
 
-async def validation(body: GraphIn, specs: Specs) -> ValidationOut:
-    issues = await check(body.graph(), specs)
+async def validation(store: Store, specs: Specs, owner: str, body: GraphIn) -> ValidationOut:
+    issues = await check(body.graph(), specs, store, owner)
     return ValidationOut(valid=not errors(issues), issues=issues_out(issues))
 
 
 async def create(store: Store, specs: Specs, owner: str, body: WorkflowIn) -> WorkflowOut:
     """Saves a graph, whatever its issues: a draft may be unfinished."""
     graph = body.graph()
-    issues = await check(graph, specs)
+    issues = await check(graph, specs, store, owner)
     workflow = await store.create_workflow(
         owner, name=body.name, description=body.description, graph=_stored(graph)
     )
@@ -56,7 +58,7 @@ async def read(
     if none_match_hits(if_none_match, workflow.version):
         return workflow.version
     graph = Graph.model_validate(workflow.graph)
-    return workflow_out(workflow, await check(graph, specs))
+    return workflow_out(workflow, await check(graph, specs, store, owner))
 
 
 async def listing(store: Store, owner: str, page: PageQuery) -> PageOut[WorkflowSummaryOut]:
@@ -74,7 +76,7 @@ async def update(
 ) -> WorkflowOut:
     expected = await _expected_version(store, owner, workflow_id, body.version, if_match)
     graph = body.graph()
-    issues = await check(graph, specs)
+    issues = await check(graph, specs, store, owner)
     workflow = await store.update_workflow(
         owner,
         workflow_id,

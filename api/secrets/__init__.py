@@ -1,0 +1,1 @@
+"""The resource `secret`: values that nodes refer to by name, and that nobody reads back."""
