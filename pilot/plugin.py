@@ -33,6 +33,7 @@ from pilot.errors import PilotError
 from pilot.events import sink
 from pilot.events.connection import open_bus
 from pilot.events.publisher import Publisher
+from pilot.identity import worker_identity
 from pilot.keys import payload_keyring, secrets_keyring
 from pilot.settings import Settings
 from pilot.store import Store
@@ -68,6 +69,7 @@ class PilotPlugin(SimplePlugin):
         )
         self._store = store
         self._publisher = publisher
+        self._layers: tuple[str, ...] = ()
 
     @classmethod
     @asynccontextmanager
@@ -81,8 +83,10 @@ class PilotPlugin(SimplePlugin):
             stack.push_async_callback(bus.close)
             publisher = await stack.enter_async_context(Publisher(bus, store))
             secrets = Secrets(store.secrets, secrets_keyring(settings))
-            await stack.enter_async_context(resources(settings, secrets, store.usage))
-            yield cls(store, publisher, payload_keyring(settings))
+            shared = await stack.enter_async_context(resources(settings, secrets, store.usage))
+            plugin = cls(store, publisher, payload_keyring(settings))
+            plugin._layers = shared.sandbox.layers
+            yield plugin
 
     def configure_worker(self, config: WorkerConfig) -> WorkerConfig:
         if self._store is None or self._publisher is None:
@@ -98,6 +102,8 @@ class PilotPlugin(SimplePlugin):
         ]
         throttle = config.get("max_heartbeat_throttle_interval", MAX_HEARTBEAT_THROTTLE)
         config["max_heartbeat_throttle_interval"] = min(throttle, MAX_HEARTBEAT_THROTTLE)
+        if not config.get("identity"):
+            config["identity"] = worker_identity(self._layers)
         return config
 
     async def run_worker(self, worker: Worker, next: Callable[[Worker], Awaitable[None]]) -> None:
