@@ -15,6 +15,7 @@ from pilot.events.model import Event
 from pilot.graph.status import ExecutionStatus, NodeStatus
 
 if TYPE_CHECKING:
+    from pilot.store.llm_calls import LlmCallStore
     from pilot.store.secrets import SecretStore
     from pilot.store.usage import UsageStore
 
@@ -131,6 +132,9 @@ class Store(Protocol):
 
     @property
     def usage(self) -> UsageStore: ...
+
+    @property
+    def llm_calls(self) -> LlmCallStore: ...
 
     async def close(self) -> None: ...
 

@@ -27,6 +27,7 @@ from pilot.store import (
 )
 from pilot.store.append import Batch, append
 from pilot.store.database import Database
+from pilot.store.llm_calls import LlmCallStore, SqlLlmCalls
 from pilot.store.paging import newest_first, page
 from pilot.store.secrets import SecretStore, SqlSecrets
 from pilot.store.tables import executions, workflow_versions, workflows
@@ -44,6 +45,7 @@ class SqlStore:
         self._database = database
         self.secrets: SecretStore = SqlSecrets(database)
         self.usage: UsageStore = SqlUsage(database)
+        self.llm_calls: LlmCallStore = SqlLlmCalls(database)
 
     @classmethod
     async def open(cls, url: str) -> SqlStore:

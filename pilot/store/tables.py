@@ -305,3 +305,32 @@ budgets = Table(
     Column("cost_per_day", BigInteger),
     Column("updated_at", UtcDateTime, nullable=False),
 )
+
+# A call of a model that was sent, and its answer once it arrived: what the next attempt knows of
+# one whose worker died. `step` tells an attempt's calls apart (fallbacks, repairs).
+llm_calls = Table(
+    "llm_calls",
+    metadata,
+    Column("call_key", PlainText, primary_key=True),
+    Column("step", PlainText, primary_key=True),
+    Column("execution_id", PlainText, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("worker", PlainText, nullable=False),
+    Column("expires_at", UtcDateTime, nullable=False),
+    Column("answer", JsonText),
+    CheckConstraint(_one_of("state", ["sent", "answered"]), name="state"),
+    Index("ix_llm_calls_execution_id", "execution_id"),
+    Index("ix_llm_calls_expires_at", "expires_at"),
+)
+
+# Answers that nodes with a `cache` share, by owner and the hash of all that was asked.
+llm_answers = Table(
+    "llm_answers",
+    metadata,
+    Column("owner", Owner, primary_key=True),
+    Column("question", Text, primary_key=True),
+    Column("expires_at", UtcDateTime, nullable=False),
+    Column("answer", JsonText, nullable=False),
+    Index("ix_llm_answers_expires_at", "expires_at"),
+)
