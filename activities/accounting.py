@@ -8,58 +8,40 @@ Every call goes through `Ledger.complete` (or `Ledger.call`, for what is asked b
 fallbacks, repairs and tool rounds alike. A call that failed counts too. Where the other side
 did not say what it took, because its answer was cut or the call was given up, the prompt and
 what had come of the answer are counted here, and the row is marked `estimated`.
-
-Budgets fail closed: where the store cannot say what is left, no call is made.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import math
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import httpx
 from temporalio import activity
 
-from activities.completion import Call, Completion, Usage, complete, price
+from activities.admission import BUDGET_CODES, Admission, Question, cost_of
+from activities.completion import Call, Completion, Usage, complete
 from activities.models import Route
-from activities.token_count import count_prompt, count_text, expected_answer
+from activities.token_count import count_prompt, count_text
 from activities.usage_writer import UsageWriter
-from pilot.budget import allowance_of, ceiling
 from pilot.errors import NodeError, StoreError
 from pilot.graph.task import NodeResult
-from pilot.money import dollars, nanos
+from pilot.money import dollars
 from pilot.settings import Settings
-from pilot.store.usage import (
-    Allowance,
-    CallKey,
-    ModelCall,
-    Refusal,
-    Reservation,
-    Total,
-    UsageStore,
-    next_day,
-)
+from pilot.store.usage import CallKey, ModelCall, Total, UsageStore
 
 if TYPE_CHECKING:
     from activities.attempt import Attempt
 
-BUDGET_CODES = frozenset({"budget_exceeded", "budget_reserved", "usage_unavailable"})
-"""Why no model at all may be asked now."""
+__all__ = ["BUDGET_CODES", "Accounting", "Ask", "Ledger"]
+
 WRITE_LIMIT_S = 5.0
 """How long the end of a call waits until it is written; then the writing goes on behind it."""
 HURRIED_LIMIT_S = 0.2
 """The same for an attempt whose time is up, and which must still report it."""
-RESERVED_WAIT_S = 30.0
-"""How long a call waits for the reservations of others before it leaves its slot."""
-RESERVED_RETRY_S = 5.0
-FIRST_POLL_S, MAX_POLL_S = 0.05, 1.0
-EXPIRY_MARGIN = timedelta(seconds=60)
-"""A reservation outlives its attempt by so much, for clocks that differ."""
 
 
 class Accounting:
@@ -69,9 +51,12 @@ class Accounting:
     def __init__(
         self, settings: Settings, usage: UsageStore | None, writer: UsageWriter | None
     ) -> None:
-        self._settings = settings
+        self.settings = settings
         self._usage = usage
         self._writer = writer
+        self._admission = (
+            None if usage is None or writer is None else Admission(settings, usage, writer)
+        )
 
     @classmethod
     @contextlib.asynccontextmanager
@@ -86,91 +71,10 @@ class Accounting:
         """The ledger of an attempt that ends within `seconds`."""
         return Ledger(self, attempt, seconds)
 
-    def cost(self, route: Route, usage: Usage) -> int | None:
-        """Nanodollars; None where neither the other side, nor the price list, nor the operator
-        knows the price."""
-        usd = usage.cost_usd
-        if usd is None or not 0 <= usd < math.inf:
-            usd = price(route, usage.prompt_tokens, usage.completion_tokens)
-        if usd is not None:
-            return nanos(usd)
-        by_operator = self._settings.pilot_unknown_price_usd_per_1k
-        if by_operator is None:
-            return None
-        return nanos(by_operator * (usage.prompt_tokens + usage.completion_tokens) / 1000)
-
-    async def reserve(self, ledger: Ledger, key: CallKey, route: Route, ask: Ask) -> None:
-        """Lets a call through, or raises `NodeError`: `budget_exceeded`, `price_unknown`, and
-        to be tried again `budget_reserved` and `usage_unavailable`."""
-        if self._usage is None or self._writer is None:
-            return
-        task = ledger.attempt.task
-        allowance = await self._allowance(task.user_id, task.workflow_id)
-        if not allowance:
-            return
-        if self._writer.unwritten(task.user_id):
-            raise _unavailable("what was used before is not written yet")
-        reservation = await self._estimate(ledger, key, route, ask, allowance)
-        try:
-            await self._reserved(reservation, allowance)
-        except asyncio.CancelledError:
-            # whether it was reserved is not known; a background task outlives this attempt
-            with contextlib.suppress(StoreError):
-                await asyncio.wait_for(self._usage.release(reservation), HURRIED_LIMIT_S)
-            raise
-
-    async def _allowance(self, owner: str, workflow_id: str) -> Allowance:
-        assert self._usage is not None
-        try:
-            return await allowance_of(self._usage, ceiling(self._settings), owner, workflow_id)
-        except StoreError as error:
-            raise _unavailable(error.message) from None
-
-    async def _estimate(
-        self, ledger: Ledger, key: CallKey, route: Route, ask: Ask, allowance: Allowance
-    ) -> Reservation:
-        prompt = await count_prompt(route, ask.messages)
-        answer = await expected_answer(route, ask.max_tokens)
-        cost = self.cost(route, Usage(prompt, answer, prompt + answer, None))
-        if cost is None and allowance.limits_cost:
-            raise NodeError(
-                f"the price of the model {route.model} is not known, and there is a budget in "
-                "dollars: choose another model, or have the operator set "
-                "PILOT_UNKNOWN_PRICE_USD_PER_1K",
-                code="price_unknown",
-            )
-        task, now = ledger.attempt.task, datetime.now(UTC)
-        return Reservation(
-            key=key,
-            owner=task.user_id,
-            workflow_id=task.workflow_id,
-            at=ask.at,
-            expires_at=now + timedelta(seconds=ledger.seconds) + EXPIRY_MARGIN,
-            tokens=prompt + answer,
-            cost=cost or 0,
-        )
-
-    async def _reserved(self, reservation: Reservation, allowance: Allowance) -> None:
-        assert self._usage is not None
-        waited, pause = 0.0, FIRST_POLL_S
-        while True:
-            try:
-                refused = await self._usage.reserve(reservation, allowance)
-            except StoreError as error:
-                raise _unavailable(error.message) from None
-            if refused is None:
-                return
-            if not refused.passes:
-                raise _exceeded(refused)
-            if waited >= RESERVED_WAIT_S:
-                raise NodeError(
-                    "what is left of today's budget is reserved by other calls that are under way",
-                    code="budget_reserved",
-                    retryable=True,
-                    retry_after_s=RESERVED_RETRY_S,
-                )
-            await asyncio.sleep(pause)
-            waited, pause = waited + pause, min(pause * 2, MAX_POLL_S)
+    async def admit(self, question: Question) -> datetime:
+        """As `Admission.admit`; the time of the call."""
+        at = None if self._admission is None else await self._admission.admit(question)
+        return at or datetime.now(UTC)
 
     async def write(self, call: ModelCall, limit_s: float) -> None:
         if self._writer is not None:
@@ -194,10 +98,8 @@ class Ask:
     """What is asked and what came of it. `begun` and `received` are called as the answer comes,
     `used` where the other side says what it took."""
 
-    def __init__(self, messages: list[dict[str, Any]], max_tokens: int | None) -> None:
-        self.messages = messages
-        self.max_tokens = max_tokens
-        self.at = datetime.now(UTC)
+    def __init__(self, messages: list[dict[str, Any]]) -> None:
+        self._messages = messages
         self._begun = False
         self._texts: list[str] = []
         self._usage: Usage | None = None
@@ -220,7 +122,7 @@ class Ask:
             return self._usage, False
         if not (self._begun or _may_be_billed(error)):
             return Usage(0, 0, 0, 0.0), False
-        prompt = await count_prompt(route, self.messages)
+        prompt = await count_prompt(route, self._messages)
         answer = await count_text(route, "".join(self._texts))
         return Usage(prompt, answer, prompt + answer, None), True
 
@@ -265,17 +167,24 @@ class Ledger:
             attempt=self.attempt.number,
             call=self._total.calls + 1,
         )
-        ask = Ask(messages, max_tokens)
-        await self._accounting.reserve(self, key, route, ask)
+        at = await self._accounting.admit(
+            Question(key, task.user_id, task.workflow_id, route, messages, max_tokens, self.seconds)
+        )
+        ask = Ask(messages)
         try:
             yield ask
         except BaseException as error:
-            await self._write(key, route, ask, error)
+            await self._write(key, at, route, ask, error)
             raise
-        await self._write(key, route, ask, None)
+        await self._write(key, at, route, ask, None)
 
     async def _write(
-        self, key: CallKey, route: Route, ask: Ask, error: BaseException | None
+        self,
+        key: CallKey,
+        at: datetime,
+        route: Route,
+        ask: Ask,
+        error: BaseException | None,
     ) -> None:
         usage, estimated = await ask.usage(route, error)
         task = self.attempt.task
@@ -286,8 +195,8 @@ class Ledger:
             model=route.model,
             prompt_tokens=usage.prompt_tokens,
             completion_tokens=usage.completion_tokens,
-            cost=self._accounting.cost(route, usage),
-            at=ask.at,
+            cost=cost_of(usage, route, self._accounting.settings),
+            at=at,
             estimated=estimated,
             error=None if error is None else _code(error),
         )
@@ -346,22 +255,3 @@ def _code(error: BaseException | None) -> str:
 
 def _run_id() -> str:
     return activity.info().workflow_run_id or "" if activity.in_activity() else ""
-
-
-def _unavailable(reason: str) -> NodeError:
-    return NodeError(
-        f"no model is asked, because nobody can say what is left of the budget: {reason}",
-        code="usage_unavailable",
-        retryable=True,
-    )
-
-
-def _exceeded(refused: Refusal) -> NodeError:
-    now = datetime.now(UTC)
-    limit = f"${dollars(refused.limit):g}" if refused.unit == "usd" else f"{refused.limit:,} tokens"
-    whose = "workflow's" if refused.whose == "workflow" else "user's"
-    return NodeError(
-        f"the {whose} budget of {limit} a day is used up; it begins anew at "
-        f"{next_day(now):%Y-%m-%d %H:%M} UTC",
-        code="budget_exceeded",
-    )

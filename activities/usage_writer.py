@@ -56,9 +56,9 @@ class UsageWriter:
         done, _ = await asyncio.wait({task}, timeout=limit_s)
         return bool(done) and task.result()
 
-    def unwritten(self, owner: str) -> bool:
-        """Whether calls of the user are not in the store yet."""
-        return any(call.owner == owner for call in self._unwritten.values())
+    def has_waiting(self, owner: str) -> bool:
+        """Whether calls of the user wait for the database to come back."""
+        return any(call.owner == owner for call in self._waiting)
 
     def unwritten_of(self, execution_id: str, node_id: str, path: str) -> Total:
         """The calls of a node that the store does not know yet."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime
 
-from pilot.money import nanos
+from pilot.money import dollars, nanos
 from pilot.settings import Settings
-from pilot.store.usage import Allowance, Limits, UsageStore
+from pilot.store.usage import Allowance, Limits, Refusal, UsageStore, next_day
 
 
 def ceiling(settings: Settings) -> Limits:
@@ -21,3 +22,13 @@ async def allowance_of(
     """The limits of a workflow's calls. Raises `StoreError` where they cannot be known."""
     allowance = await usage.allowance(owner, workflow_id)
     return replace(allowance, account=allowance.account.within(ceiling))
+
+
+def exhausted(refusal: Refusal, now: datetime) -> str:
+    """Why nothing more may be used today, in words."""
+    limit = f"${dollars(refusal.limit):g}" if refusal.unit == "usd" else f"{refusal.limit:,} tokens"
+    whose = "workflow's" if refusal.whose == "workflow" else "user's"
+    return (
+        f"The {whose} budget of {limit} a day is used up. "
+        f"It begins anew at {next_day(now):%Y-%m-%d %H:%M} UTC."
+    )

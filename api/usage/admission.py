@@ -7,9 +7,8 @@ from datetime import UTC, datetime
 
 from api.parts import Parts
 from api.problems import Problem
-from pilot.budget import allowance_of, ceiling
+from pilot.budget import allowance_of, ceiling, exhausted
 from pilot.graph.plan import Plan
-from pilot.money import dollars
 from pilot.store.usage import Refusal, Spent, next_day, refusal, utc_day
 
 MODEL_CATEGORY = "model"
@@ -43,13 +42,10 @@ def _asks_a_model(parts: Parts, plan: Plan) -> bool:
 
 
 def _exceeded(refused: Refusal, now: datetime) -> Problem:
-    limit = f"${dollars(refused.limit):g}" if refused.unit == "usd" else f"{refused.limit:,} tokens"
-    whose = "workflow's" if refused.whose == "workflow" else "user's"
-    anew = next_day(now)
+    left = (next_day(now) - now).total_seconds()
     return Problem(
         429,
         "budget_exceeded",
-        f"The {whose} budget of {limit} a day is used up; it begins anew at "
-        f"{anew:%Y-%m-%d %H:%M} UTC.",
-        headers={"Retry-After": str(math.ceil((anew - now).total_seconds()))},
+        exhausted(refused, now),
+        headers={"Retry-After": str(math.ceil(left))},
     )

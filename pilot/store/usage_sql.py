@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import json
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from typing import Any
@@ -20,16 +17,15 @@ from sqlalchemy import (
     select,
     text,
     true,
-    tuple_,
+    update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from pilot.errors import ConflictError
-from pilot.store import Page
+from pilot.money import dollars
+from pilot.store import Page, json_text
 from pilot.store.database import Database
-from pilot.store.paging import page_size
-from pilot.store.tables import budgets, usage, usage_days, usage_reservations
+from pilot.store.tables import budgets, executions, usage, usage_days, usage_reservations
 from pilot.store.usage import (
     MAX_COST,
     MAX_COUNT,
@@ -46,17 +42,11 @@ from pilot.store.usage import (
     refusal,
     utc_day,
 )
+from pilot.store.usage_report import COUNTS, read_total, report_page, report_query
 
 _INSERT: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 _OWNER_LOCK = 7_032_118
 """The class of PostgreSQL's advisory locks on one owner's budget."""
-
-_COUNTS = ("prompt_tokens", "completion_tokens", "cost", "calls", "unpriced", "estimated")
-_GROUPS = {
-    "day": usage_days.c.day,
-    "workflow": usage_days.c.workflow_id,
-    "model": usage_days.c.model,
-}
 
 
 class SqlUsage:
@@ -78,7 +68,7 @@ class SqlUsage:
                 await connection.execute(
                     add.on_conflict_do_update(
                         index_elements=list(usage_days.primary_key),
-                        set_={name: usage_days.c[name] + add.excluded[name] for name in _COUNTS},
+                        set_={name: usage_days.c[name] + add.excluded[name] for name in COUNTS},
                     ),
                     day,
                 )
@@ -139,6 +129,22 @@ class SqlUsage:
     async def of_execution(self, execution_id: str) -> Total:
         return await self._total(usage.c.execution_id == execution_id)
 
+    async def settle(self, execution_id: str) -> None:
+        which = executions.c.id == execution_id
+        known = select(executions.c.usage).where(which).with_for_update()
+        total = await self.of_execution(execution_id)
+        if not total.calls:
+            return
+        async with self._database.writing() as connection:
+            stored = (await connection.execute(known)).scalar_one_or_none()
+            if stored is None:
+                return
+            settled = _at_least(stored, total)
+            if settled != stored:
+                await connection.execute(
+                    update(executions).where(which), {"usage": json_text.dumps(settled)}
+                )
+
     async def _total(self, which: Any) -> Total:
         query = select(
             func.sum(usage.c.prompt_tokens).label("prompt_tokens"),
@@ -149,7 +155,7 @@ class SqlUsage:
             func.sum(case((usage.c.estimated, 1), else_=0)).label("estimated"),
         ).where(which)
         async with self._database.reading() as connection:
-            return _read_total((await connection.execute(query)).one())
+            return read_total((await connection.execute(query)).one())
 
     async def report(
         self,
@@ -161,24 +167,10 @@ class SqlUsage:
         limit: int = 50,
         cursor: str | None = None,
     ) -> Page[UsageRow]:
-        size = page_size(limit)
-        groups = [_GROUPS[name] for name in group_by]
-        query = select(
-            *groups, *(func.sum(usage_days.c[name]).label(name) for name in _COUNTS)
-        ).where(usage_days.c.owner == owner, usage_days.c.day.between(first, last))
-        if groups:
-            query = query.group_by(*groups).order_by(*(column.desc() for column in groups))
-            if cursor is not None:
-                place = _decode(cursor, group_by)
-                query = query.where(
-                    tuple_(*groups) < tuple_(*place, types=[column.type for column in groups])
-                )
+        query = report_query(owner, first, last, group_by, limit=limit, cursor=cursor)
         async with self._database.reading() as connection:
-            found = (await connection.execute(query.limit(size + 1))).all()
-        items = [_read_row(row) for row in found[:size]]
-        if len(found) <= size:
-            return Page(items)
-        return Page(items, _encode(found[size - 1], group_by))
+            found = (await connection.execute(query)).all()
+        return report_page(found, group_by, limit=limit)
 
     async def allowance(self, owner: str, workflow_id: str) -> Allowance:
         query = select(budgets).where(
@@ -317,7 +309,7 @@ def _day_row(call: ModelCall) -> dict[str, Any]:
         "day": call.day,
         "workflow_id": call.workflow_id,
         "model": call.model,
-        **{name: getattr(total, name) for name in _COUNTS},
+        **{name: getattr(total, name) for name in COUNTS},
         "prompt_tokens": _count(call.prompt_tokens),
         "completion_tokens": _count(call.completion_tokens),
         "cost": _cost(call.cost) or 0,
@@ -333,42 +325,14 @@ def _cost(cost: int | None) -> int | None:
     return None if cost is None else max(0, min(cost, MAX_COST))
 
 
-def _read_total(row: Row[Any]) -> Total:
-    return Total(*(int(getattr(row, name) or 0) for name in _COUNTS))
-
-
-def _read_row(row: Row[Any]) -> UsageRow:
-    return UsageRow(
-        _read_total(row),
-        day=getattr(row, "day", None),
-        workflow_id=getattr(row, "workflow_id", None),
-        model=getattr(row, "model", None),
-    )
-
-
-def _encode(row: Row[Any], group_by: Sequence[GroupBy]) -> str:
-    place = [str(row[index]) for index, _ in enumerate(group_by)]
-    packed = json.dumps(place, separators=(",", ":"))
-    return base64.urlsafe_b64encode(packed.encode()).decode().rstrip("=")
-
-
-def _decode(cursor: str, group_by: Sequence[GroupBy]) -> list[Any]:
-    try:
-        padded = cursor + "=" * (-len(cursor) % 4)
-        place = json.loads(base64.b64decode(padded, b"-_", validate=True))
-        if not isinstance(place, list) or len(place) != len(group_by):
-            raise ValueError("another grouping")
-        return [
-            date.fromisoformat(part) if name == "day" else _text(part)
-            for name, part in zip(group_by, place, strict=True)
-        ]
-    except (ValueError, TypeError, RecursionError, binascii.Error):
-        raise ConflictError(
-            "the cursor is not one that this report gave out", code="invalid_cursor"
-        ) from None
-
-
-def _text(part: object) -> str:
-    if not isinstance(part, str):
-        raise TypeError("no text")
-    return part
+def _at_least(stored: dict[str, Any], total: Total) -> dict[str, Any]:
+    """An execution's usage, where the calls come to more with theirs. A node of another type
+    may have said a usage that is in no call."""
+    ours = {
+        "prompt_tokens": total.prompt_tokens,
+        "completion_tokens": total.completion_tokens,
+        "cost_usd": dollars(total.cost),
+    }
+    if "cost_usd" not in stored and total.unpriced == total.calls:
+        del ours["cost_usd"]  # not known is not the same as nothing
+    return {**stored, **{name: max(stored.get(name) or 0, ours[name]) for name in ours}}
