@@ -288,7 +288,7 @@ async def test_a_token_that_expires_closes_4401_unless_renewed(api, monkeypatch)
         await renewed.send(json.dumps({"type": "auth", "token": api.token()}))
         before = time.monotonic()
         assert await closed_with(left) == 4401
-        assert time.monotonic() - before < 3
+        assert time.monotonic() - before < 6
         await asyncio.sleep(0.2)
         await renewed.send('{"type": "ping"}')
         assert (await message(renewed))["type"] == "pong"
