@@ -9,7 +9,8 @@ redirects cannot go around it, and `http://2130706433/` or `http://0x7f.1/` are 
 ways of writing an address that the resolver reads for us.
 
 An operator opens private places by `PILOT_ALLOWED_HOSTS`: `host`, `host:port` or a network
-such as `10.1.0.0/16`, separated by commas.
+such as `10.1.0.0/16`, separated by commas. Public places are reached on the ports of
+`PILOT_ALLOWED_PORTS`; what is opened by name needs no port of that list.
 """
 
 from __future__ import annotations
@@ -36,6 +37,11 @@ from pilot.errors import NodeError, SettingsError
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 Resolve = Callable[[str, int], Awaitable[list[str]]]
+
+DEFAULT_PORTS = ("80", "443", "8080", "8443")
+"""Where the web is. Mail, databases and shells of the public Internet are not for a URL that
+somebody pasted into a node."""
+MAX_PORT = 65_535
 
 MAX_CONNECTIONS = 1_000
 MAX_KEPT_CONNECTIONS = 100
@@ -118,6 +124,16 @@ def _plain(host: str) -> str:
     return host.strip("[]").rstrip(".").lower()
 
 
+def _port_range(text: str) -> range:
+    low, _, high = text.partition("-")
+    if not low.isdecimal() or not (high or low).isdecimal():
+        raise SettingsError(f"PILOT_ALLOWED_PORTS: {text!r} is neither a port nor a range of them")
+    first, last = int(low), int(high or low)
+    if not 0 < first <= last <= MAX_PORT:
+        raise SettingsError(f"PILOT_ALLOWED_PORTS: {text!r} is outside 1 to {MAX_PORT}")
+    return range(first, last + 1)
+
+
 async def resolve(host: str, port: int) -> list[str]:
     """The addresses of a name, by the system's resolver."""
     loop = asyncio.get_running_loop()
@@ -126,25 +142,33 @@ async def resolve(host: str, port: int) -> list[str]:
 
 
 class Guard:
-    """Decides which addresses may be connected to."""
+    """Decides which addresses may be connected to, and on which ports."""
 
-    def __init__(self, allowed: Iterable[str] = (), resolve: Resolve = resolve) -> None:
+    def __init__(
+        self,
+        allowed: Iterable[str] = (),
+        resolve: Resolve = resolve,
+        ports: Iterable[str] = DEFAULT_PORTS,
+    ) -> None:
         self._entries = tuple(_Entry.parse(text) for text in allowed)
+        self._ports = tuple(_port_range(text) for text in ports)
         self._resolve = resolve
 
     async def addresses(self, host: str, port: int) -> list[str]:
         """The addresses of a host, all of them checked.
 
-        Raises `NodeError` `address_not_allowed`, and `OSError` where the name is unknown.
+        Raises `NodeError` `address_not_allowed` or `port_not_allowed`, and `OSError` where
+        the name is unknown.
         """
         found = await self._resolve(host, port)
         if not found:
             raise socket.gaierror(socket.EAI_NONAME, f"no address for {host}")
         for text in found:
             address = ip_address(text)
-            if is_public(address):
-                continue
             if any(entry.allows(host, port, address) for entry in self._entries):
+                continue
+            if is_public(address):
+                self._check_port(host, port)
                 continue
             raise NodeError(
                 f"{host}:{port} is at {text}, which is not a public address. If nodes "
@@ -152,6 +176,14 @@ class Guard:
                 code="address_not_allowed",
             )
         return found
+
+    def _check_port(self, host: str, port: int) -> None:
+        if not any(port in ports for ports in self._ports):
+            raise NodeError(
+                f"nodes may not call port {port} of {host}. If they may, the operator adds it "
+                f"to PILOT_ALLOWED_PORTS, or {host}:{port} to PILOT_ALLOWED_HOSTS.",
+                code="port_not_allowed",
+            )
 
 
 class GuardedBackend(httpcore.AsyncNetworkBackend):
@@ -202,8 +234,8 @@ class GuardedTransport(httpx.AsyncHTTPTransport):
     """httpx's transport over a pool whose connections the guard makes. Proxies and certificate
     settings of the environment are not read."""
 
-    def __init__(self, guard: Guard, verify: ssl.SSLContext | None = None) -> None:
-        context = verify or httpx.create_ssl_context(trust_env=False)
+    def __init__(self, guard: Guard, context: ssl.SSLContext | None = None) -> None:
+        context = context or httpx.create_ssl_context(trust_env=False)
         super().__init__(verify=context, trust_env=False)
         # httpx takes no network backend, so its pool is replaced by one that has ours
         self._pool = httpcore.AsyncConnectionPool(

@@ -15,12 +15,10 @@ carries an `Idempotency-Key` that is the same for all attempts of the node.
 from __future__ import annotations
 
 import asyncio
-import json
 import re
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import httpx
@@ -28,150 +26,82 @@ import httpx
 from activities import resources
 from activities.attempt import Attempt, node_activity
 from activities.evaluation import render
-from activities.guard import CONNECT_TIMEOUT_S
-from activities.http_body import read_body, request_body, response_value
+from activities.http_body import read_body, response_value
+from activities.http_request import (
+    REDIRECTS,
+    Request,
+    build,
+    invalid_request,
+    redirected,
+    secret_headers,
+    shown,
+)
 from activities.retry_after import retry_after_s
 from pilot.errors import NodeError
 from pilot.graph.task import NodeResult
-from pilot.nodes.http import IDEMPOTENT_METHODS, BasicAuth, BearerAuth, HeaderAuth, HttpConfig
+from pilot.nodes.http import IDEMPOTENT_METHODS, HttpConfig
 
-MAX_REDIRECTS = 10
+MAXREDIRECTS = 10
 MAX_ATTEMPT_S = 600.0
 MAX_META_HEADERS = 64
 MAX_META_HEADER_CHARS = 1_000
 EXCERPT_CHARS = 1_000
-USER_AGENT = "pilot"
 
-_REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _UNPROCESSED = frozenset({425, 429})
-_CREDENTIALS = frozenset({"authorization", "cookie", "proxy-authorization"})
-_BODY_HEADERS = frozenset({"content-type", "content-length", "content-encoding"})
-
-
-@dataclass(frozen=True, slots=True)
-class _Request:
-    """A request as it goes out. `private` names the headers that no other origin may see."""
-
-    method: str
-    url: httpx.URL
-    headers: httpx.Headers
-    content: bytes | None
-    private: frozenset[str]
 
 
 async def run(attempt: Attempt[HttpConfig]) -> NodeResult:
     """The output is the response's body; `meta` has `status`, `headers`, `url`, `bytes`."""
+    secret = secret_headers(attempt.config)
     config = await render(attempt.config, attempt.task.scope, secrets=await attempt.secrets())
     seconds = min(attempt.timeout_s or MAX_ATTEMPT_S, MAX_ATTEMPT_S)
-    return await call(config, attempt.key, resources.current().http, seconds)
+    request = build(config, attempt.key, secret)
+    return await call(config, request, resources.current().http, seconds)
 
 
 async def call(
-    config: HttpConfig, key: str, client: httpx.AsyncClient, seconds: float
+    config: HttpConfig, request: Request, client: httpx.AsyncClient, seconds: float
 ) -> NodeResult:
     """Sends the request of a rendered configuration within `seconds`.
 
-    Raises `NodeError`: `invalid_request`, `address_not_allowed`, `http_connect`, `http_tls`,
-    `http_timeout`, `http_disconnected`, `http_status`, `too_many_redirects`,
-    `response_too_large`, `response_not_json`.
+    Raises `NodeError`: `invalid_request`, `address_not_allowed`, `port_not_allowed`,
+    `http_connect`, `http_tls`, `http_timeout`, `http_disconnected`, `http_status`,
+    `bad_redirect`, `too_many_redirects`, `bad_response`, `response_too_large`,
+    `response_not_json`.
     """
-    request = build(config, key)
     repeatable = request.method in IDEMPOTENT_METHODS or config.retry_unsafe
     try:
         async with asyncio.timeout(seconds), _translated(request, repeatable):
             return await _follow(config, request, client, repeatable)
     except TimeoutError:
         raise NodeError(
-            f"{request.method} {_shown(request.url)} took longer than {seconds:g} s",
+            f"{request.method} {shown(request.url)} took longer than {seconds:g} s",
             code="http_timeout",
             retryable=repeatable,
         ) from None
 
 
-def build(config: HttpConfig, key: str) -> _Request:
-    """The first request of a rendered configuration."""
-    try:
-        url = httpx.URL(_text(config.url).strip())
-        if config.query:
-            url = url.copy_merge_params(_parameters(config.query))
-        headers = httpx.Headers({name: _text(value) for name, value in config.headers.items()})
-    except (httpx.InvalidURL, UnicodeError, ValueError, TypeError) as error:
-        raise _invalid(f"the request cannot be written: {error}") from None
-    if url.scheme not in ("http", "https") or not url.host:
-        raise _invalid(
-            f"{_shown(url)!r} is no address of http or https: it must begin with http:// or "
-            "https:// and name a host"
-        )
-    content = None
-    if config.method not in ("GET", "HEAD"):
-        content, content_type = request_body(config.body, config.body_type)
-        if content_type is not None:
-            headers.setdefault("Content-Type", content_type)
-    headers.setdefault("Idempotency-Key", key)
-    headers.setdefault("User-Agent", USER_AGENT)
-    headers["Accept-Encoding"] = "gzip, deflate"
-    return _Request(
-        method=config.method,
-        url=url,
-        headers=headers,
-        content=content,
-        private=_CREDENTIALS | _authenticate(config, headers),
-    )
-
-
-def _text(value: object) -> str:
-    """A rendered value where text must stand: a lone `{expression}` kept its type."""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
-def _authenticate(config: HttpConfig, headers: httpx.Headers) -> set[str]:
-    """Puts the node's credentials into the headers; returns those headers' names."""
-    match config.auth:
-        case BearerAuth(token=token):
-            headers["Authorization"] = f"Bearer {_text(token)}"
-        case BasicAuth(username=username, password=password):
-            basic = httpx.BasicAuth(_text(username), _text(password))
-            headers["Authorization"] = next(
-                basic.auth_flow(httpx.Request("GET", "http://basic"))
-            ).headers["Authorization"]
-        case HeaderAuth(name=name, value=value):
-            headers[name] = _text(value)
-            return {name.lower()}
-    return set()
-
-
-def _parameters(query: Mapping[str, Any]) -> httpx.QueryParams:
-    """Query parameters: a list repeats its name, null leaves it out."""
-    pairs: list[tuple[str, str | int | float | bool | None]] = []
-    for name, value in query.items():
-        for item in value if isinstance(value, list) else [value]:
-            if item is None:
-                continue
-            if isinstance(item, dict | list):
-                raise ValueError(f"the query parameter {name!r} is neither a value nor a list")
-            pairs.append((name, str(item).lower() if isinstance(item, bool) else str(item)))
-    return httpx.QueryParams(pairs)
-
-
 async def _follow(
-    config: HttpConfig, request: _Request, client: httpx.AsyncClient, repeatable: bool
+    config: HttpConfig, request: Request, client: httpx.AsyncClient, repeatable: bool
 ) -> NodeResult:
-    for _ in range(MAX_REDIRECTS + 1):
-        async with _sent(client, request) as response:
-            if config.follow_redirects and response.status_code in _REDIRECTS:
+    for _ in range(MAXREDIRECTS + 1):
+        async with _sent(client, request, config.connect_timeout_s) as response:
+            if config.follow_redirects and response.status_code in REDIRECTS:
                 target = response.headers.get("location")
                 if target:
-                    request = _redirected(request, response.status_code, target)
+                    request = redirected(request, response.status_code, target)
                     continue
             return await _result(config, request, response, repeatable)
     raise NodeError(
-        f"{_shown(request.url)} redirects more than {MAX_REDIRECTS} times",
+        f"{shown(request.url)} redirects more than {MAXREDIRECTS} times",
         code="too_many_redirects",
     )
 
 
 @asynccontextmanager
-async def _sent(client: httpx.AsyncClient, request: _Request) -> AsyncIterator[httpx.Response]:
+async def _sent(
+    client: httpx.AsyncClient, request: Request, connect_s: float
+) -> AsyncIterator[httpx.Response]:
     """The response's head; its connection goes back to the pool, or is closed, at the end."""
     response = await client.send(
         client.build_request(
@@ -180,7 +110,7 @@ async def _sent(client: httpx.AsyncClient, request: _Request) -> AsyncIterator[h
             headers=request.headers,
             content=request.content,
             # the whole attempt has a limit of its own
-            timeout=httpx.Timeout(None, connect=CONNECT_TIMEOUT_S),
+            timeout=httpx.Timeout(None, connect=connect_s),
         ),
         stream=True,
     )
@@ -190,45 +120,14 @@ async def _sent(client: httpx.AsyncClient, request: _Request) -> AsyncIterator[h
         await response.aclose()
 
 
-def _redirected(request: _Request, status: int, location: str) -> _Request:
-    """The next request (RFC 9110, 15.4): 303 becomes a GET, 301 and 302 turn a POST into one
-    as browsers do, 307 and 308 keep everything. Another origin gets no credentials."""
-    try:
-        url = request.url.join(location)
-    except (httpx.InvalidURL, ValueError) as error:
-        raise NodeError(
-            f"{_shown(request.url)} redirects to a bad address: {error}", code="bad_redirect"
-        ) from None
-    if url.scheme not in ("http", "https") or not url.host:
-        raise NodeError(
-            f"{_shown(request.url)} redirects to {_shown(url)!r}, which is not of http or https",
-            code="bad_redirect",
-        )
-    headers = httpx.Headers(request.headers)
-    if _origin(url) != _origin(request.url):
-        for name in request.private:
-            headers.pop(name, None)
-    method, content = request.method, request.content
-    if (status == 303 and method != "HEAD") or (status in (301, 302) and method == "POST"):
-        method, content = "GET", None
-        for name in _BODY_HEADERS:
-            headers.pop(name, None)
-    return _Request(method, url, headers, content, request.private)
-
-
-def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
-    port = url.port or {"http": 80, "https": 443}.get(url.scheme)
-    return url.scheme, url.host.lower(), port
-
-
 async def _result(
-    config: HttpConfig, request: _Request, response: httpx.Response, repeatable: bool
+    config: HttpConfig, request: Request, response: httpx.Response, repeatable: bool
 ) -> NodeResult:
-    body = await read_body(response)
+    body = await read_body(response, is_head=request.method == "HEAD")
     status = response.status_code
     meta = {
         "status": status,
-        "url": _shown(request.url),
+        "url": shown(request.url),
         "headers": _meta_headers(response.headers),
         "bytes": len(body),
     }
@@ -238,7 +137,7 @@ async def _result(
 
 
 def _bad_status(
-    request: _Request,
+    request: Request,
     response: httpx.Response,
     body: bytes,
     repeatable: bool,
@@ -247,7 +146,7 @@ def _bad_status(
     status = response.status_code
     excerpt = _excerpt(body)
     reason = f" {response.reason_phrase}" if response.reason_phrase else ""
-    message = f"{request.method} {_shown(request.url)} answered {status}{reason}"
+    message = f"{request.method} {shown(request.url)} answered {status}{reason}"
     uncertain = status == 408 or status >= 500
     retryable = status in _UNPROCESSED or (uncertain and repeatable)
     return NodeError(
@@ -278,22 +177,10 @@ def _meta_headers(headers: httpx.Headers) -> dict[str, str]:
     return {name: headers[name][:MAX_META_HEADER_CHARS] for name in kept}
 
 
-def _shown(url: httpx.URL) -> str:
-    """A URL without what may be secret in it: its user, its query and its fragment."""
-    try:
-        return str(url.copy_with(username=None, password=None, query=None, fragment=None))
-    except (httpx.InvalidURL, ValueError, TypeError):
-        return f"{url.scheme}://{url.host}"
-
-
-def _invalid(message: str) -> NodeError:
-    return NodeError(message, code="invalid_request")
-
-
 @asynccontextmanager
-async def _translated(request: _Request, repeatable: bool) -> AsyncIterator[None]:
+async def _translated(request: Request, repeatable: bool) -> AsyncIterator[None]:
     """Turns httpx's errors into ours."""
-    what = f"{request.method} {_shown(request.url)}"
+    what = f"{request.method} {shown(request.url)}"
     try:
         yield
     except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
@@ -313,7 +200,7 @@ async def _translated(request: _Request, repeatable: bool) -> AsyncIterator[None
             retryable=repeatable,
         ) from None
     except (httpx.InvalidURL, UnicodeError) as error:
-        raise _invalid(f"{what} cannot be sent: {error}") from None
+        raise invalid_request(f"{what} cannot be sent: {error}") from None
 
 
 def _is_certificate_error(error: BaseException) -> bool:

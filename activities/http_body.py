@@ -9,12 +9,13 @@ from urllib.parse import urlencode
 
 import httpx
 
+from activities.http_file import decoded, file_of
 from pilot.errors import NodeError
 
 MAX_RESPONSE_BYTES = 1_500_000
 """Decoded. Temporal's payloads end at 2 MB, and the output is quoted in JSON."""
 
-BodyType = Literal["json", "form", "multipart", "raw"]
+BodyType = Literal["json", "form", "multipart", "raw", "file"]
 
 
 def request_body(body: Any, body_type: BodyType) -> tuple[bytes | None, str | None]:
@@ -22,8 +23,9 @@ def request_body(body: Any, body_type: BodyType) -> tuple[bytes | None, str | No
 
     - `json`: any value, a string too (JSON that is written out as text is `raw`)
     - `form`: an object; a list repeats its name
-    - `multipart`: an object whose values are fields, or files `{filename, content,
-      content_type?}`
+    - `multipart`: an object whose values are fields, or files: `{name, content_type?}` with
+      `content` (text) or `base64`
+    - `file`: one such file, as a response of `file` gives it
     - `raw`: a string as it is; anything else as JSON text
     """
     if body is None:
@@ -40,6 +42,25 @@ def request_body(body: Any, body_type: BodyType) -> tuple[bytes | None, str | No
             if isinstance(body, str):
                 return body.encode(), "text/plain; charset=utf-8"
             return _json(body), "application/json"
+        case "file":
+            if not _is_file(body):
+                raise NodeError(
+                    "a body of type file is an object with `content` or `base64`",
+                    code="invalid_request",
+                )
+            return _content(body), _content_type(body)
+
+
+def _is_file(value: Any) -> bool:
+    return isinstance(value, dict) and ("content" in value or "base64" in value)
+
+
+def _content(file: dict[str, Any]) -> bytes:
+    return decoded(file["base64"]) if "base64" in file else _text(file["content"]).encode()
+
+
+def _content_type(file: dict[str, Any]) -> str:
+    return str(file.get("content_type") or "application/octet-stream")
 
 
 def _json(value: Any) -> bytes:
@@ -69,26 +90,20 @@ def _text(value: Any) -> str:
 def _multipart(body: Any) -> tuple[bytes, str]:
     parts: list[tuple[str, tuple[str | None, bytes, str | None]]] = []
     for name, item in _fields(body, "multipart"):
-        if isinstance(item, dict) and "content" in item:
-            parts.append(
-                (
-                    name,
-                    (
-                        str(item.get("filename") or "file"),
-                        _text(item["content"]).encode(),
-                        str(item.get("content_type") or "application/octet-stream"),
-                    ),
-                )
-            )
+        if _is_file(item):
+            filename = str(item.get("filename") or item.get("name") or "file")
+            parts.append((name, (filename, _content(item), _content_type(item))))
         else:
             parts.append((name, (None, _text(item).encode(), None)))
     request = httpx.Request("POST", "http://multipart", files=parts)
     return request.read(), request.headers["Content-Type"]
 
 
-async def read_body(response: httpx.Response) -> bytes:
+async def read_body(response: httpx.Response, *, is_head: bool = False) -> bytes:
     """The whole body, decoded. Raises `response_too_large` as soon as it is over 1.5 MB, before
     what would be too much is received or unpacked."""
+    if is_head:  # its headers describe the body that a GET would have
+        return b""
     declared = response.headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > MAX_RESPONSE_BYTES:
         raise _too_large()
@@ -152,13 +167,15 @@ def _too_large() -> NodeError:
 
 
 def response_value(
-    wanted: Literal["auto", "json", "text"],
+    wanted: Literal["auto", "json", "text", "file"],
     response: httpx.Response,
     body: bytes,
     meta: dict[str, Any],
 ) -> Any:
-    """The body as `json`, as `text`, or (`auto`) as JSON where it says that it is, else text.
-    An empty body that is not asked for as text is null."""
+    """The body as `json`, as `text`, as `file`, or (`auto`) as JSON where it says that it is,
+    else text. An empty body that is not asked for as text or file is null."""
+    if wanted == "file":
+        return file_of(response, body)
     content_type = response.headers.get("content-type", "").partition(";")[0].strip().lower()
     says_json = content_type == "application/json" or content_type.endswith("+json")
     if wanted == "text" or (wanted == "auto" and not says_json):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ssl
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from http.cookiejar import CookieJar, DefaultCookiePolicy
@@ -14,6 +15,7 @@ from activities.guard import Guard, GuardedTransport
 from activities.sandbox import Sandbox, open_sandbox
 from activities.scrub import logs
 from activities.secrets import Secrets
+from pilot.errors import SettingsError
 from pilot.nodes.code import Limits
 from pilot.settings import Settings
 from pilot.store.usage import UsageStore
@@ -52,11 +54,11 @@ async def resources(
     global _current  # noqa: PLW0603
     logs.install()
     outer = _current
-    guard = Guard(settings.pilot_allowed_hosts)
+    guard = Guard(settings.pilot_allowed_hosts, ports=settings.pilot_allowed_ports)
     async with (
         open_sandbox(ceiling=_ceiling(settings)) as sandbox,
         httpx.AsyncClient(
-            transport=GuardedTransport(guard),
+            transport=GuardedTransport(guard, tls_context(settings)),
             cookies=_no_cookies(),
             trust_env=False,
             follow_redirects=False,
@@ -77,6 +79,20 @@ async def resources(
             yield _current
         finally:
             _current = outer
+
+
+def tls_context(settings: Settings) -> ssl.SSLContext:
+    """Certificates are checked, against the operator's own authorities too; not to is the
+    operator's choice and no node's."""
+    if not settings.pilot_tls_verify:
+        return httpx.create_ssl_context(verify=False, trust_env=False)
+    context = httpx.create_ssl_context(trust_env=False)
+    if settings.pilot_tls_ca_file is not None:
+        try:
+            context.load_verify_locations(settings.pilot_tls_ca_file)
+        except OSError as error:
+            raise SettingsError(f"PILOT_TLS_CA_FILE: {error}") from None
+    return context
 
 
 def _ceiling(settings: Settings) -> Limits:

@@ -62,6 +62,11 @@ class Settings(BaseSettings):
     pilot_bus_url: str | None = None
     pilot_bus_token: SecretStr | None = None
     pilot_allowed_hosts: Annotated[list[str], NoDecode] = Field(default_factory=list)
+    pilot_allowed_ports: Annotated[list[str], NoDecode] = Field(
+        default_factory=lambda: ["80", "443", "8080", "8443"]
+    )
+    pilot_tls_ca_file: Path | None = None
+    pilot_tls_verify: bool = True
     pilot_code_max_time_s: Annotated[float, Field(gt=0, le=300)] = 300.0
     pilot_code_max_memory_mb: Annotated[int, Field(ge=1, le=1024)] = 1024
     pilot_code_max_output_kb: Annotated[int, Field(ge=1, le=1536)] = 1536
@@ -71,7 +76,11 @@ class Settings(BaseSettings):
     sentry_dsn: SecretStr | None = None
 
     @field_validator(
-        "backend_cors_origins", "pilot_allowed_hosts", "pilot_codec_users", mode="before"
+        "backend_cors_origins",
+        "pilot_allowed_hosts",
+        "pilot_allowed_ports",
+        "pilot_codec_users",
+        mode="before",
     )
     @classmethod
     def _comma_list(cls, value: object) -> object:

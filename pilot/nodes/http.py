@@ -49,13 +49,19 @@ class HttpConfig(NodeConfig):
     query: Annotated[dict[str, JsonValue], TemplateText(secrets=True)] = Field(default_factory=dict)
     headers: Annotated[dict[str, str], TemplateText(secrets=True)] = Field(default_factory=dict)
     body: Annotated[JsonValue, TemplateText(secrets=True)] = None
-    body_type: Literal["json", "form", "multipart", "raw"] = "json"
+    body_type: Literal["json", "form", "multipart", "raw", "file"] = "json"
     auth: Auth | None = None
     follow_redirects: bool = True
     success: list[StatusRange] = Field(
         default_factory=lambda: ["2xx"], description="Codes such as `200`, `2xx`, `200-204`."
     )
-    response: Literal["auto", "json", "text"] = "auto"
+    response: Literal["auto", "json", "text", "file"] = Field(
+        default="auto",
+        description="`file` gives {name, content_type, bytes, base64}, up to 1.35 MB.",
+    )
+    connect_timeout_s: Annotated[float, Field(gt=0, le=60)] = Field(
+        default=10.0, description="For resolving the host and connecting; `timeout_s` is for all."
+    )
     retry_unsafe: bool = Field(
         default=False, description="POST and PATCH may be repeated when an attempt fails."
     )

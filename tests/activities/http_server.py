@@ -76,6 +76,12 @@ class Server:
             return Response(b"x" * 2_000_000)
         return StreamingResponse(body())
 
+    async def bytes(self, request: Request) -> Response:
+        return Response(b"x" * request.path_params["size"])
+
+    async def options(self, request: Request) -> Response:
+        return Response(status_code=204, headers={"Allow": "GET, OPTIONS"})
+
     async def encoded(self, request: Request) -> Response:
         encoding, text = request.path_params["encoding"], b"squeezed text"
         body = {
@@ -126,6 +132,8 @@ async def http_server() -> AsyncIterator[Server]:
         "/typed": server.typed,
         "/cookie": server.cookie,
         "/big": server.big,
+        "/bytes/{size:int}": server.bytes,
+        "/options": server.options,
         "/encoded/{encoding}": server.encoded,
         "/slow": server.slow,
         "/cut": server.cut,

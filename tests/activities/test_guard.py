@@ -148,6 +148,53 @@ async def test_the_allow_list(
         await refused(guard, host, port)
 
 
+@pytest.mark.parametrize(
+    ("port", "ports", "open"),
+    [
+        (80, None, True),
+        (443, None, True),
+        (8080, None, True),
+        (8443, None, True),
+        (22, None, False),
+        (25, None, False),
+        (6379, None, False),
+        (9000, ["9000-9010"], True),
+        (9011, ["9000-9010", "80"], False),
+        (80, ["443"], False),
+    ],
+)
+async def test_public_hosts_on_allowed_ports(
+    port: int, ports: list[str] | None, open: bool
+) -> None:
+    async def resolve(host: str, port: int) -> list[str]:
+        return ["8.8.8.8"]
+
+    guard = Guard(resolve=resolve) if ports is None else Guard(resolve=resolve, ports=ports)
+    if open:
+        assert await guard.addresses("example.com", port) == ["8.8.8.8"]
+        return
+    with pytest.raises(NodeError) as caught:
+        await guard.addresses("example.com", port)
+    assert (caught.value.code, caught.value.retryable) == ("port_not_allowed", False)
+    assert "PILOT_ALLOWED_PORTS" in caught.value.message
+
+
+async def test_a_host_that_is_opened_by_name_needs_no_port_of_the_list() -> None:
+    async def resolve(host: str, port: int) -> list[str]:
+        return ["8.8.8.8"]
+
+    guard = Guard(["smtp.example.com:25"], resolve)
+    assert await guard.addresses("smtp.example.com", 25)
+    with pytest.raises(NodeError):
+        await guard.addresses("other.example.com", 25)
+
+
+@pytest.mark.parametrize("port", ["", "http", "0", "65536", "90-80", "-80", "80-x"])
+def test_a_bad_port_is_named(port: str) -> None:
+    with pytest.raises(SettingsError, match="PILOT_ALLOWED_PORTS"):
+        Guard(ports=[port])
+
+
 @pytest.mark.parametrize("entry", ["host:port", "10.0.0.0/99:80", ":80", "a/b:80"])
 def test_a_bad_entry_of_the_allow_list_is_named(entry: str) -> None:
     with pytest.raises(SettingsError, match="PILOT_ALLOWED_HOSTS"):

@@ -8,14 +8,19 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
 
+import httpx
 import psutil
 import pytest
 from temporalio.exceptions import ApplicationError
 
-from activities.http import http
+from activities.guard import Guard, GuardedTransport
+from activities.http import call, http
 from activities.http_body import MAX_RESPONSE_BYTES
+from activities.http_request import build, redirected, secret_headers
 from activities.retry_after import retry_after_s
+from pilot.errors import NodeError
 from pilot.graph.task import NodeResult
+from pilot.nodes.http import BearerAuth, HttpConfig
 
 from .conftest import environment, failure, opened, task
 from .http_server import BOMB, Server, http_server
@@ -311,6 +316,48 @@ async def test_credentials_do_not_follow_to_another_origin(server: Server) -> No
     assert second["host"] == other.url.removeprefix("http://")
 
 
+async def test_a_header_that_holds_a_secret_does_not_follow_either(server: Server) -> None:
+    config = HttpConfig(
+        url=f"{server.url}/redirect/302?to=/echo",
+        headers={"X-Team": "key {secrets.TEAM}", "X-Plain": "{input}", "X-Api-Key": "k"},
+    )
+    secret = secret_headers(config)
+    assert secret == {"x-team"}
+    request = build(config, "key", secret)
+    for location, kept in [
+        ("/elsewhere", True),
+        (server.url + "/elsewhere", True),
+        (server.url.replace("http:", "https:"), False),
+        ("http://127.0.0.1:1/", False),
+        ("http://localhost/", False),
+    ]:
+        following = redirected(request, 302, location)
+        assert ("x-team" in following.headers) is kept, location
+        assert ("x-api-key" in following.headers) is kept, location
+        assert "x-plain" in following.headers
+
+
+@pytest.mark.parametrize(
+    ("start", "location", "kept"),
+    [
+        ("https://a.test/", "https://a.test/b", True),
+        ("https://a.test/", "https://a.test:443/b", True),
+        ("https://a.test/", "https://A.test/b", True),
+        ("https://a.test/", "http://a.test/b", False),
+        ("http://a.test/", "https://a.test/b", False),
+        ("https://a.test/", "https://a.test:8443/b", False),
+        ("https://a.test/", "https://b.a.test/", False),
+        ("https://a.test/", "//b.test/", False),
+        ("https://a.test/", "https://a.test@b.test/", False),
+        ("https://a.test/", "https://a.test.b.test/", False),
+    ],
+)
+def test_an_origin_is_scheme_host_and_port(start: str, location: str, kept: bool) -> None:
+    auth = BearerAuth(type="bearer", token="t")
+    request = build(HttpConfig(url=start, auth=auth), "key")
+    assert ("authorization" in redirected(request, 307, location).headers) is kept
+
+
 @pytest.mark.parametrize(
     ("target", "code"),
     [
@@ -318,6 +365,8 @@ async def test_credentials_do_not_follow_to_another_origin(server: Server) -> No
         ("http://169.254.169.254/latest/meta-data/", "address_not_allowed"),
         ("http://2130706434/", "address_not_allowed"),
         ("http://[::1]:80/", "address_not_allowed"),
+        ("http://public@127.0.0.2/", "address_not_allowed"),
+        ("http://8.8.8.8:22/", "port_not_allowed"),
         ("file:///etc/passwd", "bad_redirect"),
         ("gopher://127.0.0.1/", "bad_redirect"),
     ],
@@ -451,6 +500,46 @@ async def test_a_server_that_speaks_no_tls_is_a_connect_error(server: Server) ->
     error = await fails({"url": server.url.replace("http://", "https://")})
     assert error.type == "http_connect"
     assert "SSL" in error.message or isinstance(error.__cause__, ssl.SSLError)
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "127.0.0.1", "127.1", "0177.0.0.1", "0x7f.0.0.1", "2130706433", "127.0.0.1.",
+        "localhost", "localhost.", "LOCALHOST", "[::1]", "[::ffff:127.0.0.1]",
+        "[::127.0.0.1]", "[64:ff9b::7f00:1]", "[2002:7f00:1::]", "0.0.0.0", "0",
+        "169.254.169.254", "[fd00:ec2::254]", "[fe80::1]", "127。0。0。1",
+        "public.example@127.0.0.1", "public.example:80@127.0.0.1", "127.0.0.1#@public.example",
+        "public.example\\@127.0.0.1", "100.64.0.1", "224.0.0.1", "10.0.0.1",
+    ],
+)  # fmt: skip
+async def test_no_way_of_writing_a_private_place_gets_there(host: str) -> None:
+    async with opened():
+        error = await fails({"url": f"http://{host}/"})
+    assert error.non_retryable or error.type == "http_connect", error
+    assert error.type in ("address_not_allowed", "invalid_request", "http_connect")
+
+
+@pytest.mark.parametrize("host", ["１２７.0.0.1", "①②⑦.0.0.1", "ⓛocalhost", "a..b", "a b", "%00"])
+async def test_hosts_that_are_none(host: str) -> None:
+    async with opened():
+        assert (await fails({"url": f"http://{host}/"})).type in (
+            "invalid_request", "http_connect", "address_not_allowed",
+        )  # fmt: skip
+
+
+async def test_connecting_has_a_time_of_its_own() -> None:
+    async def never(host: str, port: int) -> list[str]:
+        await asyncio.sleep(60)
+        return []
+
+    began = time.monotonic()
+    config = HttpConfig(url="http://slow.test/", connect_timeout_s=0.2, method="POST")
+    async with httpx.AsyncClient(transport=GuardedTransport(Guard(resolve=never))) as client:
+        with pytest.raises(NodeError) as caught:
+            await call(config, build(config, "k"), client, 30)
+    assert (caught.value.code, caught.value.retryable) == ("http_connect", True)
+    assert time.monotonic() - began < 2
 
 
 async def test_many_requests_at_once(server: Server) -> None:
