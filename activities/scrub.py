@@ -19,7 +19,7 @@ from base64 import b64encode
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
-from urllib.parse import quote, quote_plus
+from urllib.parse import quote, quote_plus, unquote_plus
 
 MIN_CHARS = 4
 """A shorter value would be found in every other word."""
@@ -33,19 +33,34 @@ MAYBE_CUT_CHARS = 256
 LINGER_S = 30.0
 """How long log lines are looked through after an attempt: libraries say things late."""
 
+# What clients leave as it is: nothing, in a form; the path's and the query's characters of
+# RFC 3986; those of the URL standard, which httpx follows, with and without escapes of their own.
+_URL_SAFE = (
+    "",
+    "/",
+    "/:@!$&'()*+,;=",
+    "/:@!$&'()*+,;=?",
+    *(
+        safe + escapes
+        for safe in ("/:@!$&'()*+,;=[]|^\\", "/:@!$&'()*+,;=[]|^\\?`{}")
+        for escapes in ("", "%")
+    ),
+)
 _PERCENT = re.compile(r"%[0-9A-F]{2}")
 
 
 def forms(value: str) -> set[str]:
     """The texts in which a value may turn up."""
     found: set[str] = set()
-    # a header or URL loses the blanks around it, an excerpt its line breaks
-    for text in (value, value.strip(), " ".join(value.split())):
+    # a header or URL loses the blanks around it, an excerpt its line breaks, a host its capital
+    # letters; and a server reads a + in a query as a blank
+    said = (value, value.strip(), " ".join(value.split()), value.lower(), unquote_plus(value))
+    for text in dict.fromkeys(said):
         if len(text) < MIN_CHARS:
             continue
         found |= {text, repr(text)[1:-1]}
         found |= {json.dumps(text, ensure_ascii=ascii_)[1:-1] for ascii_ in (True, False)}
-        encoded = {quote(text, safe=""), quote(text), quote_plus(text)}
+        encoded = {quote(text, safe=safe) for safe in _URL_SAFE} | {quote_plus(text)}
         found |= encoded | {_PERCENT.sub(lambda m: m[0].lower(), one) for one in encoded}
         found |= set(_base64(text.encode()))
     return {form for form in found if len(form) >= MIN_CHARS}

@@ -163,6 +163,25 @@ def migrate() -> None:
     asyncio.run(upgrade(load_settings().store_url))
 
 
+@app.command("rotate-keys")
+def rotate_keys(
+    check: Annotated[
+        bool,
+        typer.Option("--check", help="Change nothing; exit code 1 while an old key is in use."),
+    ] = False,
+) -> None:
+    """Seal every stored secret by the newest key of PILOT_ENCRYPTION_KEY.
+
+    May be stopped and run again. Exit code 1 where secrets are left that an old key sealed.
+    """
+    from pilot.rotation import keys_in_use, rotate_all
+    from pilot.settings import load_settings
+
+    settings = load_settings()
+    left = asyncio.run((keys_in_use if check else rotate_all)(settings, typer.echo))
+    raise typer.Exit(1 if left else 0)
+
+
 @app.command()
 def worker() -> None:
     """Run a worker process, configured by the environment."""

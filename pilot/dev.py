@@ -43,6 +43,7 @@ STEADY_S = 30.0
 """A process that lived this long is restarted without the backoff of its earlier deaths."""
 MAX_EARLY_DEATHS = 3
 """So often a part may die before the stack was ever ready."""
+CODEC_PATH = "/api/v1/codec"
 BAD_SETTINGS = 2
 """The exit code of a part that cannot start with these settings: starting it again is vain."""
 
@@ -112,6 +113,14 @@ def child_environment(options: Options, ports: Ports, base: Mapping[str, str]) -
     }
 
 
+def encrypts(env: Mapping[str, str]) -> bool:
+    """Whether the children will encrypt Temporal's payloads: they read `.env` as well."""
+    from dotenv import dotenv_values  # noqa: PLC0415 (only this asks)
+
+    name = "PILOT_ENCRYPTION_KEY"
+    return bool(env.get(name) or dotenv_values(".env").get(name))
+
+
 class Stack:
     """The children, kept running until `stop`."""
 
@@ -134,6 +143,7 @@ class Stack:
                 port=ports.temporal,
                 ui_port=ports.ui,
                 database=options.data_dir.resolve() / "temporal.db",
+                codec_endpoint=f"{self.url}{CODEC_PATH}" if encrypts(env) else None,
             ),
             env,
         )

@@ -46,14 +46,18 @@ def server_command(
     port: int,
     ui_port: int | None,
     database: Path | None = None,
+    codec_endpoint: str | None = None,
 ) -> list[str]:
     """The command line of the server on 127.0.0.1.
 
-    `ui_port` None leaves out the Web UI, `database` None keeps everything in memory.
+    `ui_port` None leaves out the Web UI, `database` None keeps everything in memory. The Web UI
+    has payloads decoded at `codec_endpoint`.
     """
     command = [temporal_binary(), "server", "start-dev", "--ip", "127.0.0.1"]
     command += ["--port", str(port), "--log-level", "error"]
     command += ["--headless"] if ui_port is None else ["--ui-port", str(ui_port)]
+    if codec_endpoint is not None:
+        command += ["--ui-codec-endpoint", codec_endpoint]
     if database is not None:
         command += ["--db-filename", str(database)]
     for value in DYNAMIC_CONFIG:

@@ -46,7 +46,7 @@ async def rotate(
     keyring: Keyring,
     *,
     batch: int = BATCH,
-    on_batch: Callable[[Rotation], None] = lambda _: None,
+    on_batch: Callable[[Rotation], object] = lambda _: None,
 ) -> Rotation:
     """Seals every secret by the newest key. Each is replaced on its own, and only if it is
     still what was read, so a rotation may be stopped anywhere, run again, or run twice at

@@ -84,5 +84,6 @@ async def put_workflow_budget(
     responses={**MISSING},
 )
 async def delete_workflow_budget(parts: PartsDep, caller: CallerDep, workflow_id: UUID) -> Response:
+    """Removes one workflow's budget; the caller's own stays."""
     await service.delete_budget(parts, caller.user_id, str(workflow_id))
     return Response(status_code=204)

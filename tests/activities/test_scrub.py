@@ -11,6 +11,7 @@ from base64 import b64encode, urlsafe_b64encode
 from typing import Any
 from urllib.parse import quote, quote_plus
 
+import httpx
 import pytest
 
 from activities.scrub import LogScrubber, Scrubber, logs
@@ -36,6 +37,7 @@ def test_every_usual_form_is_found(value: str) -> None:
         quote(value),
         quote(value, safe=""),
         quote_plus(value),
+        value.lower(),
         b64encode(value.encode()).decode(),
         urlsafe_b64encode(value.encode()).decode(),
     ):
@@ -43,6 +45,16 @@ def test_every_usual_form_is_found(value: str) -> None:
         assert "[secret K]" in clean, form
         assert form not in clean
         assert clean.startswith("before ") and clean.endswith(" after")
+
+
+@pytest.mark.parametrize("url", ["http://x/{}/z", "http://x/?q={}&z", "http://{}.x/"])
+@pytest.mark.parametrize("value", [KEY, "aB3$(x)*;:@=~|^'z", "50%25 {a} `b` [c]"])
+def test_a_url_as_the_client_writes_it_is_clean(url: str, value: str) -> None:
+    if "{}.x" in url:
+        value = "Sub-Domain-Token"
+    written = str(httpx.URL(url.format(value)))
+    clean = scrubber(K=value).text(written)
+    assert "[secret K]" in clean, written
 
 
 @pytest.mark.parametrize("user", ["", "a", "ab", "abc", "a longer user"])

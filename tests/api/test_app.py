@@ -53,6 +53,18 @@ def test_the_document_names_every_route(document):
         ("POST", "/api/v1/executions/{execution_id}/cancel"),
         ("POST", "/api/v1/executions/{execution_id}/pause"),
         ("POST", "/api/v1/executions/{execution_id}/resume"),
+        ("POST", "/api/v1/secrets"),
+        ("GET", "/api/v1/secrets"),
+        ("DELETE", "/api/v1/secrets/{name}"),
+        ("POST", "/api/v1/codec/decode"),
+        ("POST", "/api/v1/codec/encode"),
+        ("GET", "/api/v1/usage"),
+        ("GET", "/api/v1/budgets"),
+        ("PUT", "/api/v1/budgets"),
+        ("DELETE", "/api/v1/budgets"),
+        ("GET", f"{W}/{{workflow_id}}/budget"),
+        ("PUT", f"{W}/{{workflow_id}}/budget"),
+        ("DELETE", f"{W}/{{workflow_id}}/budget"),
     }
 
 

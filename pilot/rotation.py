@@ -1,0 +1,67 @@
+"""`pilot rotate-keys`: what is left to do, and doing it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from pilot import vault
+from pilot.crypto import VARIABLE, Keyring
+from pilot.errors import SettingsError
+from pilot.keys import secrets_keyring
+from pilot.settings import Settings
+from pilot.store.sql import SqlStore
+
+Say = Callable[[str], object]
+
+
+async def keys_in_use(settings: Settings, say: Say) -> int:
+    """Says how many secrets each key has sealed; returns how many the newest has not."""
+    keyring = _keyring(settings)
+    store = await SqlStore.open(settings.store_url)
+    try:
+        counts = await store.secrets.count_by_key()
+    finally:
+        await store.close()
+    for key_id in (*keyring.key_ids, *sorted(counts.keys() - set(keyring.key_ids))):
+        count = counts.get(key_id, 0)
+        newest = ", newest" if key_id == keyring.newest else ""
+        state = newest if key_id in keyring else f", not in {VARIABLE}: they cannot be read"
+        say(f"key {key_id}: {_secrets(count)}{state}")
+    left = sum(counts.values()) - counts.get(keyring.newest, 0)
+    say(
+        f"{_secrets(left)} to seal by the newest key: run `pilot rotate-keys`"
+        if left
+        else "no secret needs an old key"
+    )
+    return left
+
+
+async def rotate_all(settings: Settings, say: Say) -> int:
+    """Seals every secret by the newest key; returns how many could not be."""
+    keyring = _keyring(settings)
+    store = await SqlStore.open(settings.store_url)
+    try:
+        done = await vault.rotate(
+            store.secrets,
+            keyring,
+            on_batch=lambda so_far: say(f"sealed by key {keyring.newest}: {so_far.resealed}"),
+        )
+    finally:
+        await store.close()
+    for line in done.unreadable:
+        say(f"left as it is: {line}")
+    changed = f", {done.changed} changed meanwhile by their owners" if done.changed else ""
+    unreadable = f", {done.unreadable_count} cannot be read" if done.unreadable_count else ""
+    say(f"{_secrets(done.resealed)} sealed anew{changed}{unreadable}")
+    return done.unreadable_count
+
+
+def _secrets(count: int) -> str:
+    return f"{count} secret{'' if count == 1 else 's'}"
+
+
+def _keyring(settings: Settings) -> Keyring:
+    keyring = secrets_keyring(settings)
+    if keyring is None:
+        raise SettingsError(f"{VARIABLE} is not set: there is no key to rotate to")
+    return keyring
