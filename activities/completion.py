@@ -11,7 +11,7 @@ import contextlib
 import json
 import os
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -63,6 +63,8 @@ class Call:
     idle_timeout_s: float | None = None
     canned: str | None = None
     """The demo model's answer."""
+    sending: Callable[[], Awaitable[None]] | None = None
+    """Awaited just before the request goes out."""
 
 
 def preload() -> None:
@@ -109,6 +111,8 @@ async def complete(
     """
     # in a thread, since its first import takes seconds
     litellm = await asyncio.to_thread(_litellm)
+    if call.sending is not None:
+        await call.sending()
     silence = _Silence(call)
     try:
         async with silence.limit:

@@ -12,8 +12,10 @@ import httpx
 
 from activities import resources
 from activities.accounting import BUDGET_CODES, Ledger
+from activities.answer_cache import AnswerCache
 from activities.answer_format import AnswerError, AnswerFormat
 from activities.attempt import Attempt, node_activity
+from activities.call_journal import CallJournal
 from activities.chat import as_text, chat
 from activities.completion import Call, Completion, Usage, preload, takes_schema
 from activities.evaluation import render
@@ -33,8 +35,9 @@ MAX_QUOTED_CHARS = 500
 @node_activity("llm", LlmConfig)
 async def llm(attempt: Attempt[LlmConfig]) -> NodeResult:
     """The output is the whole answer; with a format of JSON, the JSON. `meta` has `model`,
-    `usage`, `finish_reason`, `repaired` where the answer had to be mended, and `demo` where no
-    model was asked."""
+    `usage`, `finish_reason`, `repaired` where the answer had to be mended, `cached` where it
+    was kept from before, `recovered` where an earlier attempt had got it and could not report
+    it, and `demo` where no model was asked."""
     config = await render(attempt.config, attempt.task.scope, secrets=await attempt.secrets())
     seconds = min(attempt.timeout_s or MAX_ATTEMPT_S, MAX_ATTEMPT_S)
     return await answer(config, attempt, resources.current(), seconds)
@@ -45,11 +48,16 @@ async def answer(
 ) -> NodeResult:
     """The answer within `seconds`, with what it used in `meta`."""
     ledger = shared.accounting.ledger(attempt, seconds)
-    return await ledger.closed(_answer(config, attempt, shared, ledger))
+    async with CallJournal.open(shared.llm_calls, attempt) as journal:
+        return await ledger.closed(_answer(config, attempt, shared, ledger, journal))
 
 
 async def _answer(
-    config: LlmConfig, attempt: Attempt[LlmConfig], shared: Resources, ledger: Ledger
+    config: LlmConfig,
+    attempt: Attempt[LlmConfig],
+    shared: Resources,
+    ledger: Ledger,
+    journal: CallJournal,
 ) -> NodeResult:
     """Asks the model of a rendered configuration within `seconds`, then its fallbacks in turn
     while the error is one that another model may not have."""
@@ -58,7 +66,7 @@ async def _answer(
         async with asyncio.timeout(ledger.seconds):
             for model in (config.model, *config.fallback_models):
                 try:
-                    return await _ask(model, config, attempt, shared, ledger, failures)
+                    return await _ask(model, config, attempt, shared, ledger, journal, failures)
                 except NodeError as error:
                     failures.append((model, error))
                     if error.code in BUDGET_CODES:
@@ -84,6 +92,7 @@ async def _ask(
     attempt: Attempt[LlmConfig],
     shared: Resources,
     ledger: Ledger,
+    journal: CallJournal,
     failures: list[tuple[str, NodeError]],
 ) -> NodeResult:
     way = route(model, config, shared.settings, os.environ)
@@ -105,20 +114,42 @@ async def _ask(
         await _check_base(way, shared)
         http = shared.http
 
+    meta: dict[str, Any] = {"model": way.model}
+    cache = AnswerCache(shared.llm_calls, attempt)
+
     async def send(call: Call, **labels: Any) -> Completion:
+        step = "-".join((str(len(failures)), *labels))
+        known = journal.recall(step)
+        if known is not None:
+            meta["recovered"] = True
+            return known
+        call = replace(call, sending=lambda: journal.sending(step))
         tokens = LiveTokens(attempt, model=way.model, **labels)
         try:
-            return await ledger.complete(call, http, tokens.add)
+            completion = await ledger.complete(call, http, tokens.add)
+        except NodeError:
+            await journal.failed(step)
+            raise
         finally:
             tokens.flush()
+        await journal.answered(step, completion)
+        return completion
 
-    completion = await send(call)
-    meta = _meta(completion, way)
+    completion = await cache.find(call, form.schema)
+    if completion is not None:
+        meta["cached"] = True
+        completion = replace(completion, usage=Usage(0, 0, 0, 0.0))
+    else:
+        completion = await send(call)
+    meta |= _meta(completion, way)
     if failures:
         meta["fallback_from"] = [{"model": name, "code": error.code} for name, error in failures]
     if way.kind == "demo":
         return NodeResult(output=completion.text, meta=meta)
-    return NodeResult(output=await _output(form, call, completion, send, meta), meta=meta)
+    output, completion = await _output(form, call, completion, send, meta)
+    if not meta.get("cached"):
+        await cache.keep(call, form.schema, completion)
+    return NodeResult(output=output, meta=meta)
 
 
 Send = Callable[..., Awaitable[Completion]]
@@ -126,11 +157,11 @@ Send = Callable[..., Awaitable[Completion]]
 
 async def _output(
     form: AnswerFormat, call: Call, completion: Completion, send: Send, meta: dict[str, Any]
-) -> Any:
-    """The answer's value. An answer that its schema refuses goes back to the model once, with
-    what is wrong with it. Adds the second answer's usage to `meta`."""
+) -> tuple[Any, Completion]:
+    """The answer's value, and the answer. One that its schema refuses goes back to the model
+    once, with what is wrong with it. Adds the second answer's usage to `meta`."""
     try:
-        return await form.read(completion.text)
+        return await form.read(completion.text), completion
     except AnswerError as error:
         if form.schema is None or completion.finish_reason == "length":
             raise _format_error(error, completion, meta) from None
@@ -144,7 +175,7 @@ async def _output(
     meta["finish_reason"] = completion.finish_reason
     _add_usage(meta, completion.usage)
     try:
-        return await form.read(completion.text)
+        return await form.read(completion.text), completion
     except AnswerError as error:
         raise _format_error(error, completion, meta) from None
 

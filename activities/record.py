@@ -45,6 +45,7 @@ class Recorder:
         """
         execution_id, last_seq = request.execution_id, request.last_seq
         await self._publisher.flush(execution_id)
+        await self._store.llm_calls.forget_run(execution_id)
         final = self._publisher.take_final(execution_id)
         try:
             missing = await self._store.missing_from(execution_id)

@@ -18,6 +18,7 @@ from activities.secrets import Secrets
 from pilot.errors import SettingsError
 from pilot.nodes.code import Limits
 from pilot.settings import Settings
+from pilot.store.llm_calls import LlmCallStore
 from pilot.store.usage import UsageStore
 
 
@@ -33,6 +34,7 @@ class Resources:
     model_http: httpx.AsyncClient
     secrets: Secrets
     accounting: Accounting
+    llm_calls: LlmCallStore | None = None
 
 
 _current: Resources | None = None
@@ -47,10 +49,14 @@ def current() -> Resources:
 
 @contextlib.asynccontextmanager
 async def resources(
-    settings: Settings, secrets: Secrets | None = None, usage: UsageStore | None = None
+    settings: Settings,
+    secrets: Secrets | None = None,
+    usage: UsageStore | None = None,
+    llm_calls: LlmCallStore | None = None,
 ) -> AsyncIterator[Resources]:
     """Opens the process's resources and closes them at the end, whatever happened. Without
-    `secrets` nobody has any; without `usage` no model call is limited or written down."""
+    `secrets` nobody has any; without `usage` no model call is limited or
+    written down; without `llm_calls` none is remembered, and none is cached."""
     global _current  # noqa: PLW0603
     logs.install()
     outer = _current
@@ -74,6 +80,7 @@ async def resources(
             model_http=model_http,
             secrets=secrets or Secrets(),
             accounting=accounting,
+            llm_calls=llm_calls,
         )
         try:
             yield _current

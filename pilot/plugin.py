@@ -83,7 +83,9 @@ class PilotPlugin(SimplePlugin):
             stack.push_async_callback(bus.close)
             publisher = await stack.enter_async_context(Publisher(bus, store))
             secrets = Secrets(store.secrets, secrets_keyring(settings))
-            shared = await stack.enter_async_context(resources(settings, secrets, store.usage))
+            shared = await stack.enter_async_context(
+                resources(settings, secrets, store.usage, store.llm_calls)
+            )
             plugin = cls(store, publisher, payload_keyring(settings))
             plugin._layers = shared.sandbox.layers
             yield plugin

@@ -62,7 +62,7 @@ def pilot(
 class Stack:
     """A running `pilot dev`. Its http nodes may call loopback."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, **environment: str) -> None:
         self.folder = folder
         self.data_dir = folder / "data"
         began = time.monotonic()
@@ -70,7 +70,7 @@ class Stack:
             self.process = subprocess.Popen(
                 [*PILOT, "dev", *ANY_PORTS, "--data-dir", str(self.data_dir)],
                 cwd=folder,
-                env=clean_environment(PILOT_ALLOWED_HOSTS="127.0.0.1"),
+                env=clean_environment(PILOT_ALLOWED_HOSTS="127.0.0.1", **environment),
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 text=True,

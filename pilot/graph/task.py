@@ -35,6 +35,8 @@ class NodeTask:
     config: dict[str, Any]
     scope: Scope
     path: str = ""
+    round: int = 0
+    """Which call of a model this is, where tools are called in between."""
 
 
 @dataclass(frozen=True, slots=True)

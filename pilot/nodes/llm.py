@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Annotated
+from typing import Annotated, Literal
 
-from pydantic import Field, JsonValue
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from pilot.graph.issues import Issue
 from pilot.graph.spec import NodeConfig, NodeSpec, Policy, Retry, TemplateText
@@ -17,6 +17,14 @@ DEFAULT_MODEL = "gpt-3.5-turbo"
 
 ANSWER_TYPES = ("text", "json_object", "json_schema")
 DEFAULT_IDLE_TIMEOUT_S = 60.0
+
+
+class Cache(BaseModel):
+    """For how long an answer is used again for the same question."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    ttl_s: Annotated[float, Field(gt=0, le=366 * 86_400)]
 
 
 class LlmConfig(NodeConfig):
@@ -57,6 +65,14 @@ class LlmConfig(NodeConfig):
     idle_timeout_s: Annotated[float, Field(gt=0, le=3600)] = Field(
         default=DEFAULT_IDLE_TIMEOUT_S,
         description="How long a streamed answer may pause once it has begun.",
+    )
+    on_unknown: Literal["retry", "fail"] = Field(
+        default="fail",
+        description="What to do when a worker was lost while the model was being asked: the call "
+        "may have been billed.",
+    )
+    cache: Cache | None = Field(
+        default=None, description="Uses an answer again for the same question: {ttl_s: seconds}."
     )
     api_base: str | None = Field(
         default=None, description="The root of any OpenAI-compatible server."
