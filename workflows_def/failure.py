@@ -10,9 +10,12 @@ from temporalio.exceptions import (
     ApplicationError,
     CancelledError,
     FailureError,
+    RetryState,
     TimeoutError,
     TimeoutType,
 )
+
+from pilot.graph.spec import Policy
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,15 @@ class Failure:
         return body
 
 
+def _last_attempt(error: FailureError, policy: Policy) -> int | None:
+    """The number of the last attempt where Temporal's own error tells it."""
+    used_up = (
+        isinstance(error, ActivityError)
+        and error.retry_state is RetryState.MAXIMUM_ATTEMPTS_REACHED
+    )
+    return policy.retry.max_attempts if used_up else None
+
+
 def is_cancelled(error: FailureError) -> bool:
     return isinstance(_cause(error), CancelledError)
 
@@ -43,7 +55,7 @@ def _cause(error: FailureError) -> BaseException | None:
     return error.cause if isinstance(error, ActivityError) else error
 
 
-def failure_of(error: FailureError, timeout_s: float) -> Failure:
+def failure_of(error: FailureError, policy: Policy) -> Failure:
     """Reads the cause: our own errors carry a code and details, Temporal's are named here."""
     cause = _cause(error)
     if isinstance(cause, ApplicationError):
@@ -56,9 +68,12 @@ def failure_of(error: FailureError, timeout_s: float) -> Failure:
             meta=known.get("meta") or {},
         )
     if isinstance(cause, TimeoutError):
+        attempt = _last_attempt(error, policy)
         if cause.type is TimeoutType.HEARTBEAT:
             return Failure(
-                "worker_lost", "the worker that ran this node was lost, and no attempt is left"
+                "worker_lost",
+                "the worker that ran this node was lost, and no attempt is left",
+                attempt,
             )
-        return Failure("timeout", f"the node took longer than its {timeout_s:g} s")
+        return Failure("timeout", f"the node took longer than its {policy.timeout_s:g} s", attempt)
     return Failure("node_failed", str(cause or error))

@@ -157,7 +157,7 @@ class InterpretGraph:
             if self._stopping and is_cancelled(error):
                 self._cancelled(node)
             else:
-                self._failed(node, failure_of(error, self._policy(node).timeout_s))
+                self._failed(node, failure_of(error, self._policy(node)))
         except asyncio.CancelledError:
             if not self._stopping:
                 raise

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from pilot.errors import GraphError
 from pilot.graph.analysis import analyse, default_output
 from pilot.graph.issues import errors
@@ -9,6 +11,11 @@ from pilot.graph.model import DefaultOutput, Graph, Node, RetryOverride
 from pilot.graph.plan import OnErrorAction, Plan, PlanEdge, PlanNode, References
 from pilot.graph.spec import NodeConfig, NodeSpec, Policy, Retry, Specs
 from pilot.graph.structure import need, output_key
+
+TEMPORALS_NAMES = {
+    "timeout": "TemporalTimeout:StartToClose",
+    "worker_lost": "TemporalTimeout:Heartbeat",
+}
 
 
 def compile_plan(graph: Graph, specs: Specs, secrets: frozenset[str] | None = None) -> Plan:
@@ -19,13 +26,14 @@ def compile_plan(graph: Graph, specs: Specs, secrets: frozenset[str] | None = No
         raise GraphError(analysis.issues)
     nodes = []
     policies: dict[Policy, int] = {}
-    for node, config, references in zip(
-        graph.nodes, analysis.configs, analysis.references, strict=True
+    for index, (node, config, references) in enumerate(
+        zip(graph.nodes, analysis.configs, analysis.references, strict=True)
     ):
         assert config is not None
         spec = specs[node.type]
         policy = policies.setdefault(policy_of(node, spec), len(policies))
-        nodes.append(_node(node, spec, config, references, policy))
+        tool = index in analysis.tools
+        nodes.append(_node(node, spec, config, references, policy, tool))
     edges = [
         PlanEdge(graph.nodes[link.source].id, graph.nodes[link.target].id, link.handle)
         for link in analysis.links
@@ -34,7 +42,12 @@ def compile_plan(graph: Graph, specs: Specs, secrets: frozenset[str] | None = No
 
 
 def _node(
-    node: Node, spec: NodeSpec, config: NodeConfig, references: References, policy: int
+    node: Node,
+    spec: NodeSpec,
+    config: NodeConfig,
+    references: References,
+    policy: int,
+    tool: bool,
 ) -> PlanNode:
     return PlanNode(
         id=node.id,
@@ -49,6 +62,7 @@ def _node(
         passes_input=spec.passes_input,
         sets=list(spec.sets(config)),
         output_key=output_key(node, config),
+        tool=tool,
     )
 
 
@@ -80,5 +94,11 @@ def _retry(default: Retry, override: RetryOverride | None) -> Retry:
         backoff=given.get("backoff", default.backoff),
         # Temporal refuses a longest pause that is shorter than the first
         max_s=max(given.get("max_s", default.max_s), initial_s),
-        non_retryable=tuple(given.get("non_retryable", default.non_retryable)),
+        non_retryable=_non_retryable(given.get("non_retryable", default.non_retryable)),
     )
+
+
+def _non_retryable(codes: Iterable[str]) -> tuple[str, ...]:
+    """The codes as Temporal matches them: what it notices itself has names of its own."""
+    named = dict.fromkeys(codes)
+    return (*named, *(TEMPORALS_NAMES[code] for code in named if code in TEMPORALS_NAMES))
