@@ -9,7 +9,7 @@ written a second time here, in SQL, so that no stored output is read in order to
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import ColumnElement, Row, Select, case, func, insert, select, update
@@ -23,6 +23,7 @@ from pilot.store import rows
 from pilot.store.projection import ExecutionChange, earliest, fold
 from pilot.store.tables import events as events_table
 from pilot.store.tables import executions, node_runs, workflow_versions
+from pilot.store.usage_totals import settled
 
 _STATE = ("status", "reason", "finished_at", "error", "meta", "output", "last_seq")
 _START = ("started_at", "started_seq")
@@ -76,9 +77,13 @@ async def append(connection: AsyncConnection, batch: Batch) -> None:
         await _name_types(connection, execution, batch.node_rows)
         upsert = _UPSERT_NODE_RUNS[connection.dialect.name]
         await connection.execute(upsert, batch.node_rows)
+    change = batch.change
+    if change.status is not None and change.status.is_final:
+        usage = await settled(connection, batch.execution_id, change.usage)
+        change = replace(change, usage=usage)
     await connection.execute(
         update(executions).where(executions.c.id == batch.execution_id),
-        _execution_columns(execution, batch.change),
+        _execution_columns(execution, change),
     )
 
 

@@ -209,11 +209,6 @@ class UsageStore(Protocol):
 
     async def of_execution(self, execution_id: str) -> Total: ...
 
-    async def settle(self, execution_id: str) -> None:
-        """Raises the usage of an execution's row to that of its calls. The run itself cannot
-        know what a node took that was cancelled, or whose worker died."""
-        ...
-
     async def report(
         self,
         owner: str,

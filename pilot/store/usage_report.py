@@ -15,10 +15,9 @@ from pilot.errors import ConflictError
 from pilot.store import Page
 from pilot.store.paging import page_size
 from pilot.store.tables import usage_days
-from pilot.store.usage import GroupBy, Total, UsageRow
+from pilot.store.usage import GroupBy, UsageRow
+from pilot.store.usage_totals import COUNTS, read_total
 
-COUNTS = ("prompt_tokens", "completion_tokens", "cost", "calls", "unpriced", "estimated")
-"""The columns that are summed, in the order of `Total`'s fields."""
 _GROUPS = {
     "day": usage_days.c.day,
     "workflow": usage_days.c.workflow_id,
@@ -59,10 +58,6 @@ def report_page(
     if len(found) <= size:
         return Page(items)
     return Page(items, _encode(found[size - 1], group_by))
-
-
-def read_total(row: Row[Any]) -> Total:
-    return Total(*(int(getattr(row, name) or 0) for name in COUNTS))
 
 
 def _read_row(row: Row[Any]) -> UsageRow:

@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from sqlalchemy import (
+    ColumnElement,
     Row,
     Select,
     Subquery,
@@ -17,15 +18,13 @@ from sqlalchemy import (
     select,
     text,
     true,
-    update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from pilot.money import dollars
-from pilot.store import Page, json_text
+from pilot.store import Page
 from pilot.store.database import Database
-from pilot.store.tables import budgets, executions, usage, usage_days, usage_reservations
+from pilot.store.tables import budgets, usage, usage_days, usage_reservations
 from pilot.store.usage import (
     MAX_COST,
     MAX_COUNT,
@@ -42,7 +41,8 @@ from pilot.store.usage import (
     refusal,
     utc_day,
 )
-from pilot.store.usage_report import COUNTS, read_total, report_page, report_query
+from pilot.store.usage_report import report_page, report_query
+from pilot.store.usage_totals import COUNTS, read_total, total_query
 
 _INSERT: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 _OWNER_LOCK = 7_032_118
@@ -129,33 +129,9 @@ class SqlUsage:
     async def of_execution(self, execution_id: str) -> Total:
         return await self._total(usage.c.execution_id == execution_id)
 
-    async def settle(self, execution_id: str) -> None:
-        which = executions.c.id == execution_id
-        known = select(executions.c.usage).where(which).with_for_update()
-        total = await self.of_execution(execution_id)
-        if not total.calls:
-            return
-        async with self._database.writing() as connection:
-            stored = (await connection.execute(known)).scalar_one_or_none()
-            if stored is None:
-                return
-            settled = _at_least(stored, total)
-            if settled != stored:
-                await connection.execute(
-                    update(executions).where(which), {"usage": json_text.dumps(settled)}
-                )
-
-    async def _total(self, which: Any) -> Total:
-        query = select(
-            func.sum(usage.c.prompt_tokens).label("prompt_tokens"),
-            func.sum(usage.c.completion_tokens).label("completion_tokens"),
-            func.sum(usage.c.cost).label("cost"),
-            func.count().label("calls"),
-            func.sum(case((usage.c.cost.is_(None), 1), else_=0)).label("unpriced"),
-            func.sum(case((usage.c.estimated, 1), else_=0)).label("estimated"),
-        ).where(which)
+    async def _total(self, which: ColumnElement[bool]) -> Total:
         async with self._database.reading() as connection:
-            return read_total((await connection.execute(query)).one())
+            return read_total((await connection.execute(total_query(which))).one())
 
     async def report(
         self,
@@ -323,16 +299,3 @@ def _count(tokens: int) -> int:
 
 def _cost(cost: int | None) -> int | None:
     return None if cost is None else max(0, min(cost, MAX_COST))
-
-
-def _at_least(stored: dict[str, Any], total: Total) -> dict[str, Any]:
-    """An execution's usage, where the calls come to more with theirs. A node of another type
-    may have said a usage that is in no call."""
-    ours = {
-        "prompt_tokens": total.prompt_tokens,
-        "completion_tokens": total.completion_tokens,
-        "cost_usd": dollars(total.cost),
-    }
-    if "cost_usd" not in stored and total.unpriced == total.calls:
-        del ours["cost_usd"]  # not known is not the same as nothing
-    return {**stored, **{name: max(stored.get(name) or 0, ours[name]) for name in ours}}

@@ -143,9 +143,9 @@ async def test_a_read_only_database(backend, opened, empty_url):
 @on_sqlite
 async def test_a_full_disk(backend, opened, url):
     store = await opened(url)
-    pragma(store, "max_page_count = 32")
+    pragma(store, "max_page_count = 48")
     with pytest.raises(UnavailableError, match="disk is full"):
-        for _ in range(40):
+        for _ in range(400):
             await create(store)
     assert (await store.list_workflows("ada")).items != []
 

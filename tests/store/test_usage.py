@@ -118,28 +118,32 @@ async def test_nonsense_is_bounded(usage):
     assert spent == Spent(MAX_COUNT + 15, MAX_COST)
 
 
-async def test_an_execution_is_settled_by_its_calls(store, usage, execution, said):
-    said_usage = {"prompt_tokens": 10, "completion_tokens": 50, "cost_usd": 0.5}
-    await store.append_events(execution.id, [said(1, "execution.succeeded", usage=said_usage)])
-    await usage.settle(execution.id)
-    assert (await store.get_execution("ada", execution.id)).usage == said_usage
+async def test_an_ended_execution_has_the_usage_of_its_calls(store, usage, execution, said):
     for attempt in (1, 2):
         of_it = key(execution_id=execution.id, attempt=attempt)
         await usage.record(call(key=of_it, cost=nanos(0.4)))
-    for _ in range(2):
-        await usage.settle(execution.id)
-        assert (await store.get_execution("ada", execution.id)).usage == {
-            "prompt_tokens": 20,
-            "completion_tokens": 50,
-            "cost_usd": 0.8,
-        }
-    await usage.settle("unknown")
+    said_usage = {"prompt_tokens": 10, "completion_tokens": 50, "cost_usd": 0.5}
+    await store.append_events(execution.id, [said(1, "execution.succeeded", usage=said_usage)])
+    assert (await store.get_execution("ada", execution.id)).usage == {
+        "prompt_tokens": 20,
+        "completion_tokens": 50,
+        "cost_usd": 0.8,
+    }
+    # events are what the run said
+    [event] = await store.events("ada", execution.id)
+    assert event.data["usage"] == said_usage
+
+
+async def test_what_a_run_says_stands_where_no_call_is_known(store, execution, said):
+    said_usage = {"prompt_tokens": 1, "cost_usd": 0.5}
+    await store.append_events(execution.id, [said(1, "execution.succeeded", usage=said_usage)])
+    assert (await store.get_execution("ada", execution.id)).usage == said_usage
 
 
 async def test_a_price_that_is_not_known_stays_unsaid(store, usage, execution, said):
-    await store.append_events(execution.id, [said(1, "execution.succeeded", usage={})])
     await usage.record(call(key=key(execution_id=execution.id), cost=None))
-    await usage.settle(execution.id)
+    strange = {"prompt_tokens": "many"}
+    await store.append_events(execution.id, [said(1, "execution.failed", usage=strange)])
     assert (await store.get_execution("ada", execution.id)).usage == {
         "prompt_tokens": 10,
         "completion_tokens": 5,
