@@ -6,7 +6,7 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Header
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 
 from api.auth import CallerDep
 from api.etag import etag
@@ -15,7 +15,7 @@ from api.parts import PartsDep
 from api.problems import CONFLICT, INVALID, MISSING
 from api.reply import reply
 from api.route import ApiRoute
-from api.workflows import service
+from api.workflows import openapi, service
 from api.workflows.schemas import (
     GraphIn,
     ValidationOut,
@@ -66,6 +66,18 @@ async def read_workflow(
     if isinstance(found, int):
         return Response(status_code=304, headers={"ETag": etag(found)})
     return reply(found, headers={"ETag": etag(found.version)})
+
+
+@router.get(
+    "/{workflow_id}/openapi.json",
+    response_class=JSONResponse,
+    responses={**MISSING},
+)
+async def read_openapi(parts: PartsDep, caller: CallerDep, workflow_id: UUID) -> Response:
+    """The workflow as an API of its own: an OpenAPI 3.1 document whose one operation is its
+    `execute`, with the start node's inputs as the request's schema."""
+    workflow = await parts.store.get_workflow(caller.user_id, str(workflow_id))
+    return JSONResponse(openapi.document(workflow), headers={"ETag": etag(workflow.version)})
 
 
 @router.put(

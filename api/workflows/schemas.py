@@ -85,6 +85,10 @@ class WorkflowOut(WorkflowSummaryOut):
     issues: list[IssueOut] = Field(
         description="Empty: it can be executed. So it can with warnings, not with errors."
     )
+    input_schema: dict[str, Any] | None = Field(
+        description="The JSON Schema of an execution's `input`, from the start node's fields; "
+        "null where the graph has no start node that can be read."
+    )
 
 
 class ValidationOut(BaseModel):

@@ -21,6 +21,7 @@ from pilot.graph.issues import Issue, errors
 from pilot.graph.model import Graph
 from pilot.graph.spec import Specs
 from pilot.graph.validate import validate
+from pilot.nodes.input_schema import graph_input_schema
 from pilot.store import Store, Workflow, WorkflowSummary
 
 SMALL_GRAPH = 20
@@ -126,6 +127,7 @@ def workflow_out(workflow: Workflow, issues: list[Issue]) -> WorkflowOut:
         nodes=workflow.graph.get("nodes", []),
         edges=workflow.graph.get("edges", []),
         issues=issues_out(issues),
+        input_schema=graph_input_schema(Graph.model_validate(workflow.graph)),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from typing import Annotated, Literal
 
@@ -25,6 +26,9 @@ class InputField(BaseModel):
     required: bool = True
     default: JsonValue = None
     description: str = ""
+    enum: Annotated[list[JsonValue], Field(min_length=1, max_length=200)] | None = Field(
+        default=None, description="The values that are taken; left out, any of the type."
+    )
 
     @property
     def has_default(self) -> bool:
@@ -40,7 +44,8 @@ class StartConfig(NodeConfig):
 
 
 def type_error(field: InputField, value: JsonValue) -> str | None:
-    """Why `value` is not of the field's type, or None if it is (JSON Schema's types)."""
+    """Why `value` is not of the field's type or none of its values, or None if it is (JSON
+    Schema's types)."""
     matches = {
         "string": isinstance(value, str),
         "boolean": isinstance(value, bool),
@@ -50,9 +55,16 @@ def type_error(field: InputField, value: JsonValue) -> str | None:
         "array": isinstance(value, list),
         "any": True,
     }
-    if matches[field.type]:
-        return None
-    return f"must be of type {field.type}, not {_json_type(value)}"
+    if not matches[field.type]:
+        return f"must be of type {field.type}, not {_json_type(value)}"
+    if field.enum is not None and not any(_equal(value, one) for one in field.enum):
+        return f"must be one of {', '.join(json.dumps(one) for one in field.enum):.300}"
+    return None
+
+
+def _equal(one: JsonValue, other: JsonValue) -> bool:
+    """JSON's equality: 1 and 1.0 are the same number, true is none."""
+    return one == other and isinstance(one, bool) is isinstance(other, bool)
 
 
 def _is_integer(value: JsonValue) -> bool:

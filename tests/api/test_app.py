@@ -44,6 +44,7 @@ def test_the_document_names_every_route(document):
         ("GET", W),
         ("POST", f"{W}/validate"),
         ("GET", f"{W}/{{workflow_id}}"),
+        ("GET", f"{W}/{{workflow_id}}/openapi.json"),
         ("PUT", f"{W}/{{workflow_id}}"),
         ("DELETE", f"{W}/{{workflow_id}}"),
         ("POST", f"{W}/{{workflow_id}}/execute"),
