@@ -1,0 +1,1 @@
+"""The node type `text_stats` for πlot."""
