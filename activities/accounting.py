@@ -40,7 +40,7 @@ __all__ = ["BUDGET_CODES", "Accounting", "Ask", "Ledger"]
 
 WRITE_LIMIT_S = 5.0
 """How long the end of a call waits until it is written; then the writing goes on behind it."""
-HURRIED_LIMIT_S = 0.2
+HURRIED_LIMIT_S = 0.1
 """The same for an attempt whose time is up, and which must still report it."""
 
 
@@ -122,8 +122,9 @@ class Ask:
             return self._usage, False
         if not (self._begun or _may_be_billed(error)):
             return Usage(0, 0, 0, 0.0), False
-        prompt = await count_prompt(route, self._messages)
-        answer = await count_text(route, "".join(self._texts))
+        prompt, answer = await asyncio.gather(
+            count_prompt(route, self._messages), count_text(route, "".join(self._texts))
+        )
         return Usage(prompt, answer, prompt + answer, None), True
 
 
@@ -135,6 +136,7 @@ class Ledger:
         self.seconds = seconds
         self._accounting = accounting
         self._total = Total()
+        self._calls = 0
 
     async def complete(
         self, call: Call, http: httpx.AsyncClient, on_text: Callable[[str], None]
@@ -159,13 +161,14 @@ class Ledger:
     ) -> AsyncIterator[Ask]:
         """One call of a model: reserves, and writes what it took whatever became of it."""
         task = self.attempt.task
+        self._calls += 1
         key = CallKey(
             execution_id=task.execution_id,
             node_id=task.node_id,
             path=task.path,
             run_id=_run_id(),
             attempt=self.attempt.number,
-            call=self._total.calls + 1,
+            call=self._calls,
         )
         at = await self._accounting.admit(
             Question(key, task.user_id, task.workflow_id, route, messages, max_tokens, self.seconds)
@@ -174,9 +177,20 @@ class Ledger:
         try:
             yield ask
         except BaseException as error:
-            await self._write(key, at, route, ask, error)
+            await self._written(key, at, route, ask, error)
             raise
-        await self._write(key, at, route, ask, None)
+        await self._written(key, at, route, ask, None)
+
+    async def _written(
+        self,
+        key: CallKey,
+        at: datetime,
+        route: Route,
+        ask: Ask,
+        error: BaseException | None,
+    ) -> None:
+        """Writes the call, whatever cancellation comes meanwhile."""
+        await asyncio.shield(self._write(key, at, route, ask, error))
 
     async def _write(
         self,

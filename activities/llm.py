@@ -17,11 +17,12 @@ from activities.answer_format import AnswerError, AnswerFormat
 from activities.attempt import Attempt, node_activity
 from activities.call_journal import CallJournal
 from activities.chat import as_text, chat
-from activities.completion import Call, Completion, Usage, preload, takes_schema
+from activities.completion import Call, Completion, Usage, takes_schema
 from activities.evaluation import render
 from activities.live_tokens import LiveTokens
 from activities.models import Route, route
 from activities.resources import Resources
+from activities.token_count import preload
 from pilot.errors import NodeError
 from pilot.graph.task import NodeResult
 from pilot.nodes.llm import LlmConfig

@@ -11,7 +11,7 @@ import asyncio
 import json
 from typing import Any
 
-from activities.completion import preload
+from activities import completion
 from activities.models import Route
 
 MAX_COUNTED_CHARS = 400_000
@@ -22,6 +22,12 @@ COUNT_LIMIT_S = 0.25
 """How long a count may hold up a call or its end."""
 DEFAULT_COMPLETION_TOKENS = 4_096
 """What is reserved for an answer of a node without `max_tokens`."""
+
+
+def preload() -> None:
+    """Loads LiteLLM and the encodings of OpenAI's models. Takes seconds: call it in a thread."""
+    for model in ("gpt-3.5-turbo", "gpt-4o"):
+        _count(model, None, "encode")
 
 
 async def count_prompt(route: Route, messages: list[dict[str, Any]]) -> int:
@@ -63,7 +69,7 @@ async def _soon(function: Any, *arguments: Any) -> int | None:
 
 
 def _litellm() -> Any:
-    preload()
+    completion.preload()
     import litellm  # noqa: PLC0415 (takes seconds)
 
     litellm.disable_hf_tokenizer_download = True

@@ -17,7 +17,7 @@ COUNTS = ("prompt_tokens", "completion_tokens", "cost", "calls", "unpriced", "es
 
 def total_query(which: ColumnElement[bool]) -> Select[Any]:
     """The sum over the calls of a condition, one row."""
-    return select(
+    query: Select[Any] = select(
         func.sum(usage.c.prompt_tokens).label("prompt_tokens"),
         func.sum(usage.c.completion_tokens).label("completion_tokens"),
         func.sum(usage.c.cost).label("cost"),
@@ -25,6 +25,7 @@ def total_query(which: ColumnElement[bool]) -> Select[Any]:
         func.sum(case((usage.c.cost.is_(None), 1), else_=0)).label("unpriced"),
         func.sum(case((usage.c.estimated, 1), else_=0)).label("estimated"),
     ).where(which)
+    return query
 
 
 def read_total(row: Row[Any]) -> Total:
