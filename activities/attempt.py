@@ -23,12 +23,12 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import ValidationError
 from temporalio import activity
-from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from activities import resources, scrub
-from activities.payload import bounded_meta, check_result
+from activities.failures import application_error, clip, failure_of, retry_delay_s
+from activities.payload import check_result
 from activities.scrub import Scrubber
-from pilot.errors import NodeError, PilotError, UnavailableError
+from pilot.errors import NodeError
 from pilot.events import sink
 from pilot.events.model import Envelope, Event, EventType
 from pilot.graph.secrets import secret_names
@@ -42,9 +42,6 @@ C = TypeVar("C", bound=NodeConfig)
 MAX_HEARTBEAT_INTERVAL_S = 1.0
 # What an attempt keeps of its time to report that it ran out of it, before Temporal does.
 REPORTING_S = 0.5
-MAX_MESSAGE_CHARS = 4_000
-# Temporal's default when a retry policy names no maximum interval.
-DEFAULT_MAX_INTERVALS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,14 +159,14 @@ async def _attempt(task: NodeTask, config: type[C], run: Run[C]) -> NodeResult:
             result = _scrubbed(result, scrubber)
             check_result(result)
     except Exception as error:
-        failure = _failure(error, task)
+        failure = failure_of(error, task)
         failure.message = scrubber.text(failure.message)
         failure.meta = {
             **_scrubbed_meta(failure.meta, scrubber),
             **_times(started_at, clock, number),
         }
         _announce_retry(failure, task, number)
-        raise _application_error(failure, number) from None
+        raise application_error(failure, number) from None
     return result
 
 
@@ -233,101 +230,19 @@ def _times(started_at: datetime, clock: float, number: int) -> dict[str, Any]:
     }
 
 
-def _failure(error: Exception, task: NodeTask) -> NodeError:
-    """Any error of an attempt as a `NodeError`.
-
-    The text of an unexpected error may hold anything (a URL with its key), so it stays in
-    the worker's log and only its class is told.
-    """
-    match error:
-        case NodeError():
-            return error
-        case PilotError():
-            return NodeError(
-                error.message, code=error.code, retryable=isinstance(error, UnavailableError)
-            )
-        case ApplicationError():
-            delay = error.next_retry_delay
-            return NodeError(
-                error.message,
-                code=error.type or NodeError.code,
-                retryable=not error.non_retryable,
-                retry_after_s=None if delay is None else delay.total_seconds(),
-            )
-        case _:
-            activity.logger.error("the %s node %s failed", task.type, task.name, exc_info=error)
-            return NodeError(
-                f"the {task.type} node failed inside πlot ({type(error).__name__}); "
-                "the worker's log has the details",
-                code="internal_error",
-                retryable=True,
-            )
-
-
-def _application_error(failure: NodeError, number: int) -> ApplicationError:
-    """The error as Temporal takes it. Only our own faults alarm: what a node's author or the
-    other side did wrong is benign to the worker."""
-    message = _clip(failure.message)
-    delay = failure.retry_after_s
-    return ApplicationError(
-        message,
-        {
-            "code": failure.code,
-            "message": message,
-            "attempt": number,
-            "meta": bounded_meta(failure.meta),
-        },
-        type=failure.code,
-        non_retryable=not failure.retryable,
-        next_retry_delay=None if delay is None else timedelta(seconds=delay),
-        category=ApplicationErrorCategory.UNSPECIFIED
-        if failure.code == "internal_error"
-        else ApplicationErrorCategory.BENIGN,
-    )
-
-
 def _announce_retry(failure: NodeError, task: NodeTask, number: int) -> None:
     """Tells watchers that another attempt will follow, where one will."""
-    delay_s = _retry_delay_s(failure, number)
+    delay_s = retry_delay_s(failure, number)
     if delay_s is None:
         return
     attempt: Attempt[NodeConfig] = Attempt(task=task, config=NodeConfig(), number=number)
     attempt.emit_live(
         EventType.NODE_RETRYING,
         {
-            "error": {"code": failure.code, "message": _clip(failure.message)},
+            "error": {"code": failure.code, "message": clip(failure.message)},
             "next_attempt_at": _rfc3339(datetime.now(UTC) + timedelta(seconds=delay_s)),
         },
     )
-
-
-def _retry_delay_s(failure: NodeError, number: int) -> float | None:
-    """The seconds until Temporal's next attempt, or None where this was the last one."""
-    policy = activity.info().retry_policy
-    if not failure.retryable or policy is None:
-        return None
-    if policy.maximum_attempts and number >= policy.maximum_attempts:
-        return None
-    if failure.code in (policy.non_retryable_error_types or ()):
-        return None
-    if failure.retry_after_s is not None:
-        return failure.retry_after_s
-    initial = policy.initial_interval.total_seconds()
-    longest = (
-        policy.maximum_interval.total_seconds()
-        if policy.maximum_interval
-        else initial * DEFAULT_MAX_INTERVALS
-    )
-    try:
-        return min(initial * policy.backoff_coefficient ** (number - 1), longest)
-    except OverflowError:
-        return longest
-
-
-def _clip(message: str) -> str:
-    if len(message) <= MAX_MESSAGE_CHARS:
-        return message
-    return message[: MAX_MESSAGE_CHARS - 1] + "…"
 
 
 def _rfc3339(at: datetime) -> str:
