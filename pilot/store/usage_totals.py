@@ -17,15 +17,15 @@ COUNTS = ("prompt_tokens", "completion_tokens", "cost", "calls", "unpriced", "es
 
 def total_query(which: ColumnElement[bool]) -> Select[Any]:
     """The sum over the calls of a condition, one row."""
-    query: Select[Any] = select(
+    sums: list[Any] = [
         func.sum(usage.c.prompt_tokens).label("prompt_tokens"),
         func.sum(usage.c.completion_tokens).label("completion_tokens"),
         func.sum(usage.c.cost).label("cost"),
         func.count().label("calls"),
         func.sum(case((usage.c.cost.is_(None), 1), else_=0)).label("unpriced"),
         func.sum(case((usage.c.estimated, 1), else_=0)).label("estimated"),
-    ).where(which)
-    return query
+    ]
+    return select(*sums).where(which)
 
 
 def read_total(row: Row[Any]) -> Total:
