@@ -37,8 +37,9 @@ check: setup ## Lint, format, types, and the rooms' imports
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: setup ## The chain of nodes against a Temporal workflow written by hand
+bench: setup ## Chains of nodes against a workflow written by hand; a code node's cost
 	$(BIN)/python -m benchmarks.chain
+	$(BIN)/python -m benchmarks.code
 
 # uv resolves for every platform at once, which pip cannot. It stays out of .venv. The second
 # lock is the part of the first that an image needs.
