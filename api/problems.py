@@ -62,6 +62,7 @@ def _documented(status: int, description: str) -> Responses:
 MISSING = _documented(404, "There is no such object, or it is another user's.")
 CONFLICT = _documented(409, "A stale version, or the object's state forbids it.")
 INVALID = _documented(422, "Everything that is wrong, as issues.")
+OVER_BUDGET = _documented(429, "The day's budget is used up; `Retry-After` says until when.")
 DOWN = _documented(503, "Temporal or the store does not answer; try later.")
 COMMON: Responses = {
     **_documented(400, "Not JSON, or a bad header or cursor."),

@@ -16,7 +16,7 @@ from api.executions.start import execute, location
 from api.live import sse
 from api.pagination import PageDep, PageOut
 from api.parts import PartsDep
-from api.problems import CONFLICT, DOWN, INVALID, MISSING
+from api.problems import CONFLICT, DOWN, INVALID, MISSING, OVER_BUDGET
 from api.reply import reply
 from api.route import ApiRoute
 from pilot.graph.status import ExecutionStatus
@@ -32,6 +32,7 @@ router = APIRouter(tags=["executions"], route_class=ApiRoute)
         200: {"model": ExecutionOut, "description": "Finished within `wait` seconds."},
         **MISSING,
         **INVALID,
+        **OVER_BUDGET,
         **DOWN,
     },
 )
