@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 __all__ = ["BUDGET_CODES", "Accounting", "Ask", "Ledger"]
 
+CALLS_A_ROUND = 1_000
+"""More than the fallbacks and repairs of one activity can be."""
 WRITE_LIMIT_S = 5.0
 """How long the end of a call waits until it is written; then the writing goes on behind it."""
 HURRIED_LIMIT_S = 0.1
@@ -168,7 +170,8 @@ class Ledger:
             path=task.path,
             run_id=_run_id(),
             attempt=self.attempt.number,
-            call=self._calls,
+            # every round of tool calls is an activity, whose attempts count from 1
+            call=task.round * CALLS_A_ROUND + self._calls,
         )
         at = await self._accounting.admit(
             Question(key, task.user_id, task.workflow_id, route, messages, max_tokens, self.seconds)

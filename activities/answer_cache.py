@@ -6,14 +6,13 @@ It is hashed, and looked up among the owner's own.
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
 
 from temporalio import activity
 
 from activities.attempt import Attempt
-from activities.call_journal import completion_from
+from activities.call_journal import completion_from, to_body
 from activities.completion import Call, Completion
 from pilot.errors import StoreError
 from pilot.nodes.llm import LlmConfig
@@ -48,7 +47,7 @@ class AnswerCache:
     async def keep(self, call: Call, schema: dict[str, Any] | None, completion: Completion) -> None:
         if self._store is None or completion.finish_reason not in _KEPT_REASONS:
             return
-        answer = self._attempt.scrubber.value(asdict(completion))
+        answer = self._attempt.scrubber.value(to_body(completion))
         try:
             await self._store.keep_answer(self._owner, _question(call, schema), answer, self._ttl)
         except (StoreError, ValueError) as error:

@@ -176,6 +176,16 @@ def _scrubbed(result: NodeResult, scrubber: Scrubber) -> NodeResult:
         output=scrubber.value(result.output),
         meta=scrubber.value(result.meta),
         vars=scrubber.value(result.vars),
+        tool_calls=[
+            replace(
+                call,
+                arguments=scrubber.value(call.arguments),
+                error=scrubber.value(call.error),
+            )
+            for call in result.tool_calls or ()
+        ]
+        or None,
+        messages=scrubber.value(result.messages),
     )
 
 

@@ -89,7 +89,7 @@ class CallJournal:
         """The answer is in hand, so a store that is down costs only the memory of it."""
         if self._store is None or not self._written:
             return
-        answer = self._attempt.scrubber.value(asdict(completion))
+        answer = self._attempt.scrubber.value(to_body(completion))
         try:
             await self._store.answered(self._call(step), answer)
         except (StoreError, ValueError) as error:
@@ -115,7 +115,18 @@ class CallJournal:
         return contextlib.nullcontext() if self._strict else contextlib.suppress(StoreError)
 
 
+def to_body(completion: Completion) -> dict[str, Any]:
+    """A completion as JSON."""
+    return {**asdict(completion), "tool_calls": list(completion.tool_calls)}
+
+
 def completion_from(body: dict[str, Any]) -> Completion:
-    """A completion from its `asdict`."""
+    """The completion of a body."""
     usage = body["usage"]
-    return Completion(**{**body, "usage": None if usage is None else Usage(**usage)})
+    return Completion(
+        **{
+            **body,
+            "usage": None if usage is None else Usage(**usage),
+            "tool_calls": tuple(body["tool_calls"]),
+        }
+    )

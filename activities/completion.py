@@ -11,7 +11,7 @@ import contextlib
 import json
 import os
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -48,6 +48,8 @@ class Completion:
     model: str
     finish_reason: str | None
     usage: Usage | None
+    tool_calls: tuple[dict[str, str], ...] = ()
+    """What the model asks to be called: `id`, `name` and `arguments`, a text of JSON."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,23 +227,47 @@ async def _collected(
     call: Call, chunks: AsyncIterator[Any], on_text: Callable[[str], None]
 ) -> Completion:
     texts: list[str] = []
+    calls: dict[int, dict[str, str]] = {}
     finish_reason, usage = None, None
     async for chunk in chunks:
         usage = getattr(chunk, "usage", None) or usage
         for choice in chunk.choices[:1]:
             finish_reason = choice.finish_reason or finish_reason
+            for piece in choice.delta.tool_calls or ():
+                _add_piece(calls, piece)
             text = choice.delta.content
             if text:
                 texts.append(text)
                 on_text(text)
-    if not texts and usage is None:
+    if not texts and not calls and usage is None:
         # LiteLLM ends a stream that it could not read as if the model had said nothing
         raise NodeError(
             f"the model {call.route.model} gave an empty answer",
             code="llm_unavailable",
             retryable=True,
         )
-    return Completion("".join(texts), call.route.model, finish_reason, _usage(call, usage))
+    tool_calls = _identified(calls[index] for index in sorted(calls))
+    text = "".join(texts)
+    return Completion(text, call.route.model, finish_reason, _usage(call, usage), tool_calls)
+
+
+def _add_piece(calls: dict[int, dict[str, str]], piece: Any) -> None:
+    """A streamed piece of a tool call: its id and name come once, its arguments bit by bit."""
+    call = calls.setdefault(piece.index, {"id": "", "name": "", "arguments": ""})
+    call["id"] = piece.id or call["id"]
+    call["name"] = piece.function.name or call["name"]
+    call["arguments"] += piece.function.arguments or ""
+
+
+def _identified(calls: Iterable[dict[str, str]]) -> tuple[dict[str, str], ...]:
+    """Each call with an id of its own: some servers give none, or the same to all."""
+    taken: set[str] = set()
+    identified = []
+    for index, call in enumerate(calls):
+        id = call["id"] if call["id"] and call["id"] not in taken else f"call_{index}"
+        taken.add(id)
+        identified.append({**call, "id": id})
+    return tuple(identified)
 
 
 def _whole(call: Call, response: Any, on_text: Callable[[str], None]) -> Completion:
@@ -250,7 +276,15 @@ def _whole(call: Call, response: Any, on_text: Callable[[str], None]) -> Complet
     if text:
         on_text(text)
     usage = _usage(call, getattr(response, "usage", None))
-    return Completion(text, call.route.model, choice.finish_reason, usage)
+    tool_calls = _identified(
+        {
+            "id": one.id or "",
+            "name": one.function.name or "",
+            "arguments": one.function.arguments or "",
+        }
+        for one in choice.message.tool_calls or ()
+    )
+    return Completion(text, call.route.model, choice.finish_reason, usage, tool_calls)
 
 
 def _usage(call: Call, usage: Any) -> Usage | None:

@@ -23,6 +23,7 @@ from activities.live_tokens import LiveTokens
 from activities.models import Route, route
 from activities.resources import Resources
 from activities.token_count import preload
+from activities.tool_calls import asked, read_calls, tool_parameters
 from pilot.errors import NodeError
 from pilot.graph.task import NodeResult
 from pilot.nodes.llm import LlmConfig
@@ -38,7 +39,8 @@ async def llm(attempt: Attempt[LlmConfig]) -> NodeResult:
     """The output is the whole answer; with a format of JSON, the JSON. `meta` has `model`,
     `usage`, `finish_reason`, `repaired` where the answer had to be mended, `cached` where it
     was kept from before, `recovered` where an earlier attempt had got it and could not report
-    it, and `demo` where no model was asked."""
+    it, and `demo` where no model was asked. A model that calls tools has not answered yet: the
+    result says which."""
     config = await render(attempt.config, attempt.task.scope, secrets=await attempt.secrets())
     seconds = min(attempt.timeout_s or MAX_ATTEMPT_S, MAX_ATTEMPT_S)
     return await answer(config, attempt, resources.current(), seconds)
@@ -102,8 +104,14 @@ async def _ask(
     messages = chat(config)
     call = Call(
         route=way,
-        messages=form.instruct(messages, takes_schema=schema_taken),
-        parameters=_parameters(config, form.parameter(takes_schema=schema_taken)),
+        messages=[
+            *form.instruct(messages, takes_schema=schema_taken),
+            *attempt.task.transcript,
+        ],
+        parameters={
+            **_parameters(config, form.parameter(takes_schema=schema_taken)),
+            **tool_parameters(config, attempt.task.round),
+        },
         stream=config.stream,
         timeout_s=ledger.seconds,
         first_token_timeout_s=config.first_token_timeout_s,
@@ -147,6 +155,11 @@ async def _ask(
         meta["fallback_from"] = [{"model": name, "code": error.code} for name, error in failures]
     if way.kind == "demo":
         return NodeResult(output=completion.text, meta=meta)
+    calls = await read_calls(config, completion, attempt.task.round)
+    if calls:
+        if not meta.get("cached"):
+            await cache.keep(call, form.schema, completion)
+        return NodeResult(meta=meta, tool_calls=calls, messages=[asked(completion)])
     output, completion = await _output(form, call, completion, send, meta)
     if not meta.get("cached"):
         await cache.keep(call, form.schema, completion)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable
+from dataclasses import asdict
 from typing import Any
 
 from pydantic_core import from_json
@@ -29,6 +30,9 @@ _NOT_JSON = (ValueError, TypeError, RecursionError)
 def check_result(result: NodeResult) -> None:
     """Raises `NodeError` `output_not_json` or `output_too_large`."""
     body = {"output": result.output, "meta": result.meta, "vars": result.vars}
+    if result.tool_calls:
+        calls = [asdict(call) for call in result.tool_calls]
+        body |= {"tool_calls": calls, "messages": result.messages}
     try:
         text = _encode(body)
     except _NOT_JSON:

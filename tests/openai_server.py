@@ -43,6 +43,34 @@ class Reply:
 
 
 @dataclass(frozen=True)
+class Calls:
+    """An answer that calls tools: (name, arguments), the arguments as JSON or as raw text. With
+    `without_ids` the server names no call, as some do."""
+
+    calls: tuple[tuple[str, Any], ...]
+    text: str = ""
+    without_ids: bool = False
+
+    def message(self) -> dict[str, Any]:
+        calls = [
+            {
+                "id": None if self.without_ids else f"id{index}",
+                "type": "function",
+                "function": {
+                    "name": name,
+                    "arguments": given if isinstance(given, str) else json.dumps(given),
+                },
+            }
+            for index, (name, given) in enumerate(self.calls)
+        ]
+        return {"role": "assistant", "content": self.text or None, "tool_calls": calls}
+
+
+def calls(*given: tuple[str, Any], text: str = "", without_ids: bool = False) -> Calls:
+    return Calls(given, text, without_ids)
+
+
+@dataclass(frozen=True)
 class Failure:
     """An error answer. `body` stands instead of OpenAI's error object, as bytes or JSON."""
 
@@ -60,9 +88,9 @@ class OpenAIServer:
     headers: list[dict[str, str]] = field(default_factory=list)
     left: list[float] = field(default_factory=list)
     """When clients went away in the middle of an answer (monotonic seconds)."""
-    _script: deque[Reply | Failure] = field(default_factory=deque)
+    _script: deque[Reply | Calls | Failure] = field(default_factory=deque)
 
-    def script(self, *steps: Reply | Failure) -> None:
+    def script(self, *steps: Reply | Calls | Failure) -> None:
         self._script.extend(steps)
 
     def reset(self) -> None:
@@ -78,6 +106,8 @@ class OpenAIServer:
         step = self._script.popleft() if self._script else Reply(text=_echo(body))
         if isinstance(step, Failure):
             return _failure(step)
+        if isinstance(step, Calls):
+            return self._calling(body, step)
         usage = step.usage or _usage(body, step.text)
         if body.get("stream"):
             return StreamingResponse(
@@ -101,6 +131,30 @@ class OpenAIServer:
                 "usage": usage,
             }
         )
+
+    def _calling(self, body: dict[str, Any], step: Calls) -> Response:
+        message, usage = step.message(), _usage(body, step.text)
+        if not body.get("stream"):
+            choice = {"index": 0, "message": message, "finish_reason": "tool_calls"}
+            frame = {**_frame(body), "object": "chat.completion"}
+            return JSONResponse({**frame, "choices": [choice], "usage": usage})
+
+        async def stream() -> AsyncIterator[bytes]:
+            yield _chunk(body, {"role": "assistant", "content": message["content"]})
+            for index, call in enumerate(message["tool_calls"]):
+                function = call["function"]
+                named = {"name": function["name"], "arguments": ""}
+                yield _chunk(body, {"tool_calls": [{"index": index, **call, "function": named}]})
+                # arguments come in pieces, without id and name
+                text = function["arguments"]
+                for piece in (text[:3], text[3:]):
+                    part = {"index": index, "function": {"arguments": piece}}
+                    yield _chunk(body, {"tool_calls": [part]})
+            yield _chunk(body, {}, "tool_calls")
+            yield _event({**_frame(body), "choices": [], "usage": usage})
+            yield b"data: [DONE]\n\n"
+
+        return StreamingResponse(stream(), media_type="text/event-stream")
 
     async def _stream(
         self, body: dict[str, Any], step: Reply, usage: dict[str, int]
@@ -132,7 +186,7 @@ def _echo(body: dict[str, Any]) -> str:
 
 
 def _usage(body: dict[str, Any], text: str) -> dict[str, int]:
-    prompt = sum(len(str(message["content"]).split()) for message in body["messages"])
+    prompt = sum(len(str(message.get("content") or "").split()) for message in body["messages"])
     completion = len(text.split())
     return {
         "prompt_tokens": prompt,

@@ -20,10 +20,11 @@ from temporalio.exceptions import ApplicationError, FailureError
 from pilot.events.model import EventType
 from pilot.graph.plan import PlanNode
 from pilot.graph.schedule import Changes, Reason, Schedule
-from pilot.graph.spec import DEFAULT_HANDLE, ERROR_HANDLE, Policy
+from pilot.graph.spec import DEFAULT_HANDLE, ERROR_HANDLE
 from pilot.graph.status import ExecutionStatus, NodeStatus
-from pilot.graph.task import NodeResult, NodeTask, Scope
+from pilot.graph.task import NodeResult
 from workflows_def.details import details
+from workflows_def.dispatch import dispatch, policy_of
 from workflows_def.failure import Failure, failure_of, is_cancelled
 from workflows_def.journal import Journal
 from workflows_def.messages import (
@@ -41,6 +42,7 @@ from workflows_def.messages import (
     Snapshot,
 )
 from workflows_def.records import Records
+from workflows_def.tools import Toolbox
 
 MAX_IN_FLIGHT = 500
 """Nodes of one run that are under way at once. Temporal refuses a workflow more than 2,000
@@ -69,6 +71,7 @@ class InterpretGraph:
         self._schedule = Schedule(run.plan)
         self._records = Records(run, self._schedule)
         self._journal = Journal(run)
+        self._toolbox = Toolbox(run, self._schedule, self._records, self._journal)
         self._status = ExecutionStatus.RUNNING
         self._ready: deque[str] = deque()
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -102,6 +105,9 @@ class InterpretGraph:
             raise
         if self._failure is not None:
             await self._fail(*self._failure)
+        self._toolbox.end()
+        for node_id in self._schedule.stop(Reason.TOOL_NOT_CALLED):
+            self._skipped(node_id, Reason.TOOL_NOT_CALLED)
         output = self._records.output()
         await self._finish(
             ExecutionStatus.SUCCEEDED, EventType.EXECUTION_SUCCEEDED, {"output": output}
@@ -152,12 +158,14 @@ class InterpretGraph:
         )
         record.started_at = started.at
         try:
-            result = await self._activity(node, scope)
+            result = await dispatch(self._run, node, scope)
+            if result.tool_calls:
+                result = await self._toolbox.converse(node, scope, result)
         except FailureError as error:
             if self._stopping and is_cancelled(error):
                 self._cancelled(node)
             else:
-                self._failed(node, failure_of(error, self._policy(node)))
+                self._failed(node, failure_of(error, policy_of(self._run, node)))
         except asyncio.CancelledError:
             if not self._stopping:
                 raise
@@ -168,54 +176,6 @@ class InterpretGraph:
             del self._tasks[node.id]
             self._changed = True
         self._start_ready()
-
-    def _policy(self, node: PlanNode) -> Policy:
-        return self._run.plan.policies[node.policy]
-
-    async def _activity(self, node: PlanNode, scope: Scope) -> NodeResult:
-        task = NodeTask(
-            execution_id=self._run.execution_id,
-            workflow_id=self._run.workflow_id,
-            user_id=self._run.user_id,
-            node_id=node.id,
-            type=node.type,
-            name=node.name,
-            config=node.config,
-            scope=scope,
-        )
-        policy = self._policy(node)
-        retry = RetryPolicy(
-            initial_interval=timedelta(seconds=policy.retry.initial_s),
-            backoff_coefficient=policy.retry.backoff,
-            maximum_interval=timedelta(seconds=policy.retry.max_s),
-            maximum_attempts=policy.retry.max_attempts,
-            non_retryable_error_types=list(policy.retry.non_retryable),
-        )
-        timeout = timedelta(seconds=policy.timeout_s)
-        result: NodeResult
-        if policy.local:
-            result = await workflow.execute_local_activity(
-                node.type,
-                task,
-                result_type=NodeResult,
-                start_to_close_timeout=timeout,
-                retry_policy=retry,
-                summary=node.name,
-            )
-            return result
-        result = await workflow.execute_activity(
-            node.type,
-            task,
-            result_type=NodeResult,
-            activity_id=node.id,
-            start_to_close_timeout=timeout,
-            heartbeat_timeout=timedelta(seconds=policy.heartbeat_s) if policy.heartbeat_s else None,
-            retry_policy=retry,
-            # the run waits for what was under way, so that its last word on it is true
-            cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
-            summary=node.name,
-        )
-        return result
 
     def _succeeded(self, node: PlanNode, value: Any, result: NodeResult) -> None:
         record = self._records[node.id]
@@ -304,6 +264,7 @@ class InterpretGraph:
             task.cancel()
         if tasks:
             await _undisturbed(asyncio.gather(*tasks, return_exceptions=True))
+        self._toolbox.end()
         for node_id in self._schedule.stop(reason):
             self._skipped(node_id, reason)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from pilot.graph.plan import Plan, PlanNode
 from pilot.graph.schedule import Schedule
+from pilot.graph.status import NodeStatus
 from pilot.graph.task import Scope
 from pilot.graph.variables import Environment, Environments
 from workflows_def.messages import NodeState, RunInput
@@ -27,6 +28,15 @@ class NodeRecord:
     finished_at: str | None = None
 
 
+@dataclass(slots=True)
+class ToolRun:
+    """One call of a tool: a run of its node, told apart by `path`."""
+
+    path: str
+    record: NodeRecord = field(default_factory=NodeRecord)
+    status: NodeStatus = NodeStatus.RUNNING
+
+
 class Records:
     """The nodes' records, and the values that each node is given from them."""
 
@@ -36,6 +46,7 @@ class Records:
         self._schedule = schedule
         self._environments = Environments(run.plan)
         self._records = {node.id: NodeRecord() for node in run.plan.nodes}
+        self._tool_runs: dict[str, list[ToolRun]] = {}
         self.usage: dict[str, Any] = {}
 
     def __getitem__(self, node_id: str) -> NodeRecord:
@@ -47,6 +58,18 @@ class Records:
         environment = self._environments.enter(node.id, edges)
         value = self._input(node, edges)
         return value, self._scope(node, value, environment)
+
+    def enter_tool(self, node: PlanNode, path: str, arguments: Any) -> tuple[ToolRun, Scope]:
+        """A tool is called. Nothing lies upstream of it, so its scope is what it is called with."""
+        run = ToolRun(path)
+        self._tool_runs.setdefault(node.id, []).append(run)
+        execution: dict[str, Any] = {"id": self._run.execution_id}
+        if node.references.execution_input:
+            execution["input"] = self._run.input
+        return run, Scope(input=arguments, execution=execution)
+
+    def tool_runs(self, node_id: str) -> list[ToolRun]:
+        return self._tool_runs.get(node_id, [])
 
     def leave(self, node: PlanNode) -> None:
         """A node ended and took its edges."""
@@ -121,20 +144,41 @@ class Records:
         return values or None
 
     def states(self, *, outputs: bool) -> list[NodeState]:
-        """Every node as a snapshot shows it, in the order of the plan."""
-        return [self._state(node, outputs) for node in self._plan.nodes]
+        """Every node as a snapshot shows it, in the order of the plan; a tool's calls after it."""
+        states = []
+        for node in self._plan.nodes:
+            states.append(self._state(node, outputs))
+            states += [
+                _shown(node, run.record, run.status, outputs, path=run.path)
+                for run in self.tool_runs(node.id)
+            ]
+        return states
 
     def _state(self, node: PlanNode, outputs: bool) -> NodeState:
-        record = self._records[node.id]
-        return NodeState(
-            id=node.id,
-            type=node.type,
-            status=self._schedule.status(node.id).value,
-            reason=self._schedule.reason(node.id),
-            attempt=record.meta.get("attempt"),
-            started_at=record.started_at,
-            finished_at=record.finished_at,
-            output=record.output if outputs else None,
-            meta=record.meta,
-            error=record.error,
-        )
+        reason = self._schedule.reason(node.id)
+        status = self._schedule.status(node.id)
+        return _shown(node, self._records[node.id], status, outputs, reason=reason)
+
+
+def _shown(
+    node: PlanNode,
+    record: NodeRecord,
+    status: NodeStatus,
+    outputs: bool,
+    *,
+    path: str = "",
+    reason: str | None = None,
+) -> NodeState:
+    return NodeState(
+        id=node.id,
+        type=node.type,
+        status=status.value,
+        path=path,
+        reason=reason,
+        attempt=record.meta.get("attempt"),
+        started_at=record.started_at,
+        finished_at=record.finished_at,
+        output=record.output if outputs else None,
+        meta=record.meta,
+        error=record.error,
+    )

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from pilot.graph.assignments import races, setters_of
@@ -25,6 +25,7 @@ from pilot.graph.structure import (
     need,
     sizes,
 )
+from pilot.graph.tools import check_tool_edges, tools_of
 from pilot.graph.topology import Link, Topology
 
 
@@ -36,6 +37,7 @@ class Analysis:
     configs: list[NodeConfig | None]
     references: list[References]
     links: list[Link]
+    tools: set[int] = field(default_factory=set)
 
 
 def analyse(graph: Graph, specs: Specs, secrets: frozenset[str] | None = None) -> Analysis:
@@ -57,7 +59,9 @@ def analyse(graph: Graph, specs: Specs, secrets: frozenset[str] | None = None) -
     ]
     links = draw_links(graph, indexes, handles, node_specs, issues)
     topology = Topology(len(graph.nodes), links, [need(node) for node in graph.nodes])
-    acyclic = check_shape(graph, topology, issues)
+    tools = tools_of(graph, indexes, node_specs, configs, specs, issues)
+    check_tool_edges(graph, tools, topology, issues)
+    acyclic = check_shape(graph, topology, tools, issues)
     check_branches(graph, handles, links, issues)
     check_joins(graph, topology, issues)
     check_output_keys(graph, configs, issues)
@@ -71,7 +75,7 @@ def analyse(graph: Graph, specs: Specs, secrets: frozenset[str] | None = None) -
     ]
     if acyclic:
         issues.extend(races(graph, topology, setters))
-    return Analysis(issues, configs, references, links)
+    return Analysis(issues, configs, references, links, tools)
 
 
 def _references(

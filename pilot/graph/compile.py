@@ -26,13 +26,14 @@ def compile_plan(graph: Graph, specs: Specs, secrets: frozenset[str] | None = No
         raise GraphError(analysis.issues)
     nodes = []
     policies: dict[Policy, int] = {}
-    for node, config, references in zip(
-        graph.nodes, analysis.configs, analysis.references, strict=True
+    for index, (node, config, references) in enumerate(
+        zip(graph.nodes, analysis.configs, analysis.references, strict=True)
     ):
         assert config is not None
         spec = specs[node.type]
         policy = policies.setdefault(policy_of(node, spec), len(policies))
-        nodes.append(_node(node, spec, config, references, policy))
+        tool = index in analysis.tools
+        nodes.append(_node(node, spec, config, references, policy, tool))
     edges = [
         PlanEdge(graph.nodes[link.source].id, graph.nodes[link.target].id, link.handle)
         for link in analysis.links
@@ -41,7 +42,12 @@ def compile_plan(graph: Graph, specs: Specs, secrets: frozenset[str] | None = No
 
 
 def _node(
-    node: Node, spec: NodeSpec, config: NodeConfig, references: References, policy: int
+    node: Node,
+    spec: NodeSpec,
+    config: NodeConfig,
+    references: References,
+    policy: int,
+    tool: bool,
 ) -> PlanNode:
     return PlanNode(
         id=node.id,
@@ -56,6 +62,7 @@ def _node(
         passes_input=spec.passes_input,
         sets=list(spec.sets(config)),
         output_key=output_key(node, config),
+        tool=tool,
     )
 
 

@@ -36,7 +36,8 @@ class PlanNode:
     """A node as the interpreter sees it.
 
     `policy` is an index into the plan's. `need` is the number of taken in-edges that starts it
-    early (`join: any` is 1); None waits until no in-edge is unknown.
+    early (`join: any` is 1); None waits until no in-edge is unknown. A `tool` runs only when
+    another node calls it.
     """
 
     id: str
@@ -51,6 +52,7 @@ class PlanNode:
     passes_input: bool = False
     sets: list[str] = field(default_factory=list)
     output_key: str | None = None
+    tool: bool = False
 
 
 @dataclass(frozen=True, slots=True)

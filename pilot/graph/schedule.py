@@ -33,6 +33,7 @@ class Reason(StrEnum):
     JOIN_NOT_MET = "join_not_met"
     EXECUTION_FAILED = "execution_failed"
     EXECUTION_CANCELLED = "execution_cancelled"
+    TOOL_NOT_CALLED = "tool_not_called"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,8 @@ class Schedule:
     """The state of one run of a plan.
 
     The caller starts the nodes in `Changes.ready` when it likes, tells `started`, and for each
-    of them `completed` or `ended` once.
+    of them `completed` or `ended` once. Tools stand beside: they are told as `called`, and end
+    all at once by `end_tools`.
     """
 
     def __init__(self, plan: Plan) -> None:
@@ -69,13 +71,14 @@ class Schedule:
         self._status = [NodeStatus.PENDING] * len(self._ids)
         self._reason: list[Reason | None] = [None] * len(self._ids)
         self._ready: set[int] = set()
-        self._open = len(self._ids)
+        self._is_tool = [node.tool for node in plan.nodes]
+        self._open = self._is_tool.count(False)
 
     def begin(self) -> Changes:
-        """The nodes that no edge leads to."""
+        """The nodes that no edge leads to, but for tools."""
         changes = Changes()
         for index, edges in enumerate(self._incoming):
-            if not edges:
+            if not edges and not self._is_tool[index]:
                 self._make_ready(index, changes)
         return changes
 
@@ -98,8 +101,25 @@ class Schedule:
         index = self._end(node_id, status)
         self._reason[index] = reason
 
+    def called(self, node_id: str) -> bool:
+        """A tool is called. Whether that is its first call."""
+        index = self._index[node_id]
+        first = self._status[index] is NodeStatus.PENDING
+        self._status[index] = NodeStatus.RUNNING
+        return first
+
+    def end_tools(self) -> list[str]:
+        """No tool will be called any more. The ids of those that were; the others stay pending,
+        to be skipped by `stop`."""
+        ended = []
+        for index, is_tool in enumerate(self._is_tool):
+            if is_tool and self._status[index] is NodeStatus.RUNNING:
+                self._status[index] = NodeStatus.SUCCEEDED
+                ended.append(self._ids[index])
+        return ended
+
     def stop(self, reason: Reason) -> list[str]:
-        """The run ends early: every node that has not started is skipped. Their ids."""
+        """The run ends: every node that has not started is skipped. Their ids."""
         stopped = []
         for index, status in enumerate(self._status):
             if status is NodeStatus.PENDING:
@@ -109,7 +129,7 @@ class Schedule:
 
     @property
     def finished(self) -> bool:
-        """Whether every node has ended."""
+        """Whether every node but the tools has ended."""
         return self._open == 0
 
     def status(self, node_id: str) -> NodeStatus:
@@ -195,4 +215,4 @@ class Schedule:
         self._ready.discard(index)
         self._status[index] = NodeStatus.SKIPPED
         self._reason[index] = reason
-        self._open -= 1
+        self._open -= not self._is_tool[index]

@@ -79,6 +79,14 @@ class PythonScope:
     execution: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class ToolUse:
+    """A node of the graph that another one may call; `field` is where its configuration says so."""
+
+    node: str
+    field: str
+
+
 Handles: TypeAlias = Callable[[Any], tuple[str, ...]]
 Check: TypeAlias = Callable[[Any], Iterable[Issue]]
 
@@ -103,6 +111,10 @@ def no_variables(_config: Any) -> tuple[str, ...]:
     return ()
 
 
+def no_tools(_config: Any) -> tuple[ToolUse, ...]:
+    return ()
+
+
 @dataclass(frozen=True, slots=True)
 class NodeSpec:
     """One node type.
@@ -112,7 +124,8 @@ class NodeSpec:
     express, with `field` relative to the configuration. `sets` names the variables that the
     node sets, `reads` those that it reads beside its templates. `passes_input` types give
     their input on as their output, so their activity returns none and history holds the
-    value once.
+    value once. `tools` names the nodes that this one may call while it runs, and
+    `usable_as_tool` says that nodes of this type may be among them.
     """
 
     type: str
@@ -129,6 +142,8 @@ class NodeSpec:
     python_scope: Callable[[Any], PythonScope] = no_python_scope
     sets: Callable[[Any], tuple[str, ...]] = no_variables
     reads: Callable[[Any], tuple[str, ...]] = no_variables
+    tools: Callable[[Any], tuple[ToolUse, ...]] = no_tools
+    usable_as_tool: bool = False
 
 
 Specs: TypeAlias = Mapping[str, NodeSpec]

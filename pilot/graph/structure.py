@@ -148,8 +148,9 @@ def _unknown_handle(node: Node, known: tuple[str, ...], handle: str, ref: EdgeRe
     return Issue("unknown_handle", message, edge=ref, field="source_handle")
 
 
-def check_shape(graph: Graph, topology: Topology, issues: list[Issue]) -> bool:
-    """Starts, cycles, reachability. Returns whether references can be followed."""
+def check_shape(graph: Graph, topology: Topology, tools: set[int], issues: list[Issue]) -> bool:
+    """Starts, cycles, reachability, of all nodes but `tools`. Returns whether references can be
+    followed."""
     nodes = graph.nodes
     starts = [index for index, node in enumerate(nodes) if node.type == "start"]
     if not starts:
@@ -191,13 +192,13 @@ def check_shape(graph: Graph, topology: Topology, issues: list[Issue]) -> bool:
                 node_id=node.id,
             )
             for index, node in enumerate(nodes)
-            if index not in reachable
+            if index not in reachable and index not in tools
         )
-    _dead_ends(nodes, topology, issues)
+    _dead_ends(nodes, topology, tools, issues)
     return not cycle
 
 
-def _dead_ends(nodes: list[Node], topology: Topology, issues: list[Issue]) -> None:
+def _dead_ends(nodes: list[Node], topology: Topology, tools: set[int], issues: list[Issue]) -> None:
     outputs = [index for index, node in enumerate(nodes) if node.type == "output"]
     if not outputs:
         issues.append(
@@ -217,7 +218,7 @@ def _dead_ends(nodes: list[Node], topology: Topology, issues: list[Issue]) -> No
             node_id=node.id,
         )
         for index, node in enumerate(nodes)
-        if index not in leading
+        if index not in leading and index not in tools
     )
 
 

@@ -22,9 +22,25 @@ class Scope:
 
 
 @dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A call of another node that a model asks for. `node` and `arguments` are for the node;
+    with an `error` there is nothing to run, and the model is told why."""
+
+    id: str
+    name: str
+    node: str = ""
+    arguments: Any = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class NodeTask:
     """The one argument of every node activity. `path` is the iteration path in loops and
-    maps, empty outside."""
+    maps, empty outside, and for a tool `<calling node>#<round>.<call>`.
+
+    `round` counts a node's activities where it calls tools in between, and `transcript` has the
+    messages of the rounds before: what the model asked for, and what the tools gave.
+    """
 
     execution_id: str
     workflow_id: str
@@ -36,7 +52,7 @@ class NodeTask:
     scope: Scope
     path: str = ""
     round: int = 0
-    """Which call of a model this is, where tools are called in between."""
+    transcript: list[dict[str, Any]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +63,14 @@ class NodeResult:
     variables that it sets. `output` is ignored for types that pass their input on. `meta`
     holds `duration_ms`, `started_at`, `attempt`, and by type `usage`, `status`, `branch`,
     `logs`.
+
+    With `tool_calls` the node is not done: they are run, and the node's activity again, with
+    `messages` and what the tools gave added to its transcript.
     """
 
     output: Any = None
     meta: dict[str, Any] = field(default_factory=dict)
     handles: list[str] | None = None
     vars: dict[str, Any] = field(default_factory=dict)
+    tool_calls: list[ToolCall] | None = None
+    messages: list[dict[str, Any]] | None = None

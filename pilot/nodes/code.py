@@ -219,6 +219,7 @@ SPEC = NodeSpec(
     type="code",
     title="Code",
     description="Runs Python in a sandbox without files, network or processes.",
+    usable_as_tool=True,
     category="data",
     icon="code",
     config=CodeConfig,

@@ -83,6 +83,7 @@ SPEC = NodeSpec(
     type="http",
     title="HTTP request",
     description="Calls an HTTP API. Private networks are refused.",
+    usable_as_tool=True,
     category="integration",
     icon="globe",
     config=HttpConfig,

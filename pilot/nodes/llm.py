@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from pilot.graph.issues import Issue
-from pilot.graph.spec import NodeConfig, NodeSpec, Policy, Retry, TemplateText
+from pilot.graph.spec import NodeConfig, NodeSpec, Policy, Retry, TemplateText, ToolUse
 from pilot.nodes.chat import MAX_MESSAGES, Message, parts_problems
 from pilot.nodes.json_schema import schema_problem
 
 DEFAULT_MODEL = "gpt-3.5-turbo"
-
-
 ANSWER_TYPES = ("text", "json_object", "json_schema")
 DEFAULT_IDLE_TIMEOUT_S = 60.0
+MAX_TOOLS = 64
+MAX_TOOL_ROUNDS = 20
+
+_NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_-]")
+
+
+def _no_parameters() -> dict[str, JsonValue]:
+    return {"type": "object", "properties": {}}
 
 
 class Cache(BaseModel):
@@ -25,6 +32,28 @@ class Cache(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     ttl_s: Annotated[float, Field(gt=0, le=366 * 86_400)]
+
+
+class Tool(BaseModel):
+    """A node of the graph that the model may call."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    node: str = Field(description="The id of a node that no edge leads to or from.")
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")] | None = Field(
+        default=None, description="What the model calls it; the node's id otherwise."
+    )
+    description: Annotated[str, Field(max_length=4_000)] | None = Field(
+        default=None, description="When and why to call it, for the model."
+    )
+    parameters: dict[str, JsonValue] = Field(
+        default_factory=_no_parameters,
+        description="A JSON Schema of the arguments, which are the node's input.",
+    )
+
+    @property
+    def called(self) -> str:
+        return self.name or _NOT_IN_NAMES.sub("_", self.node)[:64]
 
 
 class LlmConfig(NodeConfig):
@@ -56,6 +85,12 @@ class LlmConfig(NodeConfig):
     )
     output_schema: dict[str, JsonValue] | None = Field(
         default=None, description="A bare JSON Schema of the answer: the short form of the above."
+    )
+    tools: Annotated[list[Tool], Field(max_length=MAX_TOOLS)] = Field(
+        default_factory=list, description="Nodes of the graph that the model may call."
+    )
+    max_tool_rounds: Annotated[int, Field(ge=1, le=MAX_TOOL_ROUNDS)] = Field(
+        default=5, description="How often the model may call tools before it must answer."
     )
     fallback_models: Annotated[list[str], Field(max_length=10)] = Field(default_factory=list)
     stream: bool = True
@@ -106,6 +141,7 @@ def check(config: LlmConfig) -> Iterable[Issue]:
                     "invalid_content_part", problem, field=f"messages[{index}].content{path}"
                 )
     yield from _check_format(config)
+    yield from _check_tools(config)
 
 
 def _check_format(config: LlmConfig) -> Iterable[Issue]:
@@ -135,6 +171,28 @@ def _check_format(config: LlmConfig) -> Iterable[Issue]:
         yield Issue("invalid_schema", problem, field=field)
 
 
+def _check_tools(config: LlmConfig) -> Iterable[Issue]:
+    seen: set[str] = set()
+    for index, tool in enumerate(config.tools):
+        at = f"tools[{index}]"
+        if tool.called in seen:
+            yield Issue(
+                "duplicate_tool", f"two tools are called {tool.called!r}", field=f"{at}.name"
+            )
+        seen.add(tool.called)
+        problem = schema_problem(tool.parameters)
+        if problem is None and tool.parameters.get("type") != "object":
+            problem = '$.type: the arguments are an object: {"type": "object", ...}'
+        if problem:
+            yield Issue("invalid_schema", problem, field=f"{at}.parameters")
+
+
+def tools(config: LlmConfig) -> tuple[ToolUse, ...]:
+    return tuple(
+        ToolUse(tool.node, f"tools[{index}].node") for index, tool in enumerate(config.tools)
+    )
+
+
 SPEC = NodeSpec(
     type="llm",
     title="LLM",
@@ -148,4 +206,5 @@ SPEC = NodeSpec(
         heartbeat_s=15,
     ),
     check=check,
+    tools=tools,
 )

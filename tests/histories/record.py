@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -20,22 +21,25 @@ from temporalio.client import WorkflowFailureError, WorkflowHandle
 from benchmarks.stack import Stack, stack
 from pilot.graph.model import Graph
 from tests.graph.graphs import graph, node
+from tests.openai_server import Calls, Failure, OpenAIServer, Reply, calls, openai_server
 from workflows_def.messages import QUERY_SNAPSHOT, SIGNAL_PAUSE, SIGNAL_RESUME, Snapshot
 
 RELEASE = "0.1"
 HERE = Path(__file__).parent
-EXAMPLES = Path(__file__).parents[2] / "examples"
+ROOT = Path(__file__).parents[2]
+EXAMPLES = ROOT / "examples"
 
 Handle = WorkflowHandle[Any, Any]
 
 
 @dataclass(frozen=True)
 class Case:
-    """A run: its graph, its input, and what is done to it from outside."""
+    """A run: its graph, its input, what is done to it from outside, and what the model says."""
 
     graph: Graph
     input: Any = None
     meanwhile: list[Callable[[Handle], Awaitable[None]]] = field(default_factory=list)
+    model: list[Reply | Calls | Failure] = field(default_factory=list)
 
 
 def example(name: str, input: Any) -> Case:
@@ -72,6 +76,24 @@ def spinning(seconds: int, **fields: Any) -> dict[str, Any]:
     return node("slow", "code", config=config, **fields)
 
 
+def calling() -> Case:
+    """A model that calls two tools twice, one of which fails, and a third never."""
+    tools = [{"node": "double"}, {"node": "bad"}, {"node": "unused"}]
+    ask = node("ask", "llm", config={"prompt_template": "{input}", "tools": tools})
+    double = node("double", "code", config={"source": "def main(input):\n    return [input] * 2"})
+    nodes = [START, ask, double, node("bad", "code", config={"source": "1 / 0"}),
+             node("unused", "code"), OUTPUT]  # fmt: skip
+    return Case(
+        graph(nodes, "s>ask", "ask>o"),
+        "Hello",
+        model=[
+            calls(("double", {"x": 1}), ("bad", {}), ("nothing", {})),
+            calls(("double", {"x": 2})),
+            Reply("done"),
+        ],
+    )
+
+
 def cases() -> dict[str, Case]:
     bad = node("bad", "code", config={"source": "1 / 0"})
     fan = [node(f"k{i}", "code", config={"source": str(i)}) for i in range(30)]
@@ -93,6 +115,7 @@ def cases() -> dict[str, Case]:
         "early_join": Case(graph([START, node("a"), spinning(1, on_error="continue"),
                                   node("j", join="any"), OUTPUT],
                                  "s>a", "s>slow", "a>j", "slow>j", "j>o")),
+        "tools": calling(),
     }  # fmt: skip
 
 
@@ -107,11 +130,18 @@ async def record(bench: Stack, name: str, case: Case) -> None:
     history = await handle.fetch_history()
     path = HERE / RELEASE / f"{name}.json"
     path.parent.mkdir(exist_ok=True)
-    path.write_text(json.dumps(history.to_json_dict(), indent=1, sort_keys=True))
+    text = json.dumps(history.to_json_dict(), indent=1, sort_keys=True)
+    path.write_text(text.replace(f"{ROOT}/", ""))  # in the stack traces of failures
     print(f"{name}: {len(history.events)} events, {outcome}")
 
 
 async def main(names: list[str]) -> None:
+    async with openai_server() as models:
+        os.environ["PILOT_LLM_API_BASE"] = models.base_url
+        await record_all(models, names)
+
+
+async def record_all(models: OpenAIServer, names: list[str]) -> None:
     async with stack([]) as bench:
         for name, case in cases().items():
             if names and name not in names:
@@ -119,6 +149,8 @@ async def main(names: list[str]) -> None:
             if (HERE / RELEASE / f"{name}.json").exists():
                 print(f"{name}: is there already")
                 continue
+            models.reset()
+            models.script(*case.model)
             await record(bench, name, case)
 
 

@@ -21,6 +21,7 @@ from pilot.plugin import PilotPlugin
 from pilot.settings import Settings
 from pilot.store.migrate import migrate
 from tests.graph.graphs import graph
+from tests.openai_server import OpenAIServer, openai_server
 from workflows_def.messages import QUERY_SNAPSHOT, WORKFLOW_TYPE, RunInput, Snapshot
 
 LIMIT_S = 30
@@ -86,12 +87,29 @@ class Runner:
 
 
 @pytest.fixture(scope="session")
+async def models() -> AsyncIterator[OpenAIServer]:
+    """The model server of the worker's operator."""
+    async with openai_server() as server:
+        yield server
+
+
+@pytest.fixture
+def model(models: OpenAIServer) -> OpenAIServer:
+    """The same, fresh."""
+    models.reset()
+    return models
+
+
+@pytest.fixture(scope="session")
 async def worker_settings(
-    temporal_address: str, tmp_path_factory: pytest.TempPathFactory
+    temporal_address: str, models: OpenAIServer, tmp_path_factory: pytest.TempPathFactory
 ) -> Settings:
     data_dir: Path = tmp_path_factory.mktemp("worker")
     settings = Settings(
-        temporal_address=temporal_address, pilot_data_dir=data_dir, pilot_env="development"
+        temporal_address=temporal_address,
+        pilot_data_dir=data_dir,
+        pilot_env="development",
+        pilot_llm_api_base=models.base_url,
     )
     await migrate(settings.store_url)
     return settings

@@ -1,0 +1,84 @@
+"""Runs one node's activity under the policy of its plan."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+from temporalio import workflow
+from temporalio.common import RetryPolicy
+
+from pilot.graph.plan import PlanNode
+from pilot.graph.spec import Policy
+from pilot.graph.task import NodeResult, NodeTask, Scope
+from workflows_def.messages import RunInput
+
+
+def policy_of(run: RunInput, node: PlanNode) -> Policy:
+    return run.plan.policies[node.policy]
+
+
+async def dispatch(
+    run: RunInput,
+    node: PlanNode,
+    scope: Scope,
+    *,
+    path: str = "",
+    round: int = 0,
+    transcript: Sequence[dict[str, Any]] = (),
+) -> NodeResult:
+    """The result of a node's activity, after as many attempts as its policy allows."""
+    task = NodeTask(
+        execution_id=run.execution_id,
+        workflow_id=run.workflow_id,
+        user_id=run.user_id,
+        node_id=node.id,
+        type=node.type,
+        name=node.name,
+        config=node.config,
+        scope=scope,
+        path=path,
+        round=round,
+        transcript=list(transcript),
+    )
+    policy = policy_of(run, node)
+    retry = RetryPolicy(
+        initial_interval=timedelta(seconds=policy.retry.initial_s),
+        backoff_coefficient=policy.retry.backoff,
+        maximum_interval=timedelta(seconds=policy.retry.max_s),
+        maximum_attempts=policy.retry.max_attempts,
+        non_retryable_error_types=list(policy.retry.non_retryable),
+    )
+    timeout = timedelta(seconds=policy.timeout_s)
+    result: NodeResult
+    if policy.local:
+        result = await workflow.execute_local_activity(
+            node.type,
+            task,
+            result_type=NodeResult,
+            start_to_close_timeout=timeout,
+            retry_policy=retry,
+            summary=node.name,
+        )
+        return result
+    result = await workflow.execute_activity(
+        node.type,
+        task,
+        result_type=NodeResult,
+        activity_id=_activity_id(node.id, path, round),
+        start_to_close_timeout=timeout,
+        heartbeat_timeout=timedelta(seconds=policy.heartbeat_s) if policy.heartbeat_s else None,
+        retry_policy=retry,
+        # the run waits for what was under way, so that its last word on it is true
+        cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+        summary=node.name,
+    )
+    return result
+
+
+def _activity_id(node_id: str, path: str, round: int) -> str:
+    """Unique among a run's: no node's id holds a slash."""
+    if round:
+        return f"{node_id}/{path}/{round}"
+    return f"{node_id}/{path}" if path else node_id
