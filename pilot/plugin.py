@@ -111,11 +111,14 @@ class PilotPlugin(SimplePlugin):
     async def run_worker(self, worker: Worker, next: Callable[[Worker], Awaitable[None]]) -> None:
         """Runs the worker with its publisher installed as the process's sink of events."""
         assert self._publisher is not None
-        sink.install(self._publisher.emit)
+        before, ours = sink.current(), self._publisher.emit
+        sink.install(ours)
         try:
             await super().run_worker(worker, next)
         finally:
-            sink.install(None)
+            # another worker of this process may have come in between
+            if sink.current() == ours:
+                sink.install(before)
 
 
 def _with_pydantic(existing: DataConverter | None) -> DataConverter:
