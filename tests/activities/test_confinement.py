@@ -9,6 +9,7 @@ import asyncio
 import json
 import os
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -77,7 +78,7 @@ def execute():
 
 attempt("read", os.open, "/etc/passwd", os.O_RDONLY)
 attempt("list", os.listdir, "/")
-attempt("write", os.open, {folder!r} + "/written", os.O_WRONLY | os.O_CREAT)
+attempt("write", os.open, {target!r}, os.O_WRONLY | os.O_CREAT)
 attempt("socket", socket.socket)
 attempt("connect", connect)
 attempt("unix", socket.socket, socket.AF_UNIX)
@@ -98,11 +99,12 @@ os._exit(0)
 async def tried(*off: str, port: int = 9) -> dict[str, Any]:
     """What a confined process could do, without the layers `off`."""
     folder = str(Path(confinement.__file__).parent)
-    source = PRELUDE.format(folder=folder, off=off, port=port)
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-I", "-c", source, stdout=asyncio.subprocess.PIPE
-    )
-    output, _ = await process.communicate()
+    with tempfile.TemporaryDirectory() as scratch:
+        source = PRELUDE.format(folder=folder, off=off, port=port, target=f"{scratch}/written")
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-I", "-c", source, stdout=asyncio.subprocess.PIPE
+        )
+        output, _ = await process.communicate()
     assert process.returncode == 0
     seen: dict[str, Any] = json.loads(output)
     return seen
