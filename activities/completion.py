@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import os
-import re
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -18,18 +16,12 @@ from typing import Any
 
 import httpx
 
+from activities.completion_errors import node_error
 from activities.models import Route
-from activities.retry_after import retry_after_s
 from pilot.errors import NodeError
 
-MAX_ERROR_CHARS = 1_000
 # A server of one's own often needs no key, but the client insists on one.
 NO_KEY = "none"
-
-_KEYS = re.compile(r"\b(sk-|Bearer\s+)[A-Za-z0-9_\-.*]{6,}")
-_PREFIX = re.compile(r"^.*?(?:Exception|Error) - ", re.DOTALL)
-_CONTEXT_LENGTH = re.compile(r"context[ _](length|window)|maximum context", re.IGNORECASE)
-_RETRYABLE_CODES = frozenset({"llm_rate_limited", "llm_unavailable", "llm_timeout"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +121,7 @@ async def complete(
     except Exception as error:
         if silence.limit.expired():
             raise silence.error() from None
-        raise _node_error(error, call) from None
+        raise node_error(error, call.route, litellm.exceptions) from None
 
 
 class _Silence:
@@ -314,66 +306,3 @@ def price(route: Route, prompt_tokens: int, completion_tokens: int) -> float | N
             continue
         return float(prompt + completion)
     return None
-
-
-def _node_error(error: Exception, call: Call) -> NodeError:
-    status = getattr(error, "status_code", None)
-    code = _code(error, status if isinstance(status, int) else None)
-    retryable = code in _RETRYABLE_CODES
-    return NodeError(
-        f"the model {call.route.model}: {_reason(error, call.route)}",
-        code=code,
-        retryable=retryable,
-        retry_after_s=retry_after_s(_header(error, "retry-after")) if retryable else None,
-        meta={"model": call.route.model, **({"status": status} if status else {})},
-    )
-
-
-def _code(error: Exception, status: int | None) -> str:
-    exceptions = _litellm().exceptions
-    if isinstance(error, exceptions.ContextWindowExceededError):
-        return "llm_context_length"
-    if isinstance(error, exceptions.Timeout | TimeoutError) or status == 408:
-        return "llm_timeout"
-    match status:
-        case 429:
-            return "llm_rate_limited"
-        case 401 | 402 | 403:
-            return "llm_auth"
-        case 404:
-            return "llm_model_not_found"
-        case 400 | 413 if _CONTEXT_LENGTH.search(str(error)):
-            return "llm_context_length"
-        case int() if 400 <= status < 500:
-            return "llm_bad_request"
-        case _:
-            return "llm_unavailable"
-
-
-def _header(error: Exception, name: str) -> str | None:
-    for headers in (
-        getattr(error, "litellm_response_headers", None),
-        getattr(getattr(error, "response", None), "headers", None),
-    ):
-        value = headers.get(name) if headers is not None else None
-        if isinstance(value, str):
-            return value
-    return None
-
-
-def _reason(error: Exception, route: Route) -> str:
-    """What the other side said, without LiteLLM's class names and without any key."""
-    said = str(error).partition(" Original exception:")[0]
-    text = _said(_PREFIX.sub("", said, count=1).strip()) or type(error).__name__
-    if route.api_key:
-        text = text.replace(route.api_key, "***")
-    return _KEYS.sub(r"\1***", text)[:MAX_ERROR_CHARS]
-
-
-def _said(text: str) -> str:
-    """The message inside OpenAI's error object, where the text is one."""
-    try:
-        message = json.loads(text)["error"]["message"]
-    except (ValueError, KeyError, TypeError, RecursionError):
-        return text
-    return message if isinstance(message, str) else text
