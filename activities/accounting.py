@@ -23,7 +23,8 @@ import httpx
 from temporalio import activity
 
 from activities.admission import BUDGET_CODES, Admission, Question, cost_of
-from activities.completion import Call, Completion, Usage, complete
+from activities.asked import Call, Completion, Usage
+from activities.completion import complete
 from activities.models import Route
 from activities.token_count import count_prompt, count_text
 from activities.usage_writer import UsageWriter

@@ -18,7 +18,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from activities.completion import Usage, price
+from activities.asked import Usage
+from activities.completion import price
 from activities.models import Route
 from activities.token_count import count_prompt, expected_answer
 from activities.usage_writer import UsageWriter

@@ -11,9 +11,9 @@ from typing import Any
 
 from temporalio import activity
 
+from activities.asked import Call, Completion
 from activities.attempt import Attempt
 from activities.call_journal import completion_from, to_body
-from activities.completion import Call, Completion
 from pilot.errors import StoreError
 from pilot.nodes.llm import LlmConfig
 from pilot.store.json_text import content_hash

@@ -20,8 +20,8 @@ from typing import Any
 
 from temporalio import activity
 
+from activities.asked import Completion, Usage
 from activities.attempt import Attempt
-from activities.completion import Completion, Usage
 from pilot.errors import NodeError, StoreError
 from pilot.nodes.llm import LlmConfig
 from pilot.store.llm_calls import LlmCall, LlmCallStore

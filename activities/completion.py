@@ -9,56 +9,20 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
 from functools import lru_cache
 from typing import Any
 
 import httpx
 
+from activities import demo
+from activities.asked import Call, Completion, Usage
 from activities.completion_errors import node_error
 from activities.models import Route
 from pilot.errors import NodeError
 
 # A server of one's own often needs no key, but the client insists on one.
 NO_KEY = "none"
-
-
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """Tokens, and their price in US dollars where it is known."""
-
-    prompt_tokens: int
-    completion_tokens: int
-    total_tokens: int
-    cost_usd: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class Completion:
-    text: str
-    model: str
-    finish_reason: str | None
-    usage: Usage | None
-    tool_calls: tuple[dict[str, str], ...] = ()
-    """What the model asks to be called: `id`, `name` and `arguments`, a text of JSON."""
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """What is asked: OpenAI's messages and parameters, by which route."""
-
-    route: Route
-    messages: list[dict[str, Any]]
-    parameters: dict[str, Any]
-    stream: bool
-    timeout_s: float
-    first_token_timeout_s: float | None = None
-    idle_timeout_s: float | None = None
-    canned: str | None = None
-    """The demo model's answer."""
-    sending: Callable[[], Awaitable[None]] | None = None
-    """Awaited just before the request goes out."""
 
 
 def preload() -> None:
@@ -83,9 +47,11 @@ def _litellm() -> Any:
 
 async def takes_schema(route: Route) -> bool:
     """Whether the model is known to follow a JSON Schema in `response_format`."""
+    if route.kind == "demo":
+        return False
     litellm = await asyncio.to_thread(_litellm)
     provider = "openai" if route.kind == "openai" else None
-    return route.kind != "demo" and any(
+    return any(
         litellm.supports_response_schema(model, provider)
         for model in dict.fromkeys((route.model, route.model.removeprefix("openrouter/")))
     )
@@ -103,6 +69,8 @@ async def complete(
     Raises `NodeError`: `llm_rate_limited`, `llm_unavailable`, `llm_timeout` (another attempt
     may help), `llm_auth`, `llm_bad_request`, `llm_model_not_found`, `llm_context_length`.
     """
+    if call.route.kind == "demo":
+        return await demo.answer(call, on_text)
     # in a thread, since its first import takes seconds
     litellm = await asyncio.to_thread(_litellm)
     if call.sending is not None:
@@ -177,8 +145,6 @@ def _arguments(call: Call, http: httpx.AsyncClient) -> dict[str, Any]:
     if call.stream:
         arguments |= {"stream": True, "stream_options": {"include_usage": True}}
     match route.kind:
-        case "demo":
-            arguments |= {"custom_llm_provider": "openai", "mock_response": call.canned}
         case "openai":
             from openai import AsyncOpenAI  # noqa: PLC0415 (comes with LiteLLM)
 

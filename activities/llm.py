@@ -14,10 +14,11 @@ from activities import resources
 from activities.accounting import BUDGET_CODES, Ledger
 from activities.answer_cache import AnswerCache
 from activities.answer_format import AnswerError, AnswerFormat
+from activities.asked import Call, Completion, Usage
 from activities.attempt import Attempt, node_activity
 from activities.call_journal import CallJournal
 from activities.chat import as_text, chat
-from activities.completion import Call, Completion, Usage, takes_schema
+from activities.completion import takes_schema
 from activities.evaluation import render
 from activities.live_tokens import LiveTokens
 from activities.models import Route, route

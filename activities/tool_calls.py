@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from activities.answer_format import check, parse_json
-from activities.completion import Completion
+from activities.asked import Completion
 from pilot.errors import NodeError
 from pilot.graph.task import ToolCall
 from pilot.nodes.llm import LlmConfig, Tool

@@ -189,6 +189,16 @@ async def run_events(
                 return
 
 
+async def live_events(socket: ClientConnection, execution_id: str) -> AsyncIterator[dict[str, Any]]:
+    """The execution's events as a socket that was open before it carries them."""
+    async for message in socket:
+        event = json.loads(message)
+        if event.get("execution_id") == execution_id:
+            yield event
+            if event["type"].startswith("execution.") and event["type"].endswith(FINAL):
+                return
+
+
 async def until(condition: Any, *, within_s: float, every_s: float = 0.1) -> Any:
     """What `condition()` gives, as soon as it is true."""
     async with asyncio.timeout(within_s):
