@@ -154,3 +154,40 @@ def test_the_iteration_budget_has_a_hint() -> None:
 
 def test_regexes_are_linear() -> None:
     assert value("input.matches('(a+)+$')", input="a" * 5_000 + "b") is False
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("json.encode(input)", '{"a": ["é", 1, 2.5, null, true]}'),
+        ("json.encode('x')", '"x"'),
+        ("json.encode(input.a[1] + 1)", "2"),
+        ("json.decode('{\"k\": [1, 2.5]}').k[1]", 2.5),
+        ("json.decode(json.encode(input)) == input", True),
+        ("[3, 1, 2].sort()", [1, 2, 3]),
+        ("['b', 'a'].sort()", ["a", "b"]),
+        ("[1, 1.0, 'a', 'a', [1]].distinct()", [1, "a", [1]]),
+        ("[[1], [2, [3]], 4].flatten()", [1, 2, [3], 4]),
+        ("[1, 2].sum()", 3),
+        ("[0.1, 0.2, 0.3].sum()", 0.6),
+        ("[].sum()", 0),
+    ],
+)
+def test_functions_of_our_own(text: str, expected: Any) -> None:
+    assert value(text, input={"a": ["é", 1, 2.5, None, True]}) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("json.decode('nope')", "Expecting value"),
+        ("json.decode('NaN')", "not a JSON number"),
+        ("json.decode(input)", "nested deeper"),
+        ("[1, 'a'].sort()", "numbers among strings"),
+        ("[[1]].sort()", "numbers or of strings"),
+        ("['a'].sum()", "list of numbers"),
+    ],
+)
+def test_functions_of_our_own_refuse(text: str, message: str) -> None:
+    with pytest.raises(ExpressionError, match=message):
+        value(text, input="[" * 5_000 + "]" * 5_000)
