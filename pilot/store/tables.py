@@ -189,6 +189,13 @@ executions = Table(
         postgresql_where=IS_OPEN,
         sqlite_where=IS_OPEN,
     ),
+    Index(
+        "ix_executions_open_created_at_id",
+        "created_at",
+        "id",
+        postgresql_where=IS_OPEN,
+        sqlite_where=IS_OPEN,
+    ),
 )
 
 # `first_seq` orders the nodes; `last_seq` is the seq of the event that the row's state is from,

@@ -163,3 +163,39 @@ async def test_the_list_is_filtered_and_without_payloads(store, workflow, make_e
     assert await ids(workflow_id="nobody") == set()
     [listed] = (await store.list_executions("ada", workflow_id=other.id)).items
     assert listed == stored[other.id, running]
+
+
+async def test_open_executions_are_those_of_all_owners_that_are_old_enough(
+    store, workflow, make_execution
+):
+    theirs = await store.create_workflow("bob", name="n", description="", graph={})
+    now = datetime(2020, 1, 1, tzinfo=UTC)
+    rows = [
+        make_execution(
+            workflow if number % 2 else theirs,
+            owner="ada" if number % 2 else "bob",
+            status=status,
+            created_at=now - timedelta(minutes=number),
+        )
+        for number, status in enumerate(ExecutionStatus)
+    ]
+    for row in rows:
+        await store.create_execution(row)
+    expected = [
+        row.id
+        for row in rows
+        if not row.status.is_final and row.created_at < now - timedelta(seconds=30)
+    ]
+    found, cursor = [], None
+    while True:
+        page = await store.open_executions(
+            before=now - timedelta(seconds=30), limit=2, cursor=cursor
+        )
+        found += [row.id for row in page.items]
+        assert all(row.input is None for row in page.items)
+        cursor = page.next_cursor
+        if cursor is None:
+            break
+    # a shared database has the open executions of other tests as well, none of them so old
+    assert [id for id in found if id in {row.id for row in rows}] == expected
+    assert expected

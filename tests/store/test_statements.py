@@ -3,6 +3,7 @@
 import asyncio
 import sqlite3
 import sys
+from datetime import UTC, datetime
 
 import pytest
 
@@ -45,6 +46,7 @@ async def test_each_method_sends_a_constant_number(count, store, workflow, execu
         store.get_version("ada", workflow.id, 1),
         store.get_execution("ada", execution.id),
         store.list_executions("ada"),
+        store.open_executions(before=datetime.now(UTC)),
         store.node_runs("ada", execution.id),
         store.events("ada", execution.id),
         store.missing_from(execution.id),
@@ -85,6 +87,7 @@ async def test_an_index_serves_every_query(
                 await store.list_executions(
                     "ada", workflow_id=workflow_id, status=status, cursor=after
                 )
+        await store.open_executions(before=datetime.now(UTC), cursor=after)
     await store.get_workflow("ada", workflow.id)
     await store.get_version("ada", workflow.id, 1)
     await store.node_runs("ada", execution.id)
