@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from activities.apart import LIMITS_TEXT, TooCostlyError, apart
 from pilot.errors import ExpressionError, TemplateError
-from pilot.graph import expressions
+from pilot.graph import evaluation
 from pilot.graph.expressions import Expression, Reference, compile_expression
 from pilot.graph.spec import NodeConfig, TemplateText
 from pilot.graph.task import Scope
@@ -74,7 +74,7 @@ async def evaluate(
         expression = compile_expression(expression)
     values = _values(expression.references, scope, secrets)
     if not expression.amplifies:
-        return expressions.evaluate(expression, values)
+        return evaluation.evaluate(expression, values)
     try:
         return await apart(_evaluate_text, expression.text, values)
     except TooCostlyError:
@@ -111,4 +111,4 @@ def _values(
 
 
 def _evaluate_text(text: str, values: dict[str, Any]) -> Any:
-    return expressions.evaluate(compile_expression(text), values)
+    return evaluation.evaluate(compile_expression(text), values)

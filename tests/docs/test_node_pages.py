@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from pilot.graph.expressions import compile_expression, evaluate
+from pilot.graph.evaluation import evaluate
+from pilot.graph.expressions import compile_expression
 from pilot.graph.model import Graph, Node, RetryOverride
 from pilot.graph.validate import validate
 from pilot.nodes import BUILT_IN, specs

@@ -6,12 +6,8 @@ from typing import Any
 import pytest
 
 from pilot.errors import ExpressionError
-from pilot.graph.expressions import (
-    MAX_COLLECTED_ITEMS,
-    CompileError,
-    compile_expression,
-    evaluate,
-)
+from pilot.graph.evaluation import MAX_COLLECTED_ITEMS, evaluate
+from pilot.graph.expressions import CompileError, compile_expression
 
 
 def value(text: str, **values: Any) -> Any:

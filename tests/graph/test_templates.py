@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pilot.errors import TemplateError
-from pilot.graph.expressions import evaluate
+from pilot.graph.evaluation import evaluate
 from pilot.graph.templates import (
     MAX_RENDERED_CHARS,
     TemplateSyntaxError,
