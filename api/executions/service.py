@@ -20,6 +20,8 @@ CATCH_UP_S = 0.5
 """How long a read waits for the store to hold what watchers have been told already."""
 POLL_S = 0.02
 SLOW_POLL_S = 0.5
+CANCEL_ALL_S = 10.0
+"""How long deleting a workflow waits for its executions to end."""
 START_GRACE = timedelta(seconds=10)
 """A queued row younger than this may have its start under way in another request."""
 
@@ -106,6 +108,37 @@ async def _cancel_absent(parts: Parts, row: Execution) -> None:
     )
     await parts.store.append_events(row.id, [event])
     await parts.bus.publish([Envelope(row.owner, event)])
+
+
+async def cancel_all(parts: Parts, owner: str, workflow_id: str) -> None:
+    """Cancels a workflow's open executions, and waits a while for them to end.
+
+    Those that are still ending when the time is up keep the workflow from being deleted: the
+    caller asks again.
+    """
+    await parts.store.get_workflow(owner, workflow_id)
+    deadline = time.monotonic() + CANCEL_ALL_S
+    while rows := await _open_of(parts, owner, workflow_id):
+        for row in rows:
+            try:
+                await cancel(parts, owner, row.id)
+            except Problem as problem:
+                # it has just ended, or is just being started
+                if problem.code not in ("already_finished", "not_started"):
+                    raise
+        if time.monotonic() > deadline:
+            return
+        await asyncio.sleep(SLOW_POLL_S)
+
+
+async def _open_of(parts: Parts, owner: str, workflow_id: str) -> list[Execution]:
+    """A page of the workflow's executions in each open state."""
+    pages = [
+        await parts.store.list_executions(owner, workflow_id=workflow_id, status=status)
+        for status in ExecutionStatus
+        if not status.is_final
+    ]
+    return [row for page in pages for row in page.items]
 
 
 async def pause(parts: Parts, owner: str, execution_id: str) -> ExecutionOut:

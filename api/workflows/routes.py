@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Header
+from fastapi import APIRouter, Header, Query
 from starlette.responses import JSONResponse, Response
 
 from api.auth import CallerDep
 from api.etag import etag
+from api.executions.service import cancel_all
 from api.pagination import PageDep, PageOut
 from api.parts import PartsDep
 from api.problems import CONFLICT, INVALID, MISSING
@@ -103,7 +104,17 @@ async def update_workflow(
 @router.delete(
     "/{workflow_id}", status_code=204, response_class=Response, responses={**MISSING, **CONFLICT}
 )
-async def delete_workflow(parts: PartsDep, caller: CallerDep, workflow_id: UUID) -> Response:
-    """Removes a workflow. Its executions stay readable; while one is open it is refused."""
+async def delete_workflow(
+    parts: PartsDep,
+    caller: CallerDep,
+    workflow_id: UUID,
+    cancel_executions: Annotated[
+        bool, Query(description="Cancel its open executions and wait for them to end.")
+    ] = False,
+) -> Response:
+    """Removes a workflow. Its executions stay readable; while one is open it is refused, or
+    cancels them first, as asked."""
+    if cancel_executions:
+        await cancel_all(parts, caller.user_id, str(workflow_id))
     await parts.store.delete_workflow(caller.user_id, str(workflow_id))
     return Response(status_code=204)

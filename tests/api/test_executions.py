@@ -156,6 +156,21 @@ async def test_pause_starts_no_further_node_until_resume(live, gate, make_chain)
     await until(live, body["id"], "succeeded")
 
 
+async def test_a_workflow_goes_with_its_open_executions_if_asked(live, gate, make_chain):
+    workflow = (await live.post(W, json=make_chain(gated(gate, "doomed")))).json()["id"]
+    bodies = [
+        (await live.post(f"{W}/{workflow}/execute", json={"input": n})).json() for n in range(3)
+    ]
+    await gate.came("doomed")
+    answer = await live.delete(f"{W}/{workflow}", params={"cancel_executions": True})
+    assert answer.status_code == 204
+    assert (await live.get(f"{W}/{workflow}")).status_code == 404
+    for body in bodies:
+        assert (await live.get(f"{E}/{body['id']}")).json()["status"] == "cancelled"
+    again = await live.delete(f"{W}/{workflow}", params={"cancel_executions": True})
+    assert again.status_code == 404
+
+
 async def test_an_open_execution_keeps_its_workflow(live, gate, make_chain):
     body = await started(live, make_chain(gated(gate, "hold")))
     answer = await live.delete(f"{W}/{body['workflow_id']}")
