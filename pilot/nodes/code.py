@@ -226,7 +226,7 @@ SPEC = NodeSpec(
     policy=Policy(
         retry=Retry(max_attempts=3, initial_s=0.5, backoff=2, max_s=10),
         timeout_s=330,
-        heartbeat_s=15,
+        heartbeat_s=10,
     ),
     check=check,
     python_scope=python_scope,

@@ -203,7 +203,7 @@ SPEC = NodeSpec(
     policy=Policy(
         retry=Retry(max_attempts=4, initial_s=1, backoff=2, max_s=30),
         timeout_s=600,
-        heartbeat_s=15,
+        heartbeat_s=10,
     ),
     check=check,
     tools=tools,
