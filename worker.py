@@ -44,7 +44,6 @@ async def serve(settings: Settings) -> None:
     async with PilotPlugin.open(settings) as plugin:
         client = await connect_patiently(settings, plugin)
         await _ensure_search_attributes(client)
-        await _ensure_reconciler(client, settings)
         worker = Worker(
             client,
             task_queue=settings.temporal_task_queue,
@@ -58,6 +57,7 @@ async def serve(settings: Settings) -> None:
                 f"(namespace {settings.temporal_namespace!r}, pid {os.getpid()})",
                 flush=True,
             )
+            await _ensure_reconciler(client, settings)
             # A model client takes seconds to import, and the first run may not need one. The
             # thread is a daemon so that a stop does not wait for it.
             threading.Thread(target=preload, name="preload", daemon=True).start()

@@ -30,7 +30,7 @@ from activities.payload import check_result
 from activities.scrub import Scrubber
 from pilot.errors import NodeError
 from pilot.events import sink
-from pilot.events.model import Envelope, Event, EventType
+from pilot.events.model import Envelope, Event, EventType, rfc3339
 from pilot.graph.secrets import secret_names
 from pilot.graph.spec import NodeConfig
 from pilot.graph.task import NodeResult, NodeTask
@@ -91,7 +91,7 @@ class Attempt(Generic[C]):
             type=type,
             execution_id=task.execution_id,
             workflow_id=task.workflow_id,
-            at=_rfc3339(datetime.now(UTC)),
+            at=rfc3339(datetime.now(UTC)),
             node_id=task.node_id,
             path=task.path,
             attempt=self.number,
@@ -234,7 +234,7 @@ async def _heartbeats() -> AsyncIterator[None]:
 
 def _times(started_at: datetime, clock: float, number: int) -> dict[str, Any]:
     return {
-        "started_at": _rfc3339(started_at),
+        "started_at": rfc3339(started_at),
         "duration_ms": round((time.perf_counter() - clock) * 1000, 3),
         "attempt": number,
     }
@@ -250,10 +250,6 @@ def _announce_retry(failure: NodeError, task: NodeTask, number: int) -> None:
         EventType.NODE_RETRYING,
         {
             "error": {"code": failure.code, "message": clip(failure.message)},
-            "next_attempt_at": _rfc3339(datetime.now(UTC) + timedelta(seconds=delay_s)),
+            "next_attempt_at": rfc3339(datetime.now(UTC) + timedelta(seconds=delay_s)),
         },
     )
-
-
-def _rfc3339(at: datetime) -> str:
-    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")

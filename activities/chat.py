@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from pilot.errors import NodeError
+from pilot.graph.values import as_text
 from pilot.nodes.chat import MAX_MESSAGES, Message, message_problem, parts_problems
 from pilot.nodes.llm import LlmConfig
 
@@ -27,11 +27,6 @@ def chat(config: LlmConfig) -> list[dict[str, Any]]:
     if not any(message["role"] != "system" for message in messages):
         raise NodeError("there is neither a prompt nor a message", code="missing_prompt")
     return messages
-
-
-def as_text(value: object) -> str:
-    """A rendered template as text: a lone `{expression}` kept its type."""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _history(value: Any) -> list[dict[str, Any]]:

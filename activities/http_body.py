@@ -11,6 +11,7 @@ import httpx
 
 from activities.http_file import decoded, file_of
 from pilot.errors import NodeError
+from pilot.graph.values import as_text
 
 MAX_RESPONSE_BYTES = 1_500_000
 """Decoded. Temporal's payloads end at 2 MB, and the output is quoted in JSON."""
@@ -34,7 +35,7 @@ def request_body(body: Any, body_type: BodyType) -> tuple[bytes | None, str | No
         case "json":
             return _json(body), "application/json"
         case "form":
-            pairs = [(name, _text(item)) for name, item in _fields(body, body_type)]
+            pairs = [(name, as_text(item)) for name, item in _fields(body, body_type)]
             return urlencode(pairs).encode(), "application/x-www-form-urlencoded"
         case "multipart":
             return _multipart(body)
@@ -56,7 +57,7 @@ def _is_file(value: Any) -> bool:
 
 
 def _content(file: dict[str, Any]) -> bytes:
-    return decoded(file["base64"]) if "base64" in file else _text(file["content"]).encode()
+    return decoded(file["base64"]) if "base64" in file else as_text(file["content"]).encode()
 
 
 def _content_type(file: dict[str, Any]) -> str:
@@ -83,10 +84,6 @@ def _fields(body: Any, body_type: str) -> list[tuple[str, Any]]:
     ]
 
 
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
 def _multipart(body: Any) -> tuple[bytes, str]:
     parts: list[tuple[str, tuple[str | None, bytes, str | None]]] = []
     for name, item in _fields(body, "multipart"):
@@ -94,7 +91,7 @@ def _multipart(body: Any) -> tuple[bytes, str]:
             filename = str(item.get("filename") or item.get("name") or "file")
             parts.append((name, (filename, _content(item), _content_type(item))))
         else:
-            parts.append((name, (None, _text(item).encode(), None)))
+            parts.append((name, (None, as_text(item).encode(), None)))
     request = httpx.Request("POST", "http://multipart", files=parts)
     return request.read(), request.headers["Content-Type"]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +11,7 @@ import httpx
 from activities.http_body import request_body
 from pilot.errors import NodeError
 from pilot.graph.templates import parse_template
+from pilot.graph.values import as_text
 from pilot.nodes.http import BasicAuth, BearerAuth, HeaderAuth, HttpConfig
 
 USER_AGENT = "pilot"
@@ -58,10 +58,10 @@ def secret_headers(config: HttpConfig) -> frozenset[str]:
 def build(config: HttpConfig, key: str, secret: Iterable[str] = ()) -> Request:
     """The first request of a rendered configuration; `secret` names headers that hold one."""
     try:
-        url = httpx.URL(_text(config.url).strip())
+        url = httpx.URL(as_text(config.url).strip())
         if config.query:
             url = url.copy_merge_params(_parameters(config.query))
-        headers = httpx.Headers({name: _text(value) for name, value in config.headers.items()})
+        headers = httpx.Headers({name: as_text(value) for name, value in config.headers.items()})
     except (httpx.InvalidURL, UnicodeError, ValueError, TypeError) as error:
         raise invalid_request(f"the request cannot be written: {error}") from None
     if url.scheme not in ("http", "https") or not url.host:
@@ -86,23 +86,18 @@ def build(config: HttpConfig, key: str, secret: Iterable[str] = ()) -> Request:
     )
 
 
-def _text(value: object) -> str:
-    """A rendered value where text must stand: a lone `{expression}` kept its type."""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
 def _authenticate(config: HttpConfig, headers: httpx.Headers) -> set[str]:
     """Puts the node's credentials into the headers; returns those headers' names."""
     match config.auth:
         case BearerAuth(token=token):
-            headers["Authorization"] = f"Bearer {_text(token)}"
+            headers["Authorization"] = f"Bearer {as_text(token)}"
         case BasicAuth(username=username, password=password):
-            basic = httpx.BasicAuth(_text(username), _text(password))
+            basic = httpx.BasicAuth(as_text(username), as_text(password))
             headers["Authorization"] = next(
                 basic.auth_flow(httpx.Request("GET", "http://basic"))
             ).headers["Authorization"]
         case HeaderAuth(name=name, value=value):
-            headers[name] = _text(value)
+            headers[name] = as_text(value)
             return {name.lower()}
     return set()
 

@@ -17,7 +17,7 @@ from activities.answer_format import AnswerError, AnswerFormat
 from activities.asked import Call, Completion, Usage
 from activities.attempt import Attempt, node_activity
 from activities.call_journal import CallJournal
-from activities.chat import as_text, chat
+from activities.chat import chat
 from activities.completion import takes_schema
 from activities.evaluation import render
 from activities.live_tokens import LiveTokens
@@ -27,6 +27,7 @@ from activities.token_count import preload
 from activities.tool_calls import asked, read_calls, tool_parameters
 from pilot.errors import NodeError
 from pilot.graph.task import NodeResult
+from pilot.graph.values import as_text
 from pilot.nodes.llm import LlmConfig
 
 __all__ = ["llm", "preload"]

@@ -36,7 +36,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from pilot import runs
 from pilot.errors import PilotError
 from pilot.events import sink
-from pilot.events.model import FINAL_EVENT_TYPES, Envelope, Event, EventType
+from pilot.events.model import FINAL_EVENT_TYPES, Envelope, Event, EventType, rfc3339
 from pilot.graph.compile import compile_plan
 from pilot.graph.model import Graph
 from pilot.graph.schedule import Reason
@@ -175,7 +175,7 @@ class Reconciler:
         self, row: Execution, type: EventType, status: ExecutionStatus, error: dict[str, str]
     ) -> None:
         """The events that the run itself would have written, had it come to its end."""
-        at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        at = rfc3339(datetime.now(UTC))
         seq = (await self._fresh(row)).last_seq
         events: list[Event] = []
 

@@ -7,21 +7,17 @@ reader misses it gets from this list, by the query `events(after_seq)`.
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from temporalio import workflow
 
 from pilot.events import sink
-from pilot.events.model import Envelope, Event, EventType
+from pilot.events.model import Envelope, Event, EventType, rfc3339
 from workflows_def.messages import EVENTS_PAGE_BYTES, EventsPage, RunInput
 
 MAX_AHEAD = timedelta(seconds=5)
 """How far a worker's clock is believed to be before the server's."""
-
-
-def _rfc3339(time: datetime) -> str:
-    return time.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _end_of(meta: dict[str, Any]) -> datetime | None:
@@ -52,7 +48,7 @@ class Journal:
         if end is not None and end.tzinfo is not None and end - now < MAX_AHEAD:
             now = max(now, end)
         self._last = max(self._last, now)
-        return _rfc3339(self._last)
+        return rfc3339(self._last)
 
     @property
     def last_seq(self) -> int:

@@ -18,6 +18,7 @@ from pilot.graph.plan import PlanNode
 from pilot.graph.schedule import Schedule
 from pilot.graph.status import NodeStatus
 from pilot.graph.task import NodeResult, Scope, ToolCall
+from pilot.graph.values import as_text
 from workflows_def.dispatch import dispatch, policy_of
 from workflows_def.failure import Failure, failure_of, is_cancelled
 from workflows_def.journal import Journal
@@ -158,7 +159,7 @@ class Toolbox:
         self._records.add_usage(result.meta)
         data = {"output": result.output, "meta": result.meta}
         self._ended(tool, run, NodeStatus.SUCCEEDED, EventType.NODE_SUCCEEDED, data)
-        return _as_text(result.output), None
+        return as_text(result.output), None
 
     def _failed(self, tool: PlanNode, run: ToolRun, failure: Failure) -> tuple[str, str | None]:
         run.record.error, run.record.meta = failure.to_json(), failure.meta
@@ -168,7 +169,7 @@ class Toolbox:
         if tool.on_error == "default":
             run.record.ran, run.record.output = True, tool.default_output
             data["output"] = tool.default_output
-            text = _as_text(tool.default_output)
+            text = as_text(tool.default_output)
         self._ended(tool, run, NodeStatus.FAILED, EventType.NODE_FAILED, data, failure.attempt)
         return text, failure.code
 
@@ -202,10 +203,6 @@ class Toolbox:
             attempt=attempt or run.record.meta.get("attempt"),
             data=data,
         ).at
-
-
-def _as_text(output: Any) -> str:
-    return output if isinstance(output, str) else json.dumps(output, ensure_ascii=False)
 
 
 def _error_text(failure: Failure) -> str:

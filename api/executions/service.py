@@ -11,7 +11,7 @@ from api.executions.schemas import ExecutionOut, ExecutionSummaryOut
 from api.pagination import PageOut, PageQuery
 from api.parts import Parts
 from api.problems import Problem, unavailable
-from pilot.events.model import Envelope, Event, EventType
+from pilot.events.model import Envelope, Event, EventType, rfc3339
 from pilot.graph.status import ExecutionStatus
 from pilot.store import Execution
 from workflows_def.messages import SIGNAL_PAUSE, SIGNAL_RESUME
@@ -101,7 +101,7 @@ async def _cancel_absent(parts: Parts, row: Execution) -> None:
         EventType.EXECUTION_CANCELLED,
         row.id,
         row.workflow_id,
-        datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        rfc3339(datetime.now(UTC)),
         seq=1,
         status=ExecutionStatus.CANCELLED.value,
         data={"error": {"code": "cancelled", "message": "cancelled before it was started"}},

@@ -7,7 +7,7 @@ from typing import Any
 
 from api.executions.schemas import ExecutionOut
 from api.live.feed import Delivery
-from pilot.events.model import Event, EventType
+from pilot.events.model import Event, EventType, rfc3339
 from pilot.events.preview import MAX_DATA_BYTES, preview
 from pilot.events.wire import dumps
 
@@ -22,7 +22,7 @@ def snapshot(shown: ExecutionOut, seq: int) -> Delivery:
         EventType.SNAPSHOT,
         shown.id,
         shown.workflow_id,
-        datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        rfc3339(datetime.now(UTC)),
         seq=seq,
         status=shown.status.value,
         data=data,

@@ -56,7 +56,8 @@ def in_cel_range(value: Any) -> Any:
 
 
 def as_text(value: Any) -> str:
-    """A value inside a longer text: strings as they are, the rest as JSON."""
+    """A value where text must stand, inside a template or because a lone `{expression}` kept
+    its type: strings as they are, the rest as JSON."""
     if isinstance(value, str):
         return value
     return json.dumps(value, ensure_ascii=False)
