@@ -29,6 +29,8 @@ async def execution_out(store: Store, settings: Settings, execution: Execution) 
     summary = summary_out(settings, execution)
     return ExecutionOut.model_construct(
         **{name: getattr(summary, name) for name in ExecutionSummaryOut.model_fields},
+        timeout_s=execution.timeout_s,
+        cancel_requested_at=execution.cancel_requested_at,
         input=execution.input,
         output=execution.output,
         nodes=list(nodes_out(version.graph, runs)),

@@ -75,6 +75,10 @@ class ExecutionSummaryOut(BaseModel):
 class ExecutionOut(ExecutionSummaryOut):
     """A run: `nodes` are all of the graph's, in its order, whatever their state."""
 
+    timeout_s: float | None = Field(description="The run's time limit, in seconds.")
+    cancel_requested_at: datetime | None = Field(
+        description="When it was first asked to cancel; `status` says whether it is cancelled."
+    )
     input: Any
     output: Any
     nodes: list[NodeOut]

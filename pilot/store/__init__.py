@@ -94,7 +94,11 @@ class NodeRun:
 
 @dataclass(frozen=True, slots=True)
 class Execution:
-    """One run of a workflow version. `last_seq` is the highest `seq` that the store holds."""
+    """One run of a workflow version. `last_seq` is the highest `seq` that the store holds.
+
+    `timeout_s` is the run's time limit, in seconds; None without one. `cancel_requested_at` is
+    when somebody first asked to cancel it; the status says whether it has come to that.
+    """
 
     id: str
     owner: str
@@ -110,6 +114,8 @@ class Execution:
     finished_at: datetime | None = None
     temporal_run_id: str | None = None
     last_seq: int = 0
+    timeout_s: float | None = None
+    cancel_requested_at: datetime | None = None
 
     @property
     def temporal_workflow_id(self) -> str:
@@ -218,6 +224,16 @@ class Store(Protocol):
 
     async def set_temporal_run(self, execution_id: str, run_id: str) -> None:
         """Notes the run id of the started Temporal workflow."""
+        ...
+
+    async def request_cancel(self, execution_id: str, at: datetime) -> None:
+        """Notes that the execution is to be cancelled. The first time stays, and one that is
+        final already is left as it is."""
+        ...
+
+    async def overdue_cancels(self, *, before: datetime, limit: int) -> list[Execution]:
+        """Executions of all owners that were to be cancelled before then and are not final,
+        the longest waiting first; `input` and `output` are left None."""
         ...
 
     async def append_events(self, execution_id: str, events: Sequence[Event]) -> None:

@@ -9,11 +9,12 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, case, func, select
+from sqlalchemy import ColumnElement, Select, Update, case, func, select, update
 
 from pilot.graph.status import ExecutionStatus
 from pilot.store import Execution
 from pilot.store.tables import (
+    IS_CANCELLING,
     IS_OPEN,
     MAX_INTEGER,
     events,
@@ -99,6 +100,28 @@ def executions_of(
 def open_executions(before: datetime) -> Select[Any]:
     """Open executions of every owner, without their `input` and `output`."""
     return select(*_LISTED).where(IS_OPEN, executions.c.created_at < before)
+
+
+def cancel_request(execution_id: str, at: datetime) -> Update:
+    return (
+        update(executions)
+        .where(
+            executions.c.id == execution_id,
+            IS_OPEN,
+            executions.c.cancel_requested_at.is_(None),
+        )
+        .values(cancel_requested_at=at)
+    )
+
+
+def overdue_cancels(before: datetime, limit: int) -> Select[Any]:
+    """Executions that are being cancelled, without their `input` and `output`."""
+    return (
+        select(*_LISTED)
+        .where(IS_CANCELLING, executions.c.cancel_requested_at < before)
+        .order_by(executions.c.cancel_requested_at)
+        .limit(max(1, storable(limit)))
+    )
 
 
 def node_runs_of(owner: str, execution_id: str) -> Select[Any]:

@@ -95,6 +95,8 @@ def execution(row: Row[Any]) -> Execution:
         finished_at=row.finished_at,
         temporal_run_id=row.temporal_run_id,
         last_seq=row.last_seq,
+        timeout_s=row.timeout_s,
+        cancel_requested_at=row.cancel_requested_at,
     )
 
 
@@ -111,6 +113,8 @@ def execution_row(execution: Execution) -> dict[str, Any]:
         "started_at": execution.started_at,
         "finished_at": execution.finished_at,
         "temporal_run_id": execution.temporal_run_id,
+        "timeout_s": execution.timeout_s,
+        "cancel_requested_at": execution.cancel_requested_at,
         "usage": json_text.dumps(execution.usage),
         "error": json_or_null(execution.error),
         "input": json_or_null(execution.input),

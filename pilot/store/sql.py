@@ -250,6 +250,15 @@ class SqlStore:
         if result.rowcount == 0:
             raise _no_execution(execution_id)
 
+    async def request_cancel(self, execution_id: str, at: datetime) -> None:
+        async with self._database.writing() as connection:
+            await connection.execute(queries.cancel_request(execution_id, at))
+
+    async def overdue_cancels(self, *, before: datetime, limit: int) -> list[Execution]:
+        async with self._database.reading() as connection:
+            found = (await connection.execute(queries.overdue_cancels(before, limit))).all()
+        return [rows.execution(row) for row in found]
+
     # events
 
     async def append_events(self, execution_id: str, events: Sequence[Event]) -> None:

@@ -18,6 +18,7 @@ from sqlalchemy import (
     Date,
     DateTime,
     Dialect,
+    Float,
     ForeignKey,
     ForeignKeyConstraint,
     Index,
@@ -106,6 +107,7 @@ def _one_of(column: str, values: list[str]) -> str:
 _OPEN = [status for status in ExecutionStatus if status not in FINAL_EXECUTION_STATUSES]
 # Written out, not bound: an index over some of the rows serves only queries that say the same.
 IS_OPEN = text(_one_of("status", [status.value for status in _OPEN]))
+IS_CANCELLING = text(f"{IS_OPEN.text} AND cancel_requested_at IS NOT NULL")
 IS_ALIVE = text("deleted_at IS NULL")
 
 metadata = MetaData(
@@ -156,7 +158,9 @@ workflow_versions = Table(
 )
 
 # `status_seq` is the seq of the event that set `status`; 0 for the status that the row was
-# created with. The large columns stand last: SQLite reads past them for whatever follows.
+# created with; `timeout_s` is the execution's own time limit, in seconds, and
+# `cancel_requested_at` when it was first cancelled. The large columns stand last: SQLite reads
+# past them for whatever follows.
 executions = Table(
     "executions",
     metadata,
@@ -171,6 +175,8 @@ executions = Table(
     Column("started_at", UtcDateTime),
     Column("finished_at", UtcDateTime),
     Column("temporal_run_id", PlainText),
+    Column("timeout_s", Float),
+    Column("cancel_requested_at", UtcDateTime),
     Column("usage", JsonText, nullable=False),
     Column("error", JsonText),
     Column("input", JsonText),
@@ -195,6 +201,12 @@ executions = Table(
         "id",
         postgresql_where=IS_OPEN,
         sqlite_where=IS_OPEN,
+    ),
+    Index(
+        "ix_executions_cancelling",
+        "cancel_requested_at",
+        postgresql_where=IS_CANCELLING,
+        sqlite_where=IS_CANCELLING,
     ),
 )
 

@@ -22,6 +22,8 @@ async def test_an_execution_is_read_as_it_was_created(store, workflow, make_exec
         finished_at=datetime(2026, 1, 2, tzinfo=UTC),
         temporal_run_id="run",
         last_seq=7,
+        timeout_s=0.5,
+        cancel_requested_at=datetime(2026, 1, 1, 0, 0, 1, tzinfo=UTC),
     )
     assert await store.create_execution(full) == (full, True)
     assert await store.get_execution("ada", full.id) == full
@@ -199,3 +201,47 @@ async def test_open_executions_are_those_of_all_owners_that_are_old_enough(
     # a shared database has the open executions of other tests as well, none of them so old
     assert [id for id in found if id in {row.id for row in rows}] == expected
     assert expected
+
+
+async def test_the_first_cancel_counts_and_none_on_what_is_final(
+    store, workflow, execution, make_execution, said
+):
+    first = datetime(2026, 3, 2, tzinfo=UTC)
+    for at in (first, first + timedelta(seconds=1), first - timedelta(seconds=1)):
+        await store.request_cancel(execution.id, at)
+    found = await store.get_execution("ada", execution.id)
+    assert found == replace(execution, cancel_requested_at=first)
+    [listed] = (await store.list_executions("ada")).items
+    assert listed == replace(found, input=None)
+
+    done = make_execution(workflow, status=ExecutionStatus.SUCCEEDED)
+    await store.create_execution(done)
+    await store.request_cancel(done.id, first)
+    assert await store.get_execution("ada", done.id) == done
+    await store.append_events(execution.id, [said(1, "execution.cancelled")])
+    await store.request_cancel(execution.id, first)
+    ended = await store.get_execution("ada", execution.id)
+    assert (ended.status, ended.cancel_requested_at) == (ExecutionStatus.CANCELLED, first)
+
+
+async def test_overdue_cancels_are_the_open_ones_of_all_owners_oldest_first(
+    store, workflow, make_execution
+):
+    theirs = await store.create_workflow("bob", name="n", description="", graph={})
+    noon = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+    asked = {}
+    for number, status in enumerate(ExecutionStatus):
+        of = workflow if number % 2 else theirs
+        row = make_execution(of, status=status, output={"o": 1})
+        asked[noon - timedelta(seconds=number)] = row
+        await store.create_execution(
+            replace(row, cancel_requested_at=noon - timedelta(seconds=number))
+        )
+    await store.create_execution(make_execution(workflow))  # nobody wants it cancelled
+    overdue = [asked[at].id for at in sorted(asked) if not asked[at].status.is_final and at < noon]
+    found = await store.overdue_cancels(before=noon, limit=100)
+    assert [row.id for row in found] == overdue
+    assert len({row.owner for row in found}) == 2
+    assert all(row.input is None and row.output is None for row in found)
+    assert [row.id for row in await store.overdue_cancels(before=noon, limit=2)] == overdue[:2]
+    assert await store.overdue_cancels(before=min(asked), limit=100) == []

@@ -6,6 +6,7 @@ import sys
 import time
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
@@ -13,7 +14,7 @@ from sqlalchemy import inspect, text
 
 from pilot.errors import StoreError, UnavailableError
 from pilot.store.database import Database
-from pilot.store.migrate import MIGRATIONS, migrate
+from pilot.store.migrate import MIGRATIONS, _config, migrate
 from pilot.store.migrations import HEAD
 from pilot.store.sql import SqlStore
 from pilot.store.tables import metadata
@@ -147,3 +148,34 @@ async def test_a_folder_that_is_not_there_is_made(tmp_path):
 async def test_a_database_that_does_not_answer():
     with pytest.raises(UnavailableError):
         await migrate("postgresql://nobody@127.0.0.1:1/none")
+
+
+async def test_payloads_of_the_executions_before_cancels_were_noted_are_kept(empty_url):
+    rows = """
+    INSERT INTO workflows VALUES ('w', 'ada', 'n', '', 1, 'h', :now, :now, NULL);
+    INSERT INTO workflow_versions VALUES ('w', 1, 'n', '{}', 'h', :now);
+    INSERT INTO executions
+        (id, owner, workflow_id, workflow_version, status, status_seq, last_seq, created_at,
+         usage, error, input, output)
+        VALUES ('e', 'ada', 'w', 1, 'running', 0, 0, :now, '{}', NULL, '[1]', '{"a": null}');
+    INSERT INTO node_runs (execution_id, node_id, path, first_seq, last_seq, started_seq, status,
+         meta) VALUES ('e', 'ask', '', 1, 1, 0, 'running', '{}')
+    """
+
+    def before(connection):
+        command.upgrade(_config(connection), "0005")
+        for statement in rows.replace(":now", "'2026-03-01 12:00:00.000000+00:00'").split(";"):
+            connection.execute(text(statement.replace(":", r"\:")))
+
+    await run_sync(empty_url, before)
+    await migrate(empty_url)
+    store = await SqlStore.open(empty_url)
+    row = await store.get_execution("ada", "e")
+    assert (row.input, row.output, row.timeout_s, row.cancel_requested_at) == (
+        [1],
+        {"a": None},
+        None,
+        None,
+    )
+    assert [run.node_id for run in await store.node_runs("ada", "e")] == ["ask"]
+    await store.close()

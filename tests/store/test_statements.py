@@ -36,6 +36,7 @@ async def test_each_method_sends_a_constant_number(count, store, workflow, execu
         assert await count(update) == expected
     assert await count(store.create_execution(execution)) == 3
     assert await count(store.set_temporal_run(execution.id, "run")) == 1
+    assert await count(store.request_cancel(execution.id, datetime.now(UTC))) == 1
     await store.append_events(
         execution.id, [said(n, "node.started", f"n{n}") for n in range(1, 51)]
     )
@@ -47,6 +48,7 @@ async def test_each_method_sends_a_constant_number(count, store, workflow, execu
         store.get_execution("ada", execution.id),
         store.list_executions("ada"),
         store.open_executions(before=datetime.now(UTC)),
+        store.overdue_cancels(before=datetime.now(UTC), limit=100),
         store.node_runs("ada", execution.id),
         store.events("ada", execution.id),
         store.missing_from(execution.id),
@@ -88,6 +90,8 @@ async def test_an_index_serves_every_query(
                     "ada", workflow_id=workflow_id, status=status, cursor=after
                 )
         await store.open_executions(before=datetime.now(UTC), cursor=after)
+    await store.request_cancel(execution.id, datetime.now(UTC))
+    await store.overdue_cancels(before=datetime.now(UTC), limit=100)
     await store.get_workflow("ada", workflow.id)
     await store.get_version("ada", workflow.id, 1)
     await store.node_runs("ada", execution.id)

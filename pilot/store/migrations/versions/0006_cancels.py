@@ -1,0 +1,41 @@
+"""An execution's time limit, and when it was first asked to cancel."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0006"
+down_revision = "0005"
+
+TIME = sa.DateTime(timezone=True)
+IS_CANCELLING = sa.text(
+    "status IN ('queued', 'running', 'waiting', 'paused') AND cancel_requested_at IS NOT NULL"
+)
+
+
+def upgrade() -> None:
+    op.add_column("executions", sa.Column("timeout_s", sa.Float))
+    op.add_column("executions", sa.Column("cancel_requested_at", TIME))
+    if op.get_bind().dialect.name == "sqlite":
+        for name in ("input", "output"):
+            _put_last(name)
+    op.create_index(
+        "ix_executions_cancelling",
+        "executions",
+        ["cancel_requested_at"],
+        postgresql_where=IS_CANCELLING,
+        sqlite_where=IS_CANCELLING,
+    )
+
+
+def downgrade() -> None:
+    op.drop_index("ix_executions_cancelling", "executions")
+    op.drop_column("executions", "cancel_requested_at")
+    op.drop_column("executions", "timeout_s")
+
+
+def _put_last(name: str) -> None:
+    """SQLite reads past a large column for whatever follows it, and adds columns at the end."""
+    op.execute(f"ALTER TABLE executions RENAME COLUMN {name} TO old_{name}")
+    op.execute(f"ALTER TABLE executions ADD COLUMN {name} TEXT")
+    op.execute(f"UPDATE executions SET {name} = old_{name}")  # noqa: S608 (our names)
+    op.execute(f"ALTER TABLE executions DROP COLUMN old_{name}")
