@@ -59,7 +59,32 @@ def pilot(
     )
 
 
-class Stack:
+class Served:
+    """An API at `url` that takes tokens of the issuer in `data_dir`."""
+
+    url: str
+    data_dir: Path
+
+    def token(self, user: str = "tester") -> str:
+        return mint(self.data_dir, user)
+
+    def client(self, user: str = "tester") -> httpx.AsyncClient:
+        return httpx.AsyncClient(
+            base_url=self.url,
+            headers={"Authorization": f"Bearer {self.token(user)}"},
+            timeout=30,
+        )
+
+    def events(self, user: str = "tester") -> connect_websocket:
+        """The user's WebSocket, to be entered with `async with`."""
+        return connect_websocket(
+            f"ws{self.url.removeprefix('http')}/ws/{user}",
+            additional_headers={"Authorization": f"Bearer {self.token(user)}"},
+            max_size=None,
+        )
+
+
+class Stack(Served):
     """A running `pilot dev`. Its http nodes may call loopback."""
 
     def __init__(self, folder: Path, **environment: str) -> None:
@@ -99,26 +124,8 @@ class Stack:
     def descendants(self) -> list[psutil.Process]:
         return psutil.Process(self.process.pid).children(recursive=True)
 
-    def token(self, user: str = "tester") -> str:
-        return mint(self.data_dir, user)
-
-    def client(self, user: str = "tester") -> httpx.AsyncClient:
-        return httpx.AsyncClient(
-            base_url=self.url,
-            headers={"Authorization": f"Bearer {self.token(user)}"},
-            timeout=30,
-        )
-
     def pilot(self, *arguments: str, timeout: float = 60) -> subprocess.CompletedProcess[str]:
         return pilot(*arguments, "--data-dir", str(self.data_dir), cwd=self.folder, timeout=timeout)
-
-    def events(self, user: str = "tester") -> connect_websocket:
-        """The user's WebSocket, to be entered with `async with`."""
-        return connect_websocket(
-            f"ws{self.url.removeprefix('http')}/ws/{user}",
-            additional_headers={"Authorization": f"Bearer {self.token(user)}"},
-            max_size=None,
-        )
 
     def stop(self, number: int = signal.SIGTERM) -> int:
         """Signals it and returns the exit code, once it ended."""
