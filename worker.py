@@ -22,11 +22,11 @@ from temporalio.worker import Worker
 
 from activities.llm import preload
 from pilot.embedded import SEARCH_ATTRIBUTES
-from pilot.errors import PilotError
+from pilot.errors import PilotError, SettingsError
 from pilot.plugin import PilotPlugin
 from pilot.reconciler import ensure_schedule
 from pilot.settings import Settings, get_settings
-from pilot.temporal import connect, register_search_attributes
+from pilot.temporal import connect, register_search_attributes, runtime
 
 log = logging.getLogger("worker")
 
@@ -41,6 +41,7 @@ DEVELOPMENT_DRAIN = timedelta(seconds=1)
 
 async def serve(settings: Settings) -> None:
     """Polls until it is cancelled, then drains: running activities get their time."""
+    _serve_metrics(settings)
     async with PilotPlugin.open(settings) as plugin:
         client = await connect_patiently(settings, plugin)
         await _ensure_search_attributes(client)
@@ -70,6 +71,14 @@ async def serve(settings: Settings) -> None:
             await asyncio.wait([running])
 
 
+def _serve_metrics(settings: Settings) -> None:
+    address = settings.pilot_metrics_address
+    try:
+        runtime(address)
+    except ValueError as error:
+        raise SettingsError(f"PILOT_METRICS_ADDRESS: {address}: {error}") from None
+
+
 async def _until_polling(worker: Worker, running: asyncio.Task[None]) -> None:
     while not worker.is_running and not running.done():  # noqa: ASYNC110 (it has no event)
         await asyncio.sleep(0.01)
@@ -83,7 +92,9 @@ async def connect_patiently(settings: Settings, plugin: PilotPlugin) -> Client:
     said = ""
     while True:
         try:
-            client = await connect(settings, plugins=[plugin])
+            client = await connect(
+                settings, plugins=[plugin], metrics_address=settings.pilot_metrics_address
+            )
             await client.workflow_service.describe_namespace(
                 DescribeNamespaceRequest(namespace=settings.temporal_namespace),
                 timeout=SERVER_LIMIT,

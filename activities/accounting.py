@@ -28,6 +28,7 @@ from activities.completion import complete
 from activities.models import Route
 from activities.token_count import count_prompt, count_text
 from activities.usage_writer import UsageWriter
+from pilot import metrics
 from pilot.errors import NodeError, StoreError
 from pilot.graph.task import NodeResult
 from pilot.money import dollars
@@ -219,6 +220,7 @@ class Ledger:
             error=None if error is None else _code(error),
         )
         self._total += Total.of(call)
+        metrics.current().model_call(call)
         hurried = isinstance(error, asyncio.CancelledError)
         await self._accounting.write(call, HURRIED_LIMIT_S if hurried else WRITE_LIMIT_S)
 

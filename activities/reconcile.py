@@ -33,7 +33,7 @@ from temporalio.client import (
 )
 from temporalio.service import RPCError, RPCStatusCode
 
-from pilot import runs
+from pilot import metrics, runs
 from pilot.errors import PilotError
 from pilot.events import sink
 from pilot.events.model import FINAL_EVENT_TYPES, Envelope, Event, EventType, rfc3339
@@ -91,6 +91,7 @@ class Reconciler:
             elif outcome is not None:
                 log.info("execution %s was repaired: %s", row.id, outcome)
                 repaired[outcome] += 1
+        metrics.current().repaired(repaired)
         oldest = min((row.created_at for row in stuck), default=None)
         return ReconcilePage(
             cursor=page.next_cursor,

@@ -9,7 +9,7 @@ from typing import Any
 from fastapi import APIRouter, FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
-from api import auth, codec, health, node_types, problems
+from api import auth, codec, health, metrics, node_types, problems
 from api.body import BodyLimit
 from api.executions.routes import router as executions
 from api.live.feed import Feed
@@ -54,7 +54,7 @@ def create_app(settings: Settings) -> FastAPI:
     v1 = APIRouter(prefix="/api/v1", responses=problems.COMMON)
     for router in (workflows, executions, node_types.router, secrets, usage, codec.router):
         v1.include_router(router)
-    for router in (v1, health.router, websocket):
+    for router in (v1, health.router, metrics.router, websocket):
         app.include_router(router)
     # the last one added is the outermost
     app.add_middleware(BodyLimit)
@@ -67,6 +67,8 @@ def create_app(settings: Settings) -> FastAPI:
         expose_headers=EXPOSED_HEADERS,
         max_age=600,
     )
+    app.state.metrics = metrics.registry()
+    app.add_middleware(metrics.RequestMetrics, registry=app.state.metrics)
     app.add_middleware(RequestId)
     return app
 

@@ -23,18 +23,22 @@ from temporalio.plugin import SimplePlugin
 from temporalio.worker import Worker, WorkerConfig, WorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
+from activities.interceptor import NodeInterceptor
 from activities.reconcile import Reconciler
 from activities.record import Recorder
 from activities.registry import node_activities, resources
 from activities.secrets import Secrets
+from pilot import metrics
 from pilot.codec import encrypted
 from pilot.crypto import Keyring
 from pilot.errors import PilotError
 from pilot.events import sink
 from pilot.events.connection import open_bus
+from pilot.events.model import Envelope
 from pilot.events.publisher import Publisher
 from pilot.identity import worker_identity
 from pilot.keys import payload_keyring, secrets_keyring
+from pilot.metrics import WorkerMetrics
 from pilot.settings import Settings
 from pilot.store import Store
 from pilot.store.sql import SqlStore
@@ -70,6 +74,7 @@ class PilotPlugin(SimplePlugin):
         self._store = store
         self._publisher = publisher
         self._layers: tuple[str, ...] = ()
+        self._metrics = metrics.current()
 
     @classmethod
     @asynccontextmanager
@@ -102,6 +107,8 @@ class PilotPlugin(SimplePlugin):
             recorder.record,
             reconciler.reconcile,
         ]
+        config["interceptors"] = [NodeInterceptor(), *(config.get("interceptors") or ())]
+        self._metrics = WorkerMetrics.of(config["client"])
         throttle = config.get("max_heartbeat_throttle_interval", MAX_HEARTBEAT_THROTTLE)
         config["max_heartbeat_throttle_interval"] = min(throttle, MAX_HEARTBEAT_THROTTLE)
         if not config.get("identity"):
@@ -109,10 +116,18 @@ class PilotPlugin(SimplePlugin):
         return config
 
     async def run_worker(self, worker: Worker, next: Callable[[Worker], Awaitable[None]]) -> None:
-        """Runs the worker with its publisher installed as the process's sink of events."""
+        """Runs the worker with its publisher installed as the process's sink of events, and
+        its metrics as the process's."""
         assert self._publisher is not None
-        before, ours = sink.current(), self._publisher.emit
+        publish, counted = self._publisher.emit, self._metrics.emitted
+
+        def ours(envelope: Envelope) -> None:
+            counted(envelope)
+            publish(envelope)
+
+        before = sink.current()
         sink.install(ours)
+        metrics.install(self._metrics)
         try:
             await super().run_worker(worker, next)
         finally:

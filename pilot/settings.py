@@ -72,6 +72,8 @@ class Settings(BaseSettings):
     pilot_code_max_output_kb: Annotated[int, Field(ge=1, le=1536)] = 1536
     pilot_code_max_logs_kb: Annotated[int, Field(ge=0, le=1024)] = 1024
     debug: bool = False
+    pilot_metrics_address: str | None = None
+    pilot_metrics_token: SecretStr | None = None
     backend_cors_origins: Annotated[list[str], NoDecode] = Field(default_factory=list)
     sentry_dsn: SecretStr | None = None
 

@@ -26,34 +26,45 @@ from temporalio.service import RPCError, RPCStatusCode
 from pilot.codec import encrypted
 from pilot.embedded import SEARCH_ATTRIBUTES
 from pilot.keys import payload_keyring
+from pilot.metrics import exporter
 from pilot.settings import Settings
 
 data_converter = pydantic_data_converter
 
 
 @lru_cache(maxsize=1)
-def runtime() -> Runtime:
+def runtime(metrics_address: str | None = None) -> Runtime:
     """The process's Temporal core. Its log goes to Python's logger `temporalio.core`: by
-    default it would be written to stdout, which belongs to the program."""
+    default it would be written to stdout, which belongs to the program. With an address it
+    serves metrics there.
+
+    Raises ValueError for an address that cannot be listened on.
+    """
     return Runtime(
         telemetry=TelemetryConfig(
+            metrics=None if metrics_address is None else exporter(metrics_address),
+            attach_service_name=False,
             logging=LoggingConfig(
                 filter=TelemetryFilter(core_level="WARN", other_level="ERROR"),
                 forwarding=LogForwardingConfig(logger=logging.getLogger("temporalio.core")),
-            )
+            ),
         )
     )
 
 
 async def connect(
-    settings: Settings, *, lazy: bool = False, plugins: Sequence[Plugin] = ()
+    settings: Settings,
+    *,
+    lazy: bool = False,
+    plugins: Sequence[Plugin] = (),
+    metrics_address: str | None = None,
 ) -> Client:
     """A client for the configured server and namespace.
 
     With TEMPORAL_API_KEY the connection is over TLS, as Temporal Cloud has it; a server on
     loopback is spoken to in the clear, so a key meant for the cloud never goes there. With
     PILOT_ENCRYPTION_KEY all payloads are encrypted. A `lazy` client connects with its first
-    call and never fails here.
+    call and never fails here. Metrics are served at `metrics_address` (see `runtime`).
 
     Raises RuntimeError when the server does not answer, SettingsError for a bad key.
     """
@@ -67,7 +78,7 @@ async def connect(
         data_converter=encrypted(data_converter, payload_keyring(settings)),
         plugins=plugins,
         lazy=lazy,
-        runtime=runtime(),
+        runtime=runtime(metrics_address),
     )
 
 

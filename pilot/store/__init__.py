@@ -122,6 +122,14 @@ class Execution:
         return temporal_workflow_id(self.id)
 
 
+@dataclass(frozen=True, slots=True)
+class OpenCount:
+    """The open executions of one status: how many, and when the oldest was created."""
+
+    count: int
+    oldest: datetime
+
+
 def temporal_workflow_id(execution_id: str) -> str:
     """The id of the Temporal workflow that runs an execution."""
     return f"execution-{execution_id}"
@@ -216,6 +224,11 @@ class Store(Protocol):
     ) -> Page[Execution]:
         """Executions of all owners that were created before then and are not final, newest
         first; `input` and `output` are left None. For the reconciler."""
+        ...
+
+    async def open_counts(self) -> dict[ExecutionStatus, OpenCount]:
+        """How many executions of all owners are open, by status; a status without any is
+        left out."""
         ...
 
     async def node_runs(self, owner: str, execution_id: str) -> list[NodeRun]:

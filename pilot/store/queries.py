@@ -102,6 +102,15 @@ def open_executions(before: datetime) -> Select[Any]:
     return select(*_LISTED).where(IS_OPEN, executions.c.created_at < before)
 
 
+def open_counts() -> Select[Any]:
+    """Status, number and first `created_at` of every owner's open executions."""
+    return (
+        select(executions.c.status, func.count(), func.min(executions.c.created_at))
+        .where(IS_OPEN)
+        .group_by(executions.c.status)
+    )
+
+
 def cancel_request(execution_id: str, at: datetime) -> Update:
     return (
         update(executions)

@@ -17,6 +17,7 @@ from pilot.graph.status import ExecutionStatus
 from pilot.store import (
     Execution,
     NodeRun,
+    OpenCount,
     Page,
     Workflow,
     WorkflowSummary,
@@ -234,6 +235,13 @@ class SqlStore:
         async with self._database.reading() as connection:
             found = (await connection.execute(query)).all()
         return page(found, rows.execution, limit=limit)
+
+    async def open_counts(self) -> dict[ExecutionStatus, OpenCount]:
+        async with self._database.reading() as connection:
+            found = (await connection.execute(queries.open_counts())).all()
+        return {
+            ExecutionStatus(status): OpenCount(count, oldest) for status, count, oldest in found
+        }
 
     async def node_runs(self, owner: str, execution_id: str) -> list[NodeRun]:
         query = queries.node_runs_of(owner, execution_id)

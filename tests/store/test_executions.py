@@ -224,6 +224,25 @@ async def test_the_first_cancel_counts_and_none_on_what_is_final(
     assert (ended.status, ended.cancel_requested_at) == (ExecutionStatus.CANCELLED, first)
 
 
+async def test_open_executions_are_counted_by_status(store, workflow, make_execution):
+    before = await store.open_counts()
+    theirs = await store.create_workflow("bob", name="n", description="", graph={})
+    noon = datetime(2020, 1, 1, 12, tzinfo=UTC)
+    for number, status in enumerate([*ExecutionStatus, ExecutionStatus.QUEUED]):
+        of, owner = (workflow, "ada") if number % 2 else (theirs, "bob")
+        created_at = noon - timedelta(hours=number)
+        await store.create_execution(
+            make_execution(of, owner=owner, status=status, created_at=created_at)
+        )
+    counts = await store.open_counts()
+    assert set(counts) == {status for status in ExecutionStatus if not status.is_final}
+    for status, found in counts.items():
+        queued = status is ExecutionStatus.QUEUED
+        added = found.count - (before[status].count if status in before else 0)
+        assert added == (2 if queued else 1)
+    assert counts[ExecutionStatus.QUEUED].oldest == noon - timedelta(hours=len(ExecutionStatus))
+
+
 async def test_overdue_cancels_are_the_open_ones_of_all_owners_oldest_first(
     store, workflow, make_execution
 ):

@@ -49,6 +49,7 @@ async def test_each_method_sends_a_constant_number(count, store, workflow, execu
         store.list_executions("ada"),
         store.open_executions(before=datetime.now(UTC)),
         store.overdue_cancels(before=datetime.now(UTC), limit=100),
+        store.open_counts(),
         store.node_runs("ada", execution.id),
         store.events("ada", execution.id),
         store.missing_from(execution.id),

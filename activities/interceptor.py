@@ -1,0 +1,37 @@
+"""What stands around every node's activity of a worker: it is measured."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+
+from temporalio.exceptions import CancelledError
+from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
+
+from pilot import metrics
+from pilot.graph.task import NodeTask
+
+
+class NodeInterceptor(Interceptor):
+    """For workers; other activities than nodes' go by."""
+
+    def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:
+        return _Node(next)
+
+
+class _Node(ActivityInboundInterceptor):
+    async def execute_activity(self, input: ExecuteActivityInput) -> Any:
+        task = input.args[0] if input.args else None
+        if not isinstance(task, NodeTask):
+            return await super().execute_activity(input)
+        began, status = time.perf_counter(), "failed"
+        try:
+            result = await super().execute_activity(input)
+            status = "succeeded"
+        except (asyncio.CancelledError, CancelledError):
+            status = "cancelled"
+            raise
+        finally:
+            metrics.current().attempt(task.type, status, time.perf_counter() - began)
+        return result
