@@ -9,6 +9,7 @@ import sys
 import uvicorn
 
 from api.app import create_app
+from api.live.protocol import WatcherProtocol
 from api.live.websocket import MAX_MESSAGE_CHARS
 from pilot.errors import PilotError
 from pilot.settings import Settings, get_settings
@@ -40,6 +41,9 @@ def server(settings: Settings) -> uvicorn.Server:
             access_log=settings.debug,
             server_header=False,
             timeout_graceful_shutdown=GRACE_S,
+            proxy_headers=bool(settings.pilot_trusted_proxies),
+            forwarded_allow_ips=settings.pilot_trusted_proxies,
+            ws=WatcherProtocol,
             ws_max_size=4 * MAX_MESSAGE_CHARS,
             ws_ping_interval=20,
             ws_ping_timeout=20,

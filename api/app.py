@@ -12,9 +12,10 @@ from starlette.middleware.cors import CORSMiddleware
 from api import auth, codec, health, metrics, node_types, problems
 from api.body import BodyLimit
 from api.executions.routes import router as executions
+from api.live.connections import Connections
 from api.live.feed import Feed
 from api.live.history import History
-from api.live.websocket import router as websocket
+from api.live.websocket import Sockets
 from api.parts import Parts
 from api.request_id import HEADER as REQUEST_ID
 from api.request_id import RequestId
@@ -54,7 +55,7 @@ def create_app(settings: Settings) -> FastAPI:
     v1 = APIRouter(prefix="/api/v1", responses=problems.COMMON)
     for router in (workflows, executions, node_types.router, secrets, usage, codec.router):
         v1.include_router(router)
-    for router in (v1, health.router, metrics.router, websocket):
+    for router in (v1, health.router, metrics.router):
         app.include_router(router)
     # the last one added is the outermost
     app.add_middleware(BodyLimit)
@@ -70,6 +71,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.metrics = metrics.registry()
     app.add_middleware(metrics.RequestMetrics, registry=app.state.metrics)
     app.add_middleware(RequestId)
+    app.add_middleware(Sockets)
     return app
 
 
@@ -105,6 +107,9 @@ async def opened(settings: Settings) -> AsyncIterator[Parts]:
             history,
             feed,
             specs(),
+            Connections(
+                settings.pilot_connections_per_user, settings.pilot_connections_per_address
+            ),
             keyring=secrets_keyring(settings),
             codec=None if payload_keys is None else EncryptionCodec(payload_keys),
         )

@@ -157,7 +157,8 @@ async def _asked(parts: Parts) -> CollectorRegistry:
 
 
 def _watchers(parts: Parts) -> dict[str, float]:
-    return {"websocket": sum(parts.connections.values()), "sse": len(parts.streams)}
+    streams = len(parts.streams)
+    return {"websocket": parts.connections.open - streams, "sse": streams}
 
 
 def _say_counts(found: _Gauges, counts: dict[ExecutionStatus, OpenCount]) -> None:

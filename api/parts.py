@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass, field
 from typing import Annotated
 
@@ -10,6 +9,7 @@ from fastapi import Depends
 from starlette.requests import HTTPConnection
 
 from api.auth import TokenVerifier
+from api.live.connections import Connections
 from api.live.feed import Feed
 from api.live.history import History
 from api.live.outbox import Outbox
@@ -24,8 +24,8 @@ from pilot.store import Store
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """`connections` counts the open WebSockets of each user, `streams` are what the open
-    server-sent streams read from: closed when the process is to end. `keyring` seals secrets,
+    """`connections` counts who watches, `streams` are what the open server-sent streams
+    read from: closed when the process is to end. `keyring` seals secrets,
     `codec` encrypts Temporal's payloads; None without a key."""
 
     settings: Settings
@@ -36,7 +36,7 @@ class Parts:
     history: History
     feed: Feed
     specs: Specs
-    connections: Counter[str] = field(default_factory=Counter)
+    connections: Connections
     streams: set[Outbox] = field(default_factory=set)
     keyring: Keyring | None = None
     codec: EncryptionCodec | None = None

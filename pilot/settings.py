@@ -59,6 +59,9 @@ class Settings(BaseSettings):
     pilot_data_dir: Path = Path(".pilot")
     pilot_host: str = "127.0.0.1"
     pilot_port: int = 8000
+    pilot_trusted_proxies: Annotated[list[str], NoDecode] = Field(default_factory=list)
+    pilot_connections_per_user: Annotated[int, Field(ge=1)] = 200
+    pilot_connections_per_address: Annotated[int, Field(ge=1)] = 1_000
     pilot_bus_url: str | None = None
     pilot_bus_token: SecretStr | None = None
     pilot_allowed_hosts: Annotated[list[str], NoDecode] = Field(default_factory=list)
@@ -82,6 +85,7 @@ class Settings(BaseSettings):
         "pilot_allowed_hosts",
         "pilot_allowed_ports",
         "pilot_codec_users",
+        "pilot_trusted_proxies",
         mode="before",
     )
     @classmethod

@@ -6,6 +6,7 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Header, Query
+from starlette.requests import Request
 from starlette.responses import Response
 
 from api.auth import CallerDep
@@ -29,7 +30,11 @@ router = APIRouter(tags=["executions"], route_class=ApiRoute)
     status_code=202,
     response_model=ExecutionOut,
     responses={
-        200: {"model": ExecutionOut, "description": "Finished within `wait` seconds."},
+        200: {
+            "model": ExecutionOut,
+            "content": {"text/event-stream": {}},
+            "description": "Finished within `wait` seconds; or, with `stream`, the events.",
+        },
         **MISSING,
         **INVALID,
         **OVER_BUDGET,
@@ -37,6 +42,7 @@ router = APIRouter(tags=["executions"], route_class=ApiRoute)
     },
 )
 async def execute_workflow(
+    request: Request,
     parts: PartsDep,
     caller: CallerDep,
     workflow_id: UUID,
@@ -51,17 +57,30 @@ async def execute_workflow(
     wait: Annotated[
         float, Query(ge=0, le=60, description="Seconds to wait for the end; then 200.")
     ] = 0,
+    stream: Annotated[
+        bool, Query(description="Answer with the run's server-sent events; then `wait` is nothing.")
+    ] = False,
+    last_event_id: Annotated[str | None, Header()] = None,
 ) -> Response:
-    """Runs the newest version. Answers 202 at once, or 200 when `wait` saw it finish."""
+    """Runs the newest version. Answers 202 at once, or 200 when `wait` saw it finish, or with
+    `stream` 200 and the run's events, of which a client that comes again with its
+    `Idempotency-Key` and `Last-Event-ID` is given the rest. Who hangs up cancels nothing."""
+    reader = sse.Reader.of(request, caller)
+    after = 0
+    if stream:
+        after = sse.resume_point(last_event_id, None)
+        reader.require_place(parts.connections)
     given = body.input if body is not None else None
     started = await execute(parts, caller.user_id, str(workflow_id), given, idempotency_key)
     row = started.execution
-    if wait:
-        row = await service.wait(parts, caller.user_id, row.id, wait)
-    shown = await execution_out(parts.store, parts.settings, row)
     headers = {"Location": location(row.id)}
     if started.replayed:
         headers["Idempotent-Replayed"] = "true"
+    if stream:
+        return await sse.stream(parts, reader, row, after, headers, begins_with_snapshot=True)
+    if wait:
+        row = await service.wait(parts, caller.user_id, row.id, wait)
+    shown = await execution_out(parts.store, parts.settings, row)
     return reply(shown, 200 if wait and row.status.is_final else 202, headers)
 
 
@@ -127,6 +146,7 @@ async def resume_execution(parts: PartsDep, caller: CallerDep, execution_id: UUI
     },
 )
 async def stream_events(
+    request: Request,
     parts: PartsDep,
     caller: CallerDep,
     execution_id: UUID,
@@ -136,4 +156,5 @@ async def stream_events(
     """Server-sent events from the first on, or from after `Last-Event-ID` (or `last_seq`);
     `id:` is `seq`. Ends with the run."""
     after = sse.resume_point(last_event_id, last_seq)
-    return await sse.stream(parts, caller, str(execution_id), after)
+    execution = await parts.store.get_execution(caller.user_id, str(execution_id))
+    return await sse.stream(parts, sse.Reader.of(request, caller), execution, after)

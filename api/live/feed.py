@@ -15,15 +15,14 @@ from collections import OrderedDict, defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from functools import cached_property
 from types import TracebackType
 from typing import Protocol, Self
 
+from api.live.delivery import Delivery
 from api.live.history import History
 from pilot.errors import PilotError
 from pilot.events.bus import Bus
 from pilot.events.model import FINAL_EVENT_TYPES, Envelope, Event
-from pilot.events.wire import dumps
 
 log = logging.getLogger(__name__)
 
@@ -35,17 +34,6 @@ REPAIR_DELAYS_S = (0.03, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
 """The first is for events that two workers' connections have merely swapped."""
 FIRST_CHECK_S, MAX_CHECK_S, CHECK_TICK_S = 2.0, 60.0, 0.5
 MAX_CHECKS_A_TICK = 50
-
-
-class Delivery:
-    """An event on its way out. Its JSON is made once, whatever the number of watchers."""
-
-    def __init__(self, event: Event) -> None:
-        self.event = event
-
-    @cached_property
-    def text(self) -> str:
-        return dumps(self.event.to_json()).decode()
 
 
 class Listener(Protocol):

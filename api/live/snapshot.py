@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from api.executions.schemas import ExecutionOut
-from api.live.feed import Delivery
+from api.live.delivery import Delivery
 from pilot.events.model import Event, EventType, rfc3339
 from pilot.events.preview import MAX_DATA_BYTES, preview
 from pilot.events.wire import dumps

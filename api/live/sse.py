@@ -5,21 +5,29 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
 
+from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from api.auth import LEEWAY_S, Caller
-from api.live.feed import Delivery
+from api.executions.resource import execution_out
+from api.live.connections import Connections, TooManyConnectionsError
+from api.live.delivery import Delivery
 from api.live.outbox import Outbox
+from api.live.snapshot import snapshot
 from api.live.watch import Watch
 from api.parts import Parts
-from api.problems import Problem
+from api.problems import RETRY_AFTER_S, Problem
 from pilot.errors import PilotError
 from pilot.events.model import FINAL_EVENT_TYPES
+from pilot.store import Execution
 
 log = logging.getLogger(__name__)
 
+HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+"""No cache, and no proxy that gathers (nginx), stands between an event and its reader."""
 HEARTBEAT_S = 15.0
 RETRY_MS = 1_000
 
@@ -38,16 +46,53 @@ def resume_point(last_event_id: str | None, last_seq: int | None) -> int:
     return int(text)
 
 
-async def stream(parts: Parts, caller: Caller, execution_id: str, after: int) -> Response:
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Who reads a stream, and from which address."""
+
+    caller: Caller
+    address: str | None
+
+    @classmethod
+    def of(cls, request: Request, caller: Caller) -> Reader:
+        return cls(caller, request.client.host if request.client else None)
+
+    def require_place(self, connections: Connections) -> None:
+        """Raises `Problem` (429) where the reader has too many connections open."""
+        try:
+            with connections.from_address(self.address), connections.of_user(self.caller.user_id):
+                pass
+        except TooManyConnectionsError as error:
+            retry = {"Retry-After": str(RETRY_AFTER_S)}
+            raise Problem(429, error.code, f"{error}.", headers=retry) from None
+
+
+async def stream(
+    parts: Parts,
+    reader: Reader,
+    execution: Execution,
+    after: int,
+    headers: Mapping[str, str] | None = None,
+    *,
+    begins_with_snapshot: bool = False,
+) -> Response:
     """The stream; 204 where a finished run has nothing more, which ends a browser's
-    reconnecting (HTML Standard, server-sent events)."""
-    execution = await parts.store.get_execution(caller.user_id, execution_id)
+    reconnecting (HTML Standard, server-sent events).
+
+    `begins_with_snapshot`: a run of which nothing is known yet is shown as it waits. Raises
+    `Problem` (429) where the reader has too many connections.
+    """
     if execution.status.is_final and execution.last_seq <= after:
-        return Response(status_code=204)
+        return Response(status_code=204, headers=headers)
+    reader.require_place(parts.connections)
     outbox = Outbox()
-    watch = Watch(parts.feed, parts.history, outbox, caller.user_id, execution_id)
-    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    return EventStream(_lines(parts, caller, watch, outbox, after), headers=headers)
+    if begins_with_snapshot and execution.last_seq == 0 and after == 0:
+        shown = await execution_out(parts.store, parts.settings, execution)
+        await outbox.put_patiently(snapshot(shown, 0))
+    watch = Watch(parts.feed, parts.history, outbox, reader.caller.user_id, execution.id)
+    return EventStream(
+        _lines(parts, reader, watch, outbox, after), headers={**HEADERS, **(headers or {})}
+    )
 
 
 class _OfOne:
@@ -62,16 +107,21 @@ class _OfOne:
 
 
 async def _lines(
-    parts: Parts, caller: Caller, watch: Watch, outbox: Outbox, after: int
+    parts: Parts, reader: Reader, watch: Watch, outbox: Outbox, after: int
 ) -> AsyncIterator[str]:
-    with parts.feed.listening(caller.user_id, _OfOne(watch)):
+    caller = reader.caller
+    with (
+        parts.connections.from_address(reader.address),
+        parts.connections.of_user(caller.user_id),
+        parts.feed.listening(caller.user_id, _OfOne(watch)),
+    ):
         parts.streams.add(outbox)
         replaying = asyncio.create_task(_replay(parts, watch, outbox, after))
         try:
             yield f"retry: {RETRY_MS}\n\n"
             while True:
                 left = caller.expires_at + LEEWAY_S - time.time()
-                if left <= 0 or outbox.overflowed.is_set():
+                if left <= 0 or outbox.overflowed:
                     return  # the client comes back with its last id (and a new token)
                 try:
                     async with asyncio.timeout(min(HEARTBEAT_S, left)):
@@ -79,7 +129,7 @@ async def _lines(
                 except TimeoutError:
                     yield ": still there\n\n"
                     continue
-                if delivery is None:
+                if not isinstance(delivery, Delivery):
                     return
                 yield _message(delivery)
                 if delivery.event.type in FINAL_EVENT_TYPES:

@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import logging
 
-from api.live.feed import Delivery, Feed
+from api.live.delivery import Delivery
+from api.live.feed import Feed
 from api.live.history import History
-from api.live.outbox import Outbox
+from api.live.outbox import Inbox
 from pilot.events.model import FINAL_EVENT_TYPES, EventType
 from pilot.graph.status import ExecutionStatus
 
@@ -33,7 +34,7 @@ class Watch:
     """Make it, let `deliver` have the execution's live events at once, then `replay`."""
 
     def __init__(
-        self, feed: Feed, history: History, outbox: Outbox, user_id: str, execution_id: str
+        self, feed: Feed, history: History, outbox: Inbox, user_id: str, execution_id: str
     ) -> None:
         self.user_id = user_id
         self.execution_id = execution_id

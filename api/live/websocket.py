@@ -1,45 +1,52 @@
-"""`/ws/{user_id}`: all of a user's events on one WebSocket, with replay on request.
+"""`/ws/{user_id}`: a user's events on one WebSocket, with replay on request.
 
-Client messages: `{"type": "auth", "token"}`, `{"type": "subscribe", "execution_id",
-"last_seq"?}`, `{"type": "unsubscribe", "execution_id"}`, `{"type": "ping"}`. What cannot be
-done is answered by `{"type": "error", "code", "message"}` and leaves the connection open.
+What a watcher may say is in `api.live.messages`. What cannot be done is answered by
+`{"type": "error", "code", "message"}` and leaves the connection open.
+
+An idle connection is one task that reads. What else it needs (its token's end, the first
+moment's hold) are timers, and it writes by a task that lives while there is something to send.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-import logging
 import time
-from collections import Counter
-from typing import Any
+from contextlib import suppress
+from datetime import UTC, datetime
 
-from fastapi import APIRouter
+from starlette.responses import Response
+from starlette.routing import Match, WebSocketRoute
+from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from api.auth import LEEWAY_S, Caller, InvalidTokenError, KeysUnavailableError
-from api.executions.resource import execution_out
-from api.executions.service import current
-from api.live.feed import Delivery
+from api.live import origin
+from api.live.connections import TooManyConnectionsError
+from api.live.messages import (
+    BAD_MESSAGE_COST,
+    Allowance,
+    Auth,
+    BadMessageError,
+    Ping,
+    Said,
+    Subscribe,
+    Unsubscribe,
+    parse,
+)
 from api.live.outbox import Outbox
-from api.live.snapshot import snapshot
-from api.live.watch import Watch
+from api.live.protocol import FRAMED
+from api.live.subscriptions import Subscriptions, error_text
 from api.parts import Parts, parts_of
-from api.problems import Problem, from_error
-from pilot.errors import PilotError
-
-log = logging.getLogger(__name__)
-router = APIRouter()
+from api.problems import Problem, response
+from pilot.events.model import rfc3339
 
 BAD_TOKEN, NOT_YOUR_USER, TOO_SLOW, TOO_MANY = 4401, 4403, 4408, 4429
-GOING_AWAY, TOO_BIG, TRY_LATER = 1001, 1009, 1013
+POLICY, TOO_BIG, TRY_LATER = 1008, 1009, 1013
 
 AUTH_LIMIT_S = 10.0
-HOLD_S = 0.1
+EXPIRY_NOTICE_S = 15.0
 MAX_MESSAGE_CHARS = 16 * 1024
-MAX_CONNECTIONS_A_USER = 200
-MAX_WATCHES = 200
-CLOSE_LIMIT_S = 2.0
 
 
 class Closed(Exception):  # noqa: N818
@@ -51,182 +58,168 @@ class Closed(Exception):  # noqa: N818
         self.reason = reason
 
 
-@router.websocket("/ws/{user_id}")
+class Sockets:
+    """ASGI middleware that serves the WebSockets, and passes everything else on.
+
+    Outermost, because what stands around a request (CORS, its id, its body's limit) is for
+    HTTP, and an open WebSocket would hold a frame of each for as long as it lives.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self._route = WebSocketRoute("/ws/{user_id}", watch_user)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            match, found = self._route.matches(scope)
+            if match is Match.FULL:
+                user_id: str = found["path_params"]["user_id"]
+                await watch_user(WebSocket(scope, receive, send), user_id)
+                return
+        await self._app(scope, receive, send)
+
+
 async def watch_user(socket: WebSocket, user_id: str) -> None:
     parts = parts_of(socket)
-    await socket.accept(_chosen_subprotocol(socket))
+    if not _is_from_allowed_page(socket, parts):
+        await _refuse(socket, "origin_not_allowed", "Pages of this origin may not connect.")
+        return
     try:
-        caller = await _authenticated(socket, parts, user_id)
-        connections: Counter[str] = parts.connections
-        if connections[user_id] >= MAX_CONNECTIONS_A_USER:
-            raise Closed(TOO_MANY, "too many connections")
-        connections[user_id] += 1
-        try:
-            await Connection(socket, parts, caller).run()
-        finally:
-            connections[user_id] -= 1
-            if not connections[user_id]:
-                del connections[user_id]
+        with parts.connections.from_address(socket.client.host if socket.client else None):
+            await socket.accept(_chosen_subprotocol(socket))
+            caller = await _authenticated(socket, parts, user_id)
+            socket.scope["headers"].clear()  # the token among them
+            with parts.connections.of_user(user_id):
+                await Connection(socket, parts, caller).run()
     except Closed as closed:
-        await _close(socket, closed.code, closed.reason)
+        await close(socket, closed.code, closed.reason)
+    except TooManyConnectionsError as error:
+        # a browser is told the code of an open connection only, not why it was not opened
+        if socket.application_state is WebSocketState.CONNECTING:
+            await socket.accept(_chosen_subprotocol(socket))
+        await close(socket, TOO_MANY, error.message)
     except WebSocketDisconnect:
         pass
 
 
 class Connection:
-    """One open, authenticated WebSocket: a reader, a writer and two alarms."""
+    """One open, authenticated WebSocket."""
 
     def __init__(self, socket: WebSocket, parts: Parts, caller: Caller) -> None:
         self._socket = socket
         self._parts = parts
         self._caller = caller
-        self._renewed = asyncio.Event()
-        self._outbox = Outbox()
-        self._watches: dict[str, Watch] = {}
-        self._replays: dict[str, asyncio.Task[None]] = {}
-        self._held: list[Delivery] | None = []
+        self._outbox = Outbox(self._has_more)
+        self._subscriptions = Subscriptions(parts, caller.user_id, self._outbox)
+        self._allowance = Allowance()
+        self._writing: asyncio.Task[None] | None = None
+        self._ending: asyncio.Task[None] | None = None
+        self._alarm: asyncio.TimerHandle | None = None
+        self._is_warned = False
 
     async def run(self) -> None:
         """Serves until one side ends it. Raises `Closed` or `WebSocketDisconnect`."""
-        with self._parts.feed.listening(self._caller.user_id, self):
-            work = [
-                asyncio.create_task(step)
-                for step in (self._read(), self._write(), self._expire(), self._overflow())
-            ]
-            holding = asyncio.create_task(self._hold())
-            try:
-                done, _ = await asyncio.wait(work, return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                for task in (holding, *work, *self._replays.values()):
-                    task.cancel()
-                await asyncio.gather(
-                    holding, *work, *self._replays.values(), return_exceptions=True
-                )
-            for task in done:
-                task.result()
+        self._set_alarm()
+        try:
+            with self._parts.feed.listening(self._caller.user_id, self._subscriptions):
+                while True:
+                    await self._hear()
+        finally:
+            if self._alarm is not None:
+                self._alarm.cancel()
+            self._subscriptions.close()
+            if self._writing is not None:
+                self._writing.cancel()
+            if self._ending is not None:
+                await self._ending
 
-    def deliver(self, delivery: Delivery) -> None:
-        """Called by the feed with each of the user's live events."""
-        watch = self._watches.get(delivery.event.execution_id)
-        if watch is not None:
-            watch.deliver(delivery)
-        elif self._held is not None:
-            self._held.append(delivery)
-        else:
-            self._outbox.put(delivery)
+    async def _hear(self) -> None:
+        text = await _received(self._socket)
+        if not self._allowance.spend():
+            raise Closed(POLICY, "too many messages")
+        try:
+            await self._act(parse(text))
+        except BadMessageError as error:
+            if not self._allowance.spend(BAD_MESSAGE_COST):
+                raise Closed(POLICY, "too many bad messages") from None
+            self._outbox.say(error_text(error.code, str(error)))
 
-    def _release(self) -> None:
-        """Gives what is held of watched executions to their watches."""
-        held, self._held = self._held, None if self._held is None else []
-        for delivery in held or ():
-            self.deliver(delivery)
+    async def _act(self, said: Said) -> None:
+        match said:
+            case Auth(token=token):
+                await self._renew(token)
+            case Subscribe():
+                self._subscriptions.add(said)
+            case Unsubscribe():
+                self._subscriptions.remove(said)
+            case Ping():
+                self._outbox.say('{"type": "pong"}')
 
-    async def _hold(self) -> None:
-        """The first live events wait a moment for the subscription that clients send when
-        they connect: without it, some of its events would come before their past."""
-        await asyncio.sleep(HOLD_S)
-        held, self._held = self._held, None
-        for delivery in held or ():
-            self.deliver(delivery)
+    async def _renew(self, token: str) -> None:
+        try:
+            self._caller = await _verified(self._parts, token, self._caller.user_id)
+        except KeysUnavailableError as error:
+            # the token of before still holds
+            self._outbox.say(error_text(error.code, "the token cannot be checked now"))
+            return
+        self._is_warned = False
+        self._set_alarm()
+
+    # the token's end
+
+    def _set_alarm(self) -> None:
+        """Wakes before the token expires, to say so, and again a little after."""
+        if self._alarm is not None:
+            self._alarm.cancel()
+        left = self._caller.expires_at - time.time()
+        after = left + LEEWAY_S
+        if not self._is_warned:
+            after = left - min(EXPIRY_NOTICE_S, left / 4)
+        self._alarm = asyncio.get_running_loop().call_later(max(after, 0), self._ring)
+
+    def _ring(self) -> None:
+        if self._is_warned:
+            self._end(BAD_TOKEN, "the token has expired")
+            return
+        self._is_warned = True
+        at = rfc3339(datetime.fromtimestamp(self._caller.expires_at, UTC))
+        self._outbox.say(json.dumps({"type": "auth_expiring", "expires_at": at}))
+        self._set_alarm()
+
+    # writing
+
+    def _has_more(self) -> None:
+        if self._outbox.overflowed:
+            self._end(TOO_SLOW, "too slow a reader")
+        elif self._writing is None and self._ending is None:
+            self._writing = asyncio.create_task(self._write())
 
     async def _write(self) -> None:
-        while (delivery := await self._outbox.take()) is not None:
-            await self._socket.send_text(delivery.text)
-
-    async def _overflow(self) -> None:
-        await self._outbox.overflowed.wait()
-        raise Closed(TOO_SLOW, "too slow a reader")
-
-    async def _expire(self) -> None:
-        while (left := self._caller.expires_at + LEEWAY_S - time.time()) > 0:
-            self._renewed.clear()
-            try:
-                async with asyncio.timeout(left):
-                    await self._renewed.wait()
-            except TimeoutError:
-                continue
-        raise Closed(BAD_TOKEN, "the token has expired")
-
-    async def _read(self) -> None:
-        while True:
-            message = await _message(self._socket)
-            if message is None:
-                await self._say("error", code="invalid_message", message="not a JSON object")
-                continue
-            await self._act(message)
-
-    async def _act(self, message: dict[str, Any]) -> None:
-        match message:
-            case {"type": "auth", "token": str(token)}:
-                self._caller = await _verified(self._parts, token, self._caller.user_id)
-                self._renewed.set()
-            case {"type": "subscribe", "execution_id": str(execution_id)}:
-                await self._subscribe(execution_id, message.get("last_seq"))
-            case {"type": "unsubscribe", "execution_id": str(execution_id)}:
-                self._drop(execution_id)
-            case {"type": "ping"}:
-                await self._say("pong")
-            case _:
-                await self._say(
-                    "error",
-                    code="unknown_message",
-                    message="expected auth, subscribe, unsubscribe or ping",
-                )
-
-    async def _subscribe(self, execution_id: str, last_seq: Any) -> None:
-        if last_seq is not None and (type(last_seq) is not int or last_seq < 0):
-            await self._refuse(execution_id, "invalid_message", "last_seq is no `seq`")
-            return
-        if len(self._watches) >= MAX_WATCHES and execution_id not in self._watches:
-            await self._refuse(execution_id, "too_many_subscriptions", f"at most {MAX_WATCHES}")
-            return
-        self._drop(execution_id)
-        # from here on the execution's live events wait for its past
-        watch = Watch(
-            self._parts.feed,
-            self._parts.history,
-            self._outbox,
-            self._caller.user_id,
-            execution_id,
-        )
-        self._watches[execution_id] = watch
-        self._release()
-        replay = asyncio.create_task(self._replay(watch, last_seq))
-        self._replays[execution_id] = replay
-        replay.add_done_callback(lambda task: self._forget_replay(execution_id, task))
-
-    async def _replay(self, watch: Watch, last_seq: int | None) -> None:
-        parts, user_id, execution_id = self._parts, watch.user_id, watch.execution_id
         try:
-            execution = await current(parts, user_id, execution_id)
-            if last_seq is None:
-                shown = await execution_out(parts.store, parts.settings, execution)
-                last_seq = await parts.store.missing_from(execution_id) - 1
-                await self._outbox.put_patiently(snapshot(shown, last_seq))
-            await watch.replay(last_seq, execution.status)
-        except (PilotError, Problem) as error:
-            self._watches.pop(execution_id, None)
-            problem = from_error(error)
-            await self._refuse(execution_id, problem.code, str(problem.detail))
+            # a reader that has gone is seen where it is heard
+            with suppress(WebSocketDisconnect, RuntimeError):
+                while (message := self._outbox.pop()) is not None:
+                    await self._socket.send(
+                        {"type": "websocket.send", "text": message.text, FRAMED: message}
+                    )
+        finally:
+            self._writing = None
 
-    def _drop(self, execution_id: str) -> None:
-        self._watches.pop(execution_id, None)
-        replay = self._replays.pop(execution_id, None)
-        if replay is not None:
-            replay.cancel()
+    def _end(self, code: int, reason: str) -> None:
+        """Closes from outside of `run`, which then hears that it was closed."""
+        if self._ending is None:
+            self._ending = asyncio.create_task(close(self._socket, code, reason))
 
-    def _forget_replay(self, execution_id: str, task: asyncio.Task[None]) -> None:
-        if self._replays.get(execution_id) is task:
-            del self._replays[execution_id]
-        error = None if task.cancelled() else task.exception()
-        if error is not None and not isinstance(error, WebSocketDisconnect):
-            log.error("a replay failed", exc_info=error)
 
-    async def _refuse(self, execution_id: str, code: str, message: str) -> None:
-        await self._say("error", code=code, message=message, execution_id=execution_id)
+def _is_from_allowed_page(socket: WebSocket, parts: Parts) -> bool:
+    configured = parts.settings.backend_cors_origins
+    return origin.is_allowed(socket.headers.get("origin"), socket.headers.get("host"), configured)
 
-    async def _say(self, kind: str, **fields: str) -> None:
-        await self._socket.send_text(json.dumps({"type": kind, **fields}))
+
+async def _refuse(socket: WebSocket, code: str, detail: str) -> None:
+    """Answers the handshake with 403."""
+    denial: Response = response(Problem(403, code, detail), None)
+    await socket.send_denial_response(denial)
 
 
 def _chosen_subprotocol(socket: WebSocket) -> str | None:
@@ -238,58 +231,55 @@ def _chosen_subprotocol(socket: WebSocket) -> str | None:
 
 async def _authenticated(socket: WebSocket, parts: Parts, user_id: str) -> Caller:
     """The caller: by header, by subprotocol `bearer.<jwt>`, or by the first message."""
+    try:
+        return await _verified(parts, await _token(socket), user_id)
+    except KeysUnavailableError:
+        raise Closed(TRY_LATER, "the keys of the token's issuer cannot be read") from None
+
+
+async def _token(socket: WebSocket) -> str:
     scheme, _, header = socket.headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer":
-        return await _verified(parts, header.strip(), user_id)
+        return header.strip()
     for name in socket.scope.get("subprotocols") or []:
         if name.startswith("bearer."):
-            return await _verified(parts, name.removeprefix("bearer."), user_id)
+            return str(name.removeprefix("bearer."))
     try:
         async with asyncio.timeout(AUTH_LIMIT_S):
-            message = await _message(socket)
+            said = parse(await _received(socket))
     except TimeoutError:
         raise Closed(BAD_TOKEN, "no token came") from None
-    match message:
-        case {"type": "auth", "token": str(token)}:
-            return await _verified(parts, token, user_id)
-    raise Closed(BAD_TOKEN, "the first message must be auth")
+    except BadMessageError:
+        said = None
+    if not isinstance(said, Auth):
+        raise Closed(BAD_TOKEN, "the first message must be auth")
+    return said.token
 
 
 async def _verified(parts: Parts, token: str, user_id: str) -> Caller:
+    """The caller of a token. Raises `Closed`, or `KeysUnavailableError`."""
     try:
         caller = await parts.verifier.verify(token)
     except InvalidTokenError as error:
         raise Closed(BAD_TOKEN, error.message) from None
-    except KeysUnavailableError:
-        raise Closed(TRY_LATER, "the keys of the token's issuer cannot be read") from None
     if caller.user_id != user_id:
         raise Closed(NOT_YOUR_USER, "not your user")
     return caller
 
 
-async def _message(socket: WebSocket) -> dict[str, Any] | None:
-    """The next message; None where it is no JSON object."""
+async def _received(socket: WebSocket) -> str | bytes:
+    """The next message. Raises `WebSocketDisconnect`, or `Closed` where it is too large."""
     received = await socket.receive()
     if received["type"] == "websocket.disconnect":
         raise WebSocketDisconnect(received.get("code", 1000), received.get("reason"))
-    text = received.get("text")
-    if text is None:
-        text = (received.get("bytes") or b"").decode(errors="replace")
+    text: str | bytes = received.get("text") or received.get("bytes") or ""
     if len(text) > MAX_MESSAGE_CHARS:
         raise Closed(TOO_BIG, "the message is too large")
-    try:
-        message = json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-    return message if isinstance(message, dict) else None
+    return text
 
 
-async def _close(socket: WebSocket, code: int, reason: str) -> None:
-    """Closes; a reader that does not even take this in costs no more than two seconds."""
-    if socket.application_state is not WebSocketState.CONNECTED:
-        return
-    try:
-        async with asyncio.timeout(CLOSE_LIMIT_S):
+async def close(socket: WebSocket, code: int, reason: str) -> None:
+    """Closes an accepted connection, if it is still open."""
+    if socket.application_state is WebSocketState.CONNECTED:
+        with suppress(RuntimeError, WebSocketDisconnect):
             await socket.close(code, reason[:100])
-    except (TimeoutError, RuntimeError, WebSocketDisconnect):
-        pass

@@ -9,7 +9,8 @@ import pytest
 from api.live import feed as feed_module
 from api.live import outbox as outbox_module
 from api.live import watch as watch_module
-from api.live.feed import Delivery, Feed
+from api.live.delivery import Delivery
+from api.live.feed import Feed
 from api.live.outbox import Outbox
 from api.live.watch import Watch
 from pilot.events.bus import InProcessBus
@@ -238,18 +239,18 @@ async def test_a_full_outbox_overflows_but_tokens_do_not_fill_it(monkeypatch):
     outbox = Outbox()
     for _ in range(10_000):
         outbox.put(Delivery(event(None, text="t")))
-    assert not outbox.overflowed.is_set()
+    assert not outbox.overflowed
     for seq in range(1, 102):
         outbox.put(Delivery(event(seq)))
-    assert outbox.overflowed.is_set()
+    assert outbox.overflowed
 
 
 async def test_large_messages_overflow_too(monkeypatch):
-    monkeypatch.setattr(outbox_module, "MAX_CHARS", 50_000)
+    monkeypatch.setattr(outbox_module, "MAX_BYTES", 50_000)
     outbox = Outbox()
     for seq in range(1, 10):
         outbox.put(Delivery(event(seq, output="x" * 10_000)))
-    assert outbox.overflowed.is_set()
+    assert outbox.overflowed
 
 
 async def test_a_replay_waits_for_room(monkeypatch):

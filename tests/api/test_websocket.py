@@ -3,6 +3,7 @@
 import asyncio
 import json
 import time
+from contextlib import suppress
 
 import pytest
 from websockets.asyncio.client import connect
@@ -10,6 +11,7 @@ from websockets.exceptions import ConnectionClosed
 
 from api.live import outbox as outbox_module
 from api.live import websocket as websocket_module
+from api.live.subscriptions import HOLD_S
 from pilot.events.model import Envelope, Event, EventType
 
 W, E = "/api/v1/workflows", "/api/v1/executions"
@@ -47,6 +49,12 @@ async def until_end(socket, execution_id):
 
 def seqs(events):
     return [one["seq"] for one in events if "seq" in one and one["type"] != "snapshot"]
+
+
+async def pong(socket):
+    """All that was said before is in force."""
+    await socket.send('{"type": "ping"}')
+    assert (await message(socket))["type"] == "pong"
 
 
 async def closed_with(socket, within=15.0):
@@ -214,6 +222,13 @@ async def test_another_users_execution_is_an_error_and_the_socket_stays(live, li
         '{"type": "subscribe", "execution_id": "x", "last_seq": -1}',
         '{"type": "subscribe", "execution_id": "x", "last_seq": true}',
         '{"type": "subscribe", "execution_id": "x", "last_seq": "1"}',
+        '{"type": "subscribe", "execution_id": "x", "workflow_id": "y"}',
+        '{"type": "subscribe", "execution_id": "x", "types": ["node.exploded"]}',
+        '{"type": "subscribe", "execution_id": "x", "types": []}',
+        '{"type": "subscribe", "execution_id": "x", "extra": 1}',
+        '{"type": "subscribe", "workflow_id": "y", "last_seq": 1}',
+        '{"type": "subscribe", "all": false}',
+        '{"type": "unsubscribe"}',
         "[" * 5_000,
         b"\xff\xfe",
     ],
@@ -294,8 +309,8 @@ async def test_a_token_that_expires_closes_4401_unless_renewed(api, monkeypatch)
         assert (await message(renewed))["type"] == "pong"
 
 
-async def test_too_many_connections_close_4429(api, monkeypatch):
-    monkeypatch.setattr(websocket_module, "MAX_CONNECTIONS_A_USER", 2)
+async def test_too_many_connections_of_a_user_close_4429(api, monkeypatch):
+    monkeypatch.setattr(api.parts.connections, "per_user", 2)
     async with open_socket(api, "many"), open_socket(api, "many"):
         async with open_socket(api, "many") as third:
             assert await closed_with(third) == 4429
@@ -305,6 +320,32 @@ async def test_too_many_connections_close_4429(api, monkeypatch):
     async with open_socket(api, "many") as again:
         await again.send('{"type": "ping"}')
         assert (await message(again))["type"] == "pong"
+
+
+async def test_too_many_connections_from_an_address_close_4429(api, monkeypatch):
+    while api.parts.connections.open:  # those of tests before
+        await asyncio.sleep(0.01)
+    monkeypatch.setattr(api.parts.connections, "per_address", 2)
+    # whether they have signed in or not
+    async with (
+        open_socket(api),
+        connect(f"{api.ws}/ws/eve"),
+        open_socket(api, "other") as third,
+    ):
+        assert await closed_with(third) == 4429
+    while api.parts.connections.open:
+        await asyncio.sleep(0.01)
+    async with open_socket(api) as again:
+        await pong(again)
+
+
+async def test_a_watcher_that_says_too_much_is_closed_1008(api):
+    for text in ('{"type": "ping"}', "nonsense"):
+        async with open_socket(api) as socket:
+            for _ in range(1_000):
+                with suppress(ConnectionClosed):
+                    await socket.send(text)
+            assert await closed_with(socket) == 1008
 
 
 async def test_too_large_a_message_closes(api):
@@ -325,7 +366,7 @@ async def test_a_slow_reader_is_closed_and_costs_others_nothing(api, monkeypatch
         open_socket(api, "reader", compression=None) as quick,
         open_socket(api, "reader", compression=None, max_queue=1) as slow,
     ):
-        await asyncio.sleep(2 * websocket_module.HOLD_S)
+        await asyncio.sleep(2 * HOLD_S)
         reading = asyncio.create_task(_seqs(quick, 3_000))
         for seq in range(1, 3_001):
             await api.parts.bus.publish([Envelope("reader", event(seq))])

@@ -1,0 +1,100 @@
+"""uvicorn's WebSocket, made for thousands of idle watchers, one of which may not read.
+
+Events are compressed once for all connections, which hold no window of their own. A
+connection that is to be closed is closed, whether its other side reads or not.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from uvicorn.config import Config
+from uvicorn.protocols.utils import ClientDisconnected
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from uvicorn.server import ServerState
+from websockets.extensions.permessage_deflate import (
+    PerMessageDeflate,
+    ServerPerMessageDeflateFactory,
+)
+from websockets.protocol import State
+from websockets.server import ServerProtocol
+
+from api.live.delivery import MEM_LEVEL, WINDOW_BITS
+
+FRAMED = "pilot.message"
+"""The key of an ASGI message under which a `delivery.Message` stands beside its `text`."""
+CLOSE_LIMIT_S = 10.0
+MAX_BLIND_PONGS = 100
+
+
+class WatcherProtocol(WebSocketsSansIOProtocol):
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: Any = None,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        deflate = ServerPerMessageDeflateFactory(
+            server_no_context_takeover=True,
+            client_no_context_takeover=True,
+            server_max_window_bits=WINDOW_BITS,
+            client_max_window_bits=WINDOW_BITS,
+            compress_settings={"memLevel": MEM_LEVEL},
+        )
+        self.conn = ServerProtocol(
+            extensions=[deflate] if config.ws_per_message_deflate else [],
+            max_size=config.ws_max_size,
+            logger=logging.getLogger("uvicorn.error"),
+        )
+        self._blind_pongs = 0
+
+    async def send(self, message: Any) -> None:
+        framed = message.get(FRAMED)
+        if framed is not None and (deflated := self._deflates()) is not None:
+            await self.writable.wait()
+            if self.disconnected or self.close_sent or self.conn.state is not State.OPEN:
+                raise ClientDisconnected
+            self.transport.write(framed.frame(deflated=deflated))
+            return
+        if message["type"] == "websocket.close":
+            # a close frame does not wait until a reader that does not read has read
+            self.writable.set()
+        await super().send(message)
+        if message["type"] == "websocket.accept":
+            # nobody reads the handshake again, the token in it least of all
+            self.request.headers.clear()
+            del self.request, self.response
+
+    def _deflates(self) -> bool | None:
+        """Whether this connection's frames are the deflated ones; None where its client
+        asked for a smaller window than theirs."""
+        match self.conn.extensions:
+            case []:
+                return False
+            case [PerMessageDeflate(local_max_window_bits=bits)] if bits == WINDOW_BITS:
+                return True
+        return None
+
+    async def run_asgi(self) -> None:
+        await super().run_asgi()
+        # closing waits for what is still buffered, which nobody may ever read
+        if not self.disconnected:
+            self.loop.call_later(CLOSE_LIMIT_S, self.transport.abort)
+
+    def keepalive_timeout(self) -> None:
+        super().keepalive_timeout()
+        self.loop.call_later(CLOSE_LIMIT_S, self.transport.abort)
+
+    def handle_ping(self) -> None:
+        super().handle_ping()
+        if not self.writable.is_set():
+            self._blind_pongs += 1
+            if self._blind_pongs > MAX_BLIND_PONGS:
+                self.transport.abort()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._blind_pongs = 0
