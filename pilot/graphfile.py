@@ -1,4 +1,6 @@
-"""A workflow in a file: `{"name", "description", "nodes", "edges"}`, as the canvas exports it."""
+"""A workflow in a file, as the canvas exports it: `{"name", "description", "nodes", "edges"}`, and
+`timeout_s` where it has one.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +52,8 @@ def read_graph_file(path: Path) -> GraphFile:
     return GraphFile(
         name=str(body.get("name") or path.stem),
         description=str(body.get("description") or ""),
-        body={"nodes": body.get("nodes", []), "edges": body.get("edges", [])},
+        body={"nodes": [], "edges": []}
+        | {name: body[name] for name in ("nodes", "edges", "timeout_s") if name in body},
     )
 
 

@@ -18,6 +18,7 @@ from pilot.graph.plan import Plan
 from pilot.graph.status import ExecutionStatus
 from pilot.store import Execution, temporal_workflow_id
 from workflows_def.messages import (
+    CLEANUP_LIMIT_S,
     SEARCH_ATTRIBUTE_STATUS,
     SEARCH_ATTRIBUTE_USER,
     SEARCH_ATTRIBUTE_WORKFLOW,
@@ -27,6 +28,8 @@ from workflows_def.messages import (
 
 MAX_SUMMARY_BYTES = 400
 """Temporal's limit on a workflow's static summary, a single line for its Web UI."""
+
+BACKSTOP_GRACE_S = 60.0
 
 _USER = SearchAttributeKey.for_keyword(SEARCH_ATTRIBUTE_USER)
 _WORKFLOW = SearchAttributeKey.for_keyword(SEARCH_ATTRIBUTE_WORKFLOW)
@@ -43,6 +46,7 @@ def run_of(execution: Execution, workflow_name: str, plan: Plan) -> RunInput:
         user_id=execution.owner,
         plan=plan,
         input=execution.input,
+        timeout_s=execution.timeout_s,
     )
 
 
@@ -59,6 +63,7 @@ async def start(client: Client, run: RunInput, task_queue: str, *, limit: timede
             run,
             id=temporal_workflow_id(run.execution_id),
             task_queue=task_queue,
+            execution_timeout=_backstop(run.timeout_s),
             id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
             id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
             static_summary=name,
@@ -81,6 +86,13 @@ async def start(client: Client, run: RunInput, task_queue: str, *, limit: timede
     except WorkflowAlreadyStartedError as error:
         return error.run_id or ""
     return handle.first_execution_run_id or handle.result_run_id or ""
+
+
+def _backstop(timeout_s: float | None) -> timedelta | None:
+    """When Temporal itself ends a run that no worker is there to end, its clean-up included."""
+    if timeout_s is None:
+        return None
+    return timedelta(seconds=timeout_s + CLEANUP_LIMIT_S + BACKSTOP_GRACE_S)
 
 
 def _one_line(text: str) -> str:

@@ -13,6 +13,7 @@ from pilot.graph.plan import PlanNode
 from pilot.graph.spec import Policy
 from pilot.graph.task import NodeResult, NodeTask, Scope
 from workflows_def.messages import RunInput
+from workflows_def.pace import Pace
 
 
 def policy_of(run: RunInput, node: PlanNode) -> Policy:
@@ -21,6 +22,7 @@ def policy_of(run: RunInput, node: PlanNode) -> Policy:
 
 async def dispatch(
     run: RunInput,
+    pace: Pace,
     node: PlanNode,
     scope: Scope,
     *,
@@ -42,6 +44,7 @@ async def dispatch(
         round=round,
         transcript=list(transcript),
     )
+    await pace.admit(task)
     policy = policy_of(run, node)
     retry = RetryPolicy(
         initial_interval=timedelta(seconds=policy.retry.initial_s),
@@ -61,6 +64,7 @@ async def dispatch(
             retry_policy=retry,
             summary=node.name,
         )
+        pace.add(result)
         return result
     result = await workflow.execute_activity(
         node.type,

@@ -19,13 +19,19 @@ SEARCH_ATTRIBUTE_USER = "PilotUser"
 SEARCH_ATTRIBUTE_WORKFLOW = "PilotWorkflow"
 SEARCH_ATTRIBUTE_STATUS = "PilotStatus"
 
+CLEANUP_LIMIT_S = 300.0
+"""How long the clean-up nodes of a run may take in all."""
+
 EVENTS_PAGE_BYTES = 1_000_000
 """About how much JSON one answer of the query `events` holds: gRPC's limit is 4 MB."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunInput:
-    """The one argument of `InterpretGraph`: an immutable graph version and its input."""
+    """The one argument of `InterpretGraph`: an immutable graph version and its input.
+
+    `timeout_s` bounds the whole run, from its start and with its pauses; None: no limit.
+    """
 
     execution_id: str
     workflow_id: str
@@ -34,6 +40,7 @@ class RunInput:
     user_id: str
     plan: Plan
     input: Any = None
+    timeout_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

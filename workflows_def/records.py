@@ -97,7 +97,7 @@ class Records:
             if self._records[node_id].ran
         }
         if wanted.all_nodes:
-            for node_id in self._schedule.upstream(node.id):
+            for node_id in self._upstream(node):
                 if self._records[node_id].ran:
                     nodes[node_id] = self._parts(node_id, ("output", "meta"))
         names = environment if wanted.all_vars else wanted.vars
@@ -114,6 +114,12 @@ class Records:
             },
             execution=execution,
         )
+
+    def _upstream(self, node: PlanNode) -> list[str]:
+        """A clean-up node comes after all that ran."""
+        if node.id in self._plan.cleanup:
+            return list(self._records)
+        return self._schedule.upstream(node.id)
 
     def _parts(self, node_id: str, parts: list[str] | tuple[str, ...]) -> dict[str, Any]:
         record = self._records[node_id]

@@ -23,6 +23,7 @@ from workflows_def.dispatch import dispatch, policy_of
 from workflows_def.failure import Failure, failure_of, is_cancelled
 from workflows_def.journal import Journal
 from workflows_def.messages import RunInput
+from workflows_def.pace import Pace
 from workflows_def.records import Records, ToolRun
 
 MAX_CALLS_IN_FLIGHT = 200
@@ -43,9 +44,15 @@ class Toolbox:
     """The tools of a run."""
 
     def __init__(
-        self, run: RunInput, schedule: Schedule, records: Records, journal: Journal
+        self,
+        run: RunInput,
+        schedule: Schedule,
+        records: Records,
+        journal: Journal,
+        pace: Pace,
     ) -> None:
         self._run = run
+        self._pace = pace
         self._nodes = {node.id: node for node in run.plan.nodes if node.tool}
         self._schedule = schedule
         self._records = records
@@ -84,7 +91,9 @@ class Toolbox:
                         non_retryable=True,
                     )
                 transcript += [*asked, *answers]
-                result = await dispatch(self._run, node, scope, round=round, transcript=transcript)
+                result = await dispatch(
+                    self._run, self._pace, node, scope, round=round, transcript=transcript
+                )
         except FailureError as error:
             # its own meta has the usage of its last round, or of all
             if "usage_total" not in failure_of(error, policy_of(self._run, node)).meta:
@@ -148,7 +157,7 @@ class Toolbox:
         run, scope = self._records.enter_tool(tool, path, arguments)
         run.record.started_at = self._started(tool, path, arguments)
         try:
-            result = await dispatch(self._run, tool, scope, path=path)
+            result = await dispatch(self._run, self._pace, tool, scope, path=path)
         except FailureError as error:
             if is_cancelled(error):
                 self._ended(tool, run, NodeStatus.CANCELLED, EventType.NODE_CANCELLED, {})

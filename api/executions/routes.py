@@ -70,7 +70,7 @@ async def execute_workflow(
     if stream:
         after = sse.resume_point(last_event_id, None)
         reader.require_place(parts.connections)
-    given = body.input if body is not None else None
+    given = body or ExecuteIn()
     started = await execute(parts, caller.user_id, str(workflow_id), given, idempotency_key)
     row = started.execution
     headers = {"Location": location(row.id)}

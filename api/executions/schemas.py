@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
+from pilot.graph.model import Seconds
 from pilot.graph.status import ExecutionStatus, NodeStatus
 
 
@@ -16,6 +17,11 @@ class ExecuteIn(BaseModel):
     input: JsonValue = Field(
         default=None,
         description="Any JSON; where the start node declares inputs, an object with them.",
+    )
+    timeout_s: Seconds | None = Field(
+        default=None,
+        description="The longest that this run may take, where that is less than the workflow's "
+        "own limit. It then ends `timed_out`.",
     )
 
 

@@ -19,6 +19,7 @@ from uuid import NAMESPACE_URL, uuid4, uuid5
 from pydantic_core import to_json
 
 from api.body import deeper_than
+from api.executions.schemas import ExecuteIn
 from api.parts import Parts
 from api.problems import Problem
 from api.usage.admission import require_budget
@@ -68,7 +69,7 @@ def location(execution_id: str) -> str:
 
 
 async def execute(
-    parts: Parts, owner: str, workflow_id: str, given: Any, key: str | None
+    parts: Parts, owner: str, workflow_id: str, given: ExecuteIn, key: str | None
 ) -> Started:
     """Starts a run of the workflow's newest version, or finds the one of the same key.
 
@@ -84,7 +85,7 @@ async def execute(
             pass
         else:
             return await _repeat(parts, row, given)
-    plan, value = await _prepare(parts, owner, workflow, given)
+    plan, value = await _prepare(parts, owner, workflow, given.input)
     await require_budget(parts, owner, workflow_id, plan)
     row, is_new = await parts.store.create_execution(
         Execution(
@@ -94,6 +95,7 @@ async def execute(
             workflow_version=workflow.version,
             status=ExecutionStatus.QUEUED,
             input=value,
+            timeout_s=_limit(workflow, given),
             created_at=datetime.now(UTC),
         )
     )
@@ -102,19 +104,27 @@ async def execute(
     return Started(await _start(parts, row, workflow.name, plan), replayed=False)
 
 
-async def _repeat(parts: Parts, row: Execution, given: Any) -> Started:
+def _limit(workflow: Workflow | WorkflowVersion, given: ExecuteIn) -> float | None:
+    """The run's time limit in seconds: the lesser of the workflow's own and the one asked for."""
+    limits = (workflow.graph.get("timeout_s"), given.timeout_s)
+    return min((limit for limit in limits if limit is not None), default=None)
+
+
+async def _repeat(parts: Parts, row: Execution, given: ExecuteIn) -> Started:
     """Gives back the execution of a key, started if it never was."""
     version = await parts.store.get_version(row.owner, row.workflow_id, row.workflow_version)
     graph = Graph.model_validate(version.graph)
-    value, issues = resolve_input(_start_config(graph), given)
-    if issues or _canonical(value) != _canonical(row.input):
+    value, issues = resolve_input(_start_config(graph), given.input)
+    same = not issues and _canonical(value) == _canonical(row.input)
+    if not same or _limit(version, given) != row.timeout_s:
         raise Problem(
             422,
             "idempotency_key_reused",
-            f"The Idempotency-Key belongs to execution {row.id}, which has another input.",
+            f"The Idempotency-Key belongs to execution {row.id}, which has another input or "
+            "time limit.",
         )
     if row.status is ExecutionStatus.QUEUED and row.temporal_run_id is None:
-        plan, _ = await _prepare(parts, row.owner, version, given)
+        plan, _ = await _prepare(parts, row.owner, version, given.input)
         row = await _start(parts, row, version.name, plan)
     return Started(row, replayed=True)
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from api.issues import IssueOut
-from pilot.graph.model import Edge, Graph, Node
+from pilot.graph.model import Edge, Graph, Node, Seconds
 
 CHATBOT_NODES: list[dict[str, Any]] = [
     {"id": "start", "type": "start", "position": {"x": 0, "y": 0}, "config": {"name": "Start"}},
@@ -50,9 +50,13 @@ class GraphIn(BaseModel):
 
     nodes: Nodes = Field(default_factory=list)
     edges: Edges = Field(default_factory=list)
+    timeout_s: Seconds | None = Field(
+        default=None, description="The longest that an execution may take, pauses included."
+    )
 
     def graph(self) -> Graph:
-        return Graph(nodes=self.nodes, edges=self.edges)
+        limit = {} if self.timeout_s is None else {"timeout_s": self.timeout_s}
+        return Graph(nodes=self.nodes, edges=self.edges, **limit)
 
 
 class WorkflowIn(GraphIn):
@@ -82,6 +86,7 @@ class WorkflowOut(WorkflowSummaryOut):
 
     nodes: list[dict[str, Any]] = Field(examples=[CHATBOT_NODES])
     edges: list[dict[str, Any]] = Field(examples=[CHATBOT_EDGES])
+    timeout_s: float | None
     issues: list[IssueOut] = Field(
         description="Empty: it can be executed. So it can with warnings, not with errors."
     )

@@ -112,8 +112,7 @@ async def _expected_version(
 
 
 def _stored(graph: Graph) -> dict[str, Any]:
-    stored = graph.to_json()
-    return {"nodes": stored.get("nodes", []), "edges": stored.get("edges", [])}
+    return {"nodes": [], "edges": [], **graph.to_json()}
 
 
 def workflow_out(workflow: Workflow, issues: list[Issue]) -> WorkflowOut:
@@ -126,6 +125,7 @@ def workflow_out(workflow: Workflow, issues: list[Issue]) -> WorkflowOut:
         updated_at=workflow.updated_at,
         nodes=workflow.graph.get("nodes", []),
         edges=workflow.graph.get("edges", []),
+        timeout_s=workflow.graph.get("timeout_s"),
         issues=issues_out(issues),
         input_schema=graph_input_schema(Graph.model_validate(workflow.graph)),
     )

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pilot.graph.assignments import races, setters_of
+from pilot.graph.cleanup import cleanup_of
 from pilot.graph.configuration import handles_of, typed_config
 from pilot.graph.issues import Issue
 from pilot.graph.model import DefaultOutput, Graph, Node
@@ -38,6 +39,7 @@ class Analysis:
     references: list[References]
     links: list[Link]
     tools: set[int] = field(default_factory=set)
+    cleanup: frozenset[int] = frozenset()
 
 
 def analyse(graph: Graph, specs: Specs, secrets: frozenset[str] | None = None) -> Analysis:
@@ -61,12 +63,13 @@ def analyse(graph: Graph, specs: Specs, secrets: frozenset[str] | None = None) -
     topology = Topology(len(graph.nodes), links, [need(node) for node in graph.nodes])
     tools = tools_of(graph, indexes, node_specs, configs, specs, issues)
     check_tool_edges(graph, tools, topology, issues)
-    acyclic = check_shape(graph, topology, tools, issues)
+    cleanup = cleanup_of(graph, topology, tools, issues)
+    acyclic = check_shape(graph, topology, tools | cleanup, issues)
     check_branches(graph, handles, links, issues)
     check_joins(graph, topology, issues)
     check_output_keys(graph, configs, issues)
     setters = setters_of(graph, node_specs, configs, issues)
-    names = Names(indexes, setters, topology if acyclic else None, secrets)
+    names = Names(indexes, setters, topology if acyclic else None, secrets, cleanup, tools)
     references = [
         _references(index, node, spec, config, names, issues)
         for index, (node, spec, config) in enumerate(
@@ -75,7 +78,7 @@ def analyse(graph: Graph, specs: Specs, secrets: frozenset[str] | None = None) -
     ]
     if acyclic:
         issues.extend(races(graph, topology, setters))
-    return Analysis(issues, configs, references, links, tools)
+    return Analysis(issues, configs, references, links, tools, cleanup)
 
 
 def _references(

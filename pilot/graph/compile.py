@@ -38,7 +38,8 @@ def compile_plan(graph: Graph, specs: Specs, secrets: frozenset[str] | None = No
         PlanEdge(graph.nodes[link.source].id, graph.nodes[link.target].id, link.handle)
         for link in analysis.links
     ]
-    return Plan(nodes, edges, list(policies))
+    cleanup = [graph.nodes[index].id for index in sorted(analysis.cleanup)]
+    return Plan(nodes, edges, list(policies), cleanup)
 
 
 def _node(

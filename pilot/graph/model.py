@@ -54,10 +54,15 @@ class NOf(BaseModel):
 
 OnError = Literal["fail", "continue", "branch"] | DefaultOutput
 Join = Literal["all", "any"] | NOf
+Seconds = Annotated[float, Field(gt=0, le=MAX_TIMEOUT_S)]
 
 
 class Node(BaseModel):
-    """A node: its type, its configuration and the policy that stands beside it."""
+    """A node: its type, its configuration and the policy that stands beside it.
+
+    With `on_cancel` it begins the clean-up: it runs, and what follows it, when the execution is
+    cancelled or timed out, and not otherwise.
+    """
 
     model_config = ConfigDict(extra="allow")
 
@@ -66,9 +71,10 @@ class Node(BaseModel):
     position: Position | None = None
     config: dict[str, JsonValue] = Field(default_factory=dict)
     retry: RetryOverride | None = None
-    timeout_s: Annotated[float, Field(gt=0, le=MAX_TIMEOUT_S)] | None = None
+    timeout_s: Seconds | None = None
     on_error: OnError | None = None
     join: Join | None = None
+    on_cancel: bool = False
 
     @property
     def name(self) -> str:
@@ -88,12 +94,13 @@ class Edge(BaseModel):
 
 
 class Graph(BaseModel):
-    """The nodes and edges of one workflow version."""
+    """The nodes and edges of one workflow version. `timeout_s` bounds a whole execution."""
 
     model_config = ConfigDict(extra="ignore")
 
     nodes: list[Node] = Field(default_factory=list)
     edges: list[Edge] = Field(default_factory=list)
+    timeout_s: Seconds | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The graph as it was sent: unknown fields kept, unset ones left out."""

@@ -65,8 +65,10 @@ class PlanEdge:
 @dataclass(frozen=True, slots=True)
 class Plan:
     """Nodes in the order of the graph; edges in the order that decides at joins; the policies
-    that the nodes name, each once: most nodes of a type share one."""
+    that the nodes name, each once: most nodes of a type share one. The nodes in `cleanup` (ids)
+    run when the run is cancelled or timed out, and only then."""
 
     nodes: list[PlanNode]
     edges: list[PlanEdge]
     policies: list[Policy]
+    cleanup: list[str] = field(default_factory=list)

@@ -33,7 +33,10 @@ class Reason(StrEnum):
     JOIN_NOT_MET = "join_not_met"
     EXECUTION_FAILED = "execution_failed"
     EXECUTION_CANCELLED = "execution_cancelled"
+    EXECUTION_TIMED_OUT = "execution_timed_out"
     TOOL_NOT_CALLED = "tool_not_called"
+    NOT_CANCELLED = "not_cancelled"
+    CLEANUP_TIMED_OUT = "cleanup_timed_out"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +53,7 @@ class Schedule:
 
     The caller starts the nodes in `Changes.ready` when it likes, tells `started`, and for each
     of them `completed` or `ended` once. Tools stand beside: they are told as `called`, and end
-    all at once by `end_tools`.
+    all at once by `end_tools`. So do clean-up nodes, which have a beginning of their own.
     """
 
     def __init__(self, plan: Plan) -> None:
@@ -72,15 +75,28 @@ class Schedule:
         self._reason: list[Reason | None] = [None] * len(self._ids)
         self._ready: set[int] = set()
         self._is_tool = [node.tool for node in plan.nodes]
-        self._open = self._is_tool.count(False)
+        cleanup = frozenset(plan.cleanup)
+        self._is_cleanup = [node_id in cleanup for node_id in self._ids]
+        self._is_part = [
+            not tool and not clean
+            for tool, clean in zip(self._is_tool, self._is_cleanup, strict=True)
+        ]
+        self._open = self._is_part.count(True)
 
     def begin(self) -> Changes:
-        """The nodes that no edge leads to, but for tools."""
+        """The nodes that no edge leads to, but for tools and clean-up."""
         changes = Changes()
         for index, edges in enumerate(self._incoming):
-            if not edges and not self._is_tool[index]:
+            if not edges and self._is_part[index]:
                 self._make_ready(index, changes)
         return changes
+
+    def begin_cleanup(self) -> Changes:
+        """The run has stopped, and goes on with its clean-up nodes alone: those of them that no
+        edge leads to."""
+        self._is_part = self._is_cleanup
+        self._open = self._is_part.count(True)
+        return self.begin()
 
     def started(self, node_id: str) -> None:
         index = self._index[node_id]
@@ -110,7 +126,7 @@ class Schedule:
 
     def end_tools(self) -> list[str]:
         """No tool will be called any more. The ids of those that were; the others stay pending,
-        to be skipped by `stop`."""
+        to be skipped by `close`."""
         ended = []
         for index, is_tool in enumerate(self._is_tool):
             if is_tool and self._status[index] is NodeStatus.RUNNING:
@@ -118,18 +134,39 @@ class Schedule:
                 ended.append(self._ids[index])
         return ended
 
+    def running(self) -> list[str]:
+        """The ids of the nodes under way, but for tools."""
+        return [
+            self._ids[index]
+            for index, status in enumerate(self._status)
+            if status is NodeStatus.RUNNING and not self._is_tool[index]
+        ]
+
     def stop(self, reason: Reason) -> list[str]:
-        """The run ends: every node that has not started is skipped. Their ids."""
-        stopped = []
+        """Every node that has a part now and has not started is skipped. Their ids."""
+        stopped = [
+            index
+            for index, status in enumerate(self._status)
+            if status is NodeStatus.PENDING and self._is_part[index]
+        ]
+        for index in stopped:
+            self._skip(index, reason)
+        return [self._ids[index] for index in stopped]
+
+    def close(self, uncalled: Reason = Reason.TOOL_NOT_CALLED) -> list[tuple[str, Reason]]:
+        """The run ends: what stood beside and was not needed is skipped, and why."""
+        closed = []
         for index, status in enumerate(self._status):
             if status is NodeStatus.PENDING:
+                reason = uncalled if self._is_tool[index] else Reason.NOT_CANCELLED
                 self._skip(index, reason)
-                stopped.append(self._ids[index])
-        return stopped
+                closed.append((self._ids[index], reason))
+        return closed
 
     @property
     def finished(self) -> bool:
-        """Whether every node but the tools has ended."""
+        """Whether every node that has a part in this has ended: not the tools, and the clean-up
+        nodes once they alone are left."""
         return self._open == 0
 
     def status(self, node_id: str) -> NodeStatus:
@@ -215,4 +252,4 @@ class Schedule:
         self._ready.discard(index)
         self._status[index] = NodeStatus.SKIPPED
         self._reason[index] = reason
-        self._open -= not self._is_tool[index]
+        self._open -= self._is_part[index]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 
 from pydantic import BaseModel
@@ -55,13 +55,22 @@ class Names:
     """The names of a graph: node ids to indexes, and for each variable the set of nodes that
     set it. `topology` is None where the graph's shape is broken, and then only the existence
     of a name is checked. `secrets` are the stored secrets' names; None where they are not
-    known."""
+    known. `cleanup` and `tools` are the nodes that stand apart."""
 
     indexes: Mapping[str, int]
     setters: Mapping[str, int]
     topology: Topology | None
     secrets: frozenset[str] | None = None
+    cleanup: Set[int] = frozenset()
+    tools: Set[int] = frozenset()
     _unset: dict[str, int] = field(default_factory=dict)
+
+    def is_upstream(self, index: int, of: int) -> bool:
+        """Whether a way leads from the node at `index`; a clean-up comes after the whole rest."""
+        assert self.topology is not None
+        if of in self.cleanup and index not in self.cleanup and index not in self.tools:
+            return True
+        return bool(self.topology.ancestors[of] >> index & 1)
 
     def surely_set(self, name: str, index: int) -> bool:
         """Whether on every way to the node, some node that sets the variable ran."""
@@ -251,7 +260,7 @@ def _check_node(
     topology = names.topology
     if topology is None:
         return
-    if not topology.ancestors[place.index] >> index & 1:
+    if not names.is_upstream(index, place.index):
         yield place.issue(
             "not_upstream",
             f"node {node!r} is not upstream of {place.node_id!r}: no way leads from it here",

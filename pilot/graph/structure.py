@@ -148,9 +148,9 @@ def _unknown_handle(node: Node, known: tuple[str, ...], handle: str, ref: EdgeRe
     return Issue("unknown_handle", message, edge=ref, field="source_handle")
 
 
-def check_shape(graph: Graph, topology: Topology, tools: set[int], issues: list[Issue]) -> bool:
-    """Starts, cycles, reachability, of all nodes but `tools`. Returns whether references can be
-    followed."""
+def check_shape(graph: Graph, topology: Topology, apart: set[int], issues: list[Issue]) -> bool:
+    """Starts, cycles, reachability. The nodes `apart` (tools, clean-up) need not be reached.
+    Returns whether references can be followed."""
     nodes = graph.nodes
     starts = [index for index, node in enumerate(nodes) if node.type == "start"]
     if not starts:
@@ -192,13 +192,13 @@ def check_shape(graph: Graph, topology: Topology, tools: set[int], issues: list[
                 node_id=node.id,
             )
             for index, node in enumerate(nodes)
-            if index not in reachable and index not in tools
+            if index not in reachable and index not in apart
         )
-    _dead_ends(nodes, topology, tools, issues)
+    _dead_ends(nodes, topology, apart, issues)
     return not cycle
 
 
-def _dead_ends(nodes: list[Node], topology: Topology, tools: set[int], issues: list[Issue]) -> None:
+def _dead_ends(nodes: list[Node], topology: Topology, apart: set[int], issues: list[Issue]) -> None:
     outputs = [index for index, node in enumerate(nodes) if node.type == "output"]
     if not outputs:
         issues.append(
@@ -218,7 +218,7 @@ def _dead_ends(nodes: list[Node], topology: Topology, tools: set[int], issues: l
             node_id=node.id,
         )
         for index, node in enumerate(nodes)
-        if index not in leading and index not in tools
+        if index not in leading and index not in apart
     )
 
 

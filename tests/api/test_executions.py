@@ -171,6 +171,38 @@ async def test_a_workflow_goes_with_its_open_executions_if_asked(live, gate, mak
     assert again.status_code == 404
 
 
+async def test_a_run_ends_at_its_time_limit(live, gate, make_chain):
+    graph = {**make_chain(gated(gate, "never")), "timeout_s": 3600}
+    undo = {"id": "undo", "type": "code", "config": {"source": "'undone'"}, "on_cancel": True}
+    graph["nodes"] = [*graph["nodes"], undo]
+    workflow = await saved(live, graph)
+    assert (await live.get(f"{W}/{workflow}")).json()["timeout_s"] == 3600
+    key = {"Idempotency-Key": "limited"}
+    path = f"{W}/{workflow}/execute"
+    run = (await live.post(path, json={"timeout_s": 1}, headers=key)).json()
+    assert run["timeout_s"] == 1
+    other = await live.post(path, json={"timeout_s": 2}, headers=key)
+    assert other.json()["code"] == "idempotency_key_reused"
+    done = await until(live, run["id"], "timed_out", "failed", "cancelled")
+    assert done["status"] == "timed_out"
+    assert done["error"]["code"] == "timed_out"
+    nodes = {node["id"]: (node["status"], node["reason"], node["output"]) for node in done["nodes"]}
+    assert nodes["never"] == ("cancelled", "execution_timed_out", None)
+    assert nodes["output"] == ("skipped", "execution_timed_out", None)
+    assert nodes["undo"] == ("succeeded", None, "undone")
+    again = await live.post(path, json={"timeout_s": 1}, headers=key)
+    assert (again.status_code, again.json()["status"]) == (202, "timed_out")
+
+
+async def test_a_call_may_only_shorten_the_time_limit(live, make_chain):
+    workflow = await saved(live, {**make_chain(), "timeout_s": 60})
+    answer = await live.post(f"{W}/{workflow}/execute?wait=20", json={"timeout_s": 600})
+    assert (answer.json()["status"], answer.json()["timeout_s"]) == ("succeeded", 60)
+    for wrong in (0, -1, "soon", 1e10):
+        answer = await live.post(f"{W}/{workflow}/execute", json={"timeout_s": wrong})
+        assert answer.status_code == 422, wrong
+
+
 async def test_an_open_execution_keeps_its_workflow(live, gate, make_chain):
     body = await started(live, make_chain(gated(gate, "hold")))
     answer = await live.delete(f"{W}/{body['workflow_id']}")

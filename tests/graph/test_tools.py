@@ -84,7 +84,7 @@ def test_the_schedule_waits_for_no_tool() -> None:
     schedule.completed("a", ["default"])
     assert schedule.finished
     assert schedule.end_tools() == ["t"]
-    assert schedule.stop(Reason.TOOL_NOT_CALLED) == ["u"]
+    assert schedule.close() == [("u", Reason.TOOL_NOT_CALLED)]
     assert (schedule.status("t"), schedule.status("u")) == (
         NodeStatus.SUCCEEDED,
         NodeStatus.SKIPPED,

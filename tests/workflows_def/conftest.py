@@ -36,7 +36,11 @@ class Runner:
     emitted: list[Event] = field(default_factory=list)
 
     async def start(
-        self, nodes: list[dict[str, Any]], *edges: str, input: Any = None
+        self,
+        nodes: list[dict[str, Any]],
+        *edges: str,
+        input: Any = None,
+        timeout_s: float | None = None,
     ) -> WorkflowHandle[Any, Any]:
         run = RunInput(
             execution_id=str(uuid.uuid4()),
@@ -46,6 +50,7 @@ class Runner:
             user_id="u",
             plan=compile_plan(graph(nodes, *edges), specs()),
             input=input,
+            timeout_s=timeout_s,
         )
         return await self.client.start_workflow(
             WORKFLOW_TYPE, run, id=f"execution-{run.execution_id}", task_queue=self.task_queue

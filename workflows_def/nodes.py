@@ -1,0 +1,244 @@
+"""The nodes of a run: started when the schedule makes them ready, followed up when they end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import Any
+
+from temporalio.exceptions import FailureError
+
+from pilot.events.model import EventType
+from pilot.graph.plan import PlanNode
+from pilot.graph.schedule import Changes, Reason, Schedule
+from pilot.graph.spec import DEFAULT_HANDLE, ERROR_HANDLE
+from pilot.graph.status import NodeStatus
+from pilot.graph.task import NodeResult
+from workflows_def.dispatch import dispatch, policy_of
+from workflows_def.ending import Ending, failed
+from workflows_def.failure import Failure, failure_of, is_cancelled
+from workflows_def.journal import Journal
+from workflows_def.messages import RunInput
+from workflows_def.pace import Pace, history_limit
+from workflows_def.records import Records
+from workflows_def.tools import Toolbox
+
+MAX_IN_FLIGHT = 500
+"""Nodes of one run that are under way at once. Temporal refuses a workflow more than 2,000
+open activities."""
+
+
+class Nodes:
+    """What runs, and what may run next.
+
+    `changed` is set whenever something happened; `ending` when a node's failure, or a limit,
+    ends the run; `bug` when the interpreter itself failed. While `held`, no node is started.
+    """
+
+    def __init__(
+        self, run: RunInput, schedule: Schedule, records: Records, journal: Journal
+    ) -> None:
+        self._run = run
+        self._nodes = {node.id: node for node in run.plan.nodes}
+        self._schedule = schedule
+        self._records = records
+        self._journal = journal
+        self._pace = Pace()
+        self._toolbox = Toolbox(run, schedule, records, journal, self._pace)
+        self._ready: deque[str] = deque()
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._stopping: Reason | None = None
+        self._cleaning = False
+        self.changed = True
+        self.held = False
+        self.ending: Ending | None = None
+        self.bug: BaseException | None = None
+
+    @property
+    def finished(self) -> bool:
+        return self._schedule.finished and not self._tasks
+
+    def name(self, node_id: str | None) -> str | None:
+        return None if node_id is None else self._nodes[node_id].name
+
+    def begin(self) -> None:
+        self._apply(self._schedule.begin())
+
+    def begin_cleanup(self) -> None:
+        """All has been stopped: the clean-up nodes run, held or not. One that fails ends those
+        below it, and nothing else."""
+        self._stopping, self._cleaning, self.held = None, True, False
+        self._apply(self._schedule.begin_cleanup())
+
+    def go_on(self) -> None:
+        """No longer held."""
+        self.held = False
+        self._start_ready()
+        self.changed = True
+
+    async def stop(self, reason: Reason) -> None:
+        """Starts nothing more, cancels what is under way and waits for it."""
+        self._stopping = reason
+        self._ready.clear()
+        tasks = list(self._tasks.values())
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await undisturbed(asyncio.gather(*tasks, return_exceptions=True))
+        for node_id in self._schedule.running():  # only where the interpreter itself failed
+            self._cancelled(self._nodes[node_id])
+        for node_id in self._schedule.stop(reason):
+            self._skipped(node_id, reason)
+
+    def close(self, uncalled: Reason) -> None:
+        """No node runs any more, and none will; tools that were never called are told why."""
+        self._toolbox.end()
+        for node_id, reason in self._schedule.close(uncalled):
+            self._skipped(node_id, reason)
+
+    def _apply(self, changes: Changes) -> None:
+        """Takes over what the schedule decided, and starts what may start."""
+        for node_id, reason in changes.skipped:
+            self._skipped(node_id, reason)
+        self._ready.extend(changes.ready)
+        self._start_ready()
+        self.changed = True
+
+    def _start_ready(self) -> None:
+        if self._stopping or self.held:
+            return
+        if self._ready and not self._cleaning and (failure := history_limit()):
+            self.ending = self.ending or failed(failure)
+            return
+        while self._ready and len(self._tasks) < MAX_IN_FLIGHT:
+            node = self._nodes[self._ready.popleft()]
+            self._schedule.started(node.id)
+            task = asyncio.create_task(self._run_node(node))
+            task.add_done_callback(self._task_done)
+            self._tasks[node.id] = task
+
+    def _task_done(self, task: asyncio.Task[None]) -> None:
+        """An error of the interpreter itself must end the run, instead of being lost with its
+        asyncio task."""
+        if not task.cancelled() and task.exception() is not None:
+            self.bug = task.exception()
+            self.changed = True
+
+    async def _run_node(self, node: PlanNode) -> None:
+        value, scope = self._records.enter(node)
+        record = self._records[node.id]
+        started = self._journal.append(
+            EventType.NODE_STARTED,
+            node_id=node.id,
+            status=NodeStatus.RUNNING,
+            data={"type": node.type, "name": node.name},
+        )
+        record.started_at = started.at
+        try:
+            result = await dispatch(self._run, self._pace, node, scope)
+            if result.tool_calls:
+                result = await self._toolbox.converse(node, scope, result)
+        except FailureError as error:
+            if self._stopping and is_cancelled(error):
+                self._cancelled(node)
+            else:
+                self._failed(node, failure_of(error, policy_of(self._run, node)))
+        except asyncio.CancelledError:
+            if not self._stopping:
+                raise
+            self._cancelled(node)
+        else:
+            self._succeeded(node, value, result)
+        finally:
+            del self._tasks[node.id]
+            self.changed = True
+        self._start_ready()
+
+    def _succeeded(self, node: PlanNode, value: Any, result: NodeResult) -> None:
+        record = self._records[node.id]
+        record.ran = True
+        record.output = value if node.passes_input else result.output
+        record.meta = result.meta
+        record.vars = result.vars
+        self._records.add_usage(result.meta)
+        data: dict[str, Any] = {"meta": result.meta}
+        if not node.passes_input:
+            data["output"] = result.output
+        if result.vars:
+            data["vars"] = result.vars
+        event = self._journal.append(
+            EventType.NODE_SUCCEEDED,
+            node_id=node.id,
+            status=NodeStatus.SUCCEEDED,
+            attempt=result.meta.get("attempt"),
+            data=data,
+        )
+        record.finished_at = event.at
+        self._go_on(node, result.handles or [DEFAULT_HANDLE], NodeStatus.SUCCEEDED)
+
+    def _failed(self, node: PlanNode, failure: Failure) -> None:
+        """The node's attempts are used up: the run fails, or goes on as `on_error` says."""
+        record = self._records[node.id]
+        record.error = failure.to_json()
+        record.meta = failure.meta
+        self._records.add_usage(failure.meta)
+        data: dict[str, Any] = {"error": record.error, "meta": failure.meta}
+        if node.on_error != "fail":
+            record.ran = True
+            record.output = record.error if node.on_error == "branch" else node.default_output
+            data["output"] = record.output
+        event = self._journal.append(
+            EventType.NODE_FAILED,
+            node_id=node.id,
+            status=NodeStatus.FAILED,
+            attempt=failure.attempt,
+            data=data,
+        )
+        record.finished_at = event.at
+        if node.on_error == "fail" and self._cleaning:
+            self._go_on(node, [], NodeStatus.FAILED)
+        elif node.on_error == "fail":
+            self._schedule.ended(node.id, NodeStatus.FAILED)
+            if self.ending is None and not self._stopping:
+                self.ending = failed(failure, node.id)
+        else:
+            handle = ERROR_HANDLE if node.on_error == "branch" else DEFAULT_HANDLE
+            self._go_on(node, [handle], NodeStatus.FAILED)
+
+    def _go_on(self, node: PlanNode, handles: list[str], status: NodeStatus) -> None:
+        if self._stopping:
+            self._schedule.ended(node.id, status)
+            return
+        changes = self._schedule.completed(node.id, handles, status)
+        self._records.leave(node)
+        self._apply(changes)
+
+    def _cancelled(self, node: PlanNode) -> None:
+        assert self._stopping is not None
+        self._schedule.ended(node.id, NodeStatus.CANCELLED, self._stopping)
+        event = self._journal.append(
+            EventType.NODE_CANCELLED,
+            node_id=node.id,
+            status=NodeStatus.CANCELLED,
+            data={"reason": self._stopping.value},
+        )
+        self._records[node.id].finished_at = event.at
+
+    def _skipped(self, node_id: str, reason: Reason) -> None:
+        self._journal.append(
+            EventType.NODE_SKIPPED,
+            node_id=node_id,
+            status=NodeStatus.SKIPPED,
+            data={"type": self._nodes[node_id].type, "reason": reason.value},
+        )
+
+
+async def undisturbed(future: asyncio.Future[Any]) -> None:
+    """Waits for the future to end, whatever cancellation comes meanwhile."""
+    while not future.done():
+        try:
+            await asyncio.shield(future)
+        except asyncio.CancelledError:
+            if future.cancelled():
+                raise
+    future.result()
