@@ -2,10 +2,12 @@
 
 | the row | Temporal | what is done |
 | --- | --- | --- |
+| queued, asked to cancel | knows no such run | cancelled |
 | queued, with an idempotency key | knows no such run | the run is started |
 | queued, without a key | knows no such run | failed: `never_started` |
 | open | completed, failed or cancelled | the events that the store lacks are fetched |
-| open | terminated | cancelled: `terminated` |
+| open | terminated | cancelled: `terminated`, or `cancel_escalated` |
+| open | ended by the server for its size | failed: `history_limit` |
 | open | timed out | timed out |
 | running | knows no such run any more | failed: `history_lost` |
 
@@ -24,26 +26,17 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from temporalio import activity
-from temporalio.client import (
-    Client,
-    WorkflowExecutionDescription,
-    WorkflowExecutionStatus,
-    WorkflowHandle,
-    WorkflowQueryFailedError,
-)
+from temporalio.client import Client, WorkflowQueryFailedError
 from temporalio.service import RPCError, RPCStatusCode
 
-from pilot import metrics, runs
+from pilot import closing, metrics, runs
 from pilot.errors import PilotError
 from pilot.events import sink
-from pilot.events.model import FINAL_EVENT_TYPES, Envelope, Event, EventType, rfc3339
+from pilot.events.model import Envelope, rfc3339
 from pilot.graph.compile import compile_plan
 from pilot.graph.model import Graph
-from pilot.graph.schedule import Reason
-from pilot.graph.status import ExecutionStatus, NodeStatus
 from pilot.nodes import specs
 from pilot.store import Execution, Store
-from workflows_def.messages import QUERY_EVENTS, EventsPage
 from workflows_def.reconcile import RECONCILE_ACTIVITY, ReconcilePage, ReconcileRequest
 
 log = logging.getLogger(__name__)
@@ -57,6 +50,14 @@ SETTLED = timedelta(seconds=30)
 """Younger rows are left alone: the request that writes them is still under way."""
 START_GRACE = timedelta(seconds=60)
 """A queued row younger than this may yet be started by its own request."""
+
+
+_HISTORY_LOST = closing.failed(
+    "history_lost", "Temporal no longer knows this run, and its end was never recorded"
+)
+_NEVER_STARTED = closing.failed(
+    "never_started", "the request that wrote this execution died before it was started"
+)
 
 
 class Reconciler:
@@ -93,12 +94,14 @@ class Reconciler:
                 repaired[outcome] += 1
         metrics.current().repaired(repaired)
         oldest = min((row.created_at for row in stuck), default=None)
+        oldest_open = min((row.created_at for row in page.items), default=None)
         return ReconcilePage(
             cursor=page.next_cursor,
             checked=len(page.items),
             repaired=dict(repaired),
             failed=len(stuck),
-            oldest_failed_at=oldest.isoformat() if oldest else None,
+            oldest_failed_at=rfc3339(oldest) if oldest else None,
+            oldest_open_at=rfc3339(oldest_open) if oldest_open else None,
         )
 
     async def _row(self, row: Execution) -> str | None:
@@ -112,33 +115,26 @@ class Reconciler:
             return await self._absent(row)
         if row.temporal_run_id is None:
             await self._store.set_temporal_run(row.id, description.run_id)
-        if description.status in (None, WorkflowExecutionStatus.RUNNING):
+        if description.close_time is None:
             return None
-        await self._fetch(row, handle)
+        try:
+            await closing.copy_events(self._store, handle, row.id, limit=QUERY_LIMIT)
+        except WorkflowQueryFailedError as error:
+            log.warning("the events of execution %s cannot be asked: %s", row.id, error)
         if (await self._fresh(row)).status.is_final:
             return "events_fetched"
-        event, status, reason = _verdict(description)
-        await self._close(row, event, status, reason)
-        return reason["code"]
+        return await self._close(row, await closing.verdict(handle, description, limit=CALL_LIMIT))
 
     async def _absent(self, row: Execution) -> str | None:
         if row.temporal_run_id is not None or row.last_seq:
-            error = {
-                "code": "history_lost",
-                "message": "Temporal no longer knows this run, and its end was never recorded",
-            }
-            await self._close(row, EventType.EXECUTION_FAILED, ExecutionStatus.FAILED, error)
-            return "history_lost"
+            return await self._close(row, _HISTORY_LOST)
         if datetime.now(UTC) - row.created_at < START_GRACE:
             return None
+        if row.cancel_requested_at is not None:
+            return await self._close(row, closing.NEVER_BEGUN)
         if UUID(row.id).version == 5:
             return await self._start(row)
-        error = {
-            "code": "never_started",
-            "message": "the request that wrote this execution died before it was started",
-        }
-        await self._close(row, EventType.EXECUTION_FAILED, ExecutionStatus.FAILED, error)
-        return "never_started"
+        return await self._close(row, _NEVER_STARTED)
 
     async def _start(self, row: Execution) -> str:
         # a row of a list comes without its input
@@ -153,98 +149,7 @@ class Reconciler:
     async def _fresh(self, row: Execution) -> Execution:
         return await self._store.get_execution(row.owner, row.id)
 
-    async def _fetch(self, row: Execution, handle: WorkflowHandle[object, object]) -> None:
-        """Copies what the store lacks from the run's own list, while Temporal still has it."""
-        missing = await self._store.missing_from(row.id)
-        more = True
-        while more:
-            try:
-                page: EventsPage = await handle.query(
-                    QUERY_EVENTS, missing - 1, result_type=EventsPage, rpc_timeout=QUERY_LIMIT
-                )
-            except WorkflowQueryFailedError as error:
-                log.warning("the events of execution %s cannot be asked: %s", row.id, error)
-                return
-            if page.events:
-                await self._store.append_events(
-                    row.id, [Event.from_json(body) for body in page.events]
-                )
-            missing += len(page.events)
-            more = page.more and bool(page.events)
-
-    async def _close(
-        self, row: Execution, type: EventType, status: ExecutionStatus, error: dict[str, str]
-    ) -> None:
-        """The events that the run itself would have written, had it come to its end."""
-        at = rfc3339(datetime.now(UTC))
-        seq = (await self._fresh(row)).last_seq
-        events: list[Event] = []
-
-        def say(type: EventType, **fields: object) -> None:
-            events.append(
-                Event(type, row.id, row.workflow_id, at, seq + len(events) + 1, **fields)  # type: ignore[arg-type]
-            )
-
-        reason = (
-            Reason.EXECUTION_CANCELLED
-            if status is ExecutionStatus.CANCELLED
-            else Reason.EXECUTION_FAILED
-        )
-        begun = {
-            (run.node_id, run.path): run.status
-            for run in await self._store.node_runs(row.owner, row.id)
-        }
-        for (node_id, path), state in begun.items():
-            if not state.is_final:
-                say(
-                    EventType.NODE_CANCELLED,
-                    node_id=node_id,
-                    path=path,
-                    status=NodeStatus.CANCELLED,
-                    data={"reason": reason.value},
-                )
-        version = await self._store.get_version(row.owner, row.workflow_id, row.workflow_version)
-        for node in Graph.model_validate(version.graph).nodes:
-            if (node.id, "") not in begun:
-                say(
-                    EventType.NODE_SKIPPED,
-                    node_id=node.id,
-                    status=NodeStatus.SKIPPED,
-                    data={"type": node.type, "reason": reason.value},
-                )
-        say(type, status=status, data={"error": error})
-        assert events[-1].type in FINAL_EVENT_TYPES
-        await self._store.append_events(row.id, events)
-        for event in events:
+    async def _close(self, row: Execution, ending: closing.Ending) -> str:
+        for event in await closing.close(self._store, row, ending):
             sink.emit(Envelope(row.owner, event))
-
-
-def _verdict(
-    description: WorkflowExecutionDescription,
-) -> tuple[EventType, ExecutionStatus, dict[str, str]]:
-    """How a run ended that could not say so itself."""
-    match description.status:
-        case WorkflowExecutionStatus.TERMINATED:
-            return (
-                EventType.EXECUTION_CANCELLED,
-                ExecutionStatus.CANCELLED,
-                {"code": "terminated", "message": "the run was terminated in Temporal"},
-            )
-        case WorkflowExecutionStatus.TIMED_OUT:
-            return (
-                EventType.EXECUTION_TIMED_OUT,
-                ExecutionStatus.TIMED_OUT,
-                {"code": "timed_out", "message": "the run took longer than it may"},
-            )
-        case WorkflowExecutionStatus.CANCELED:
-            return (
-                EventType.EXECUTION_CANCELLED,
-                ExecutionStatus.CANCELLED,
-                {"code": "cancelled", "message": "the execution was cancelled"},
-            )
-        case _:
-            return (
-                EventType.EXECUTION_FAILED,
-                ExecutionStatus.FAILED,
-                {"code": "run_failed", "message": "the run failed before it could say why"},
-            )
+        return ending.code

@@ -11,6 +11,7 @@ from starlette.middleware.cors import CORSMiddleware
 
 from api import auth, codec, health, metrics, node_types, problems
 from api.body import BodyLimit
+from api.executions.escalation import escalating
 from api.executions.routes import router as executions
 from api.live.connections import Connections
 from api.live.feed import Feed
@@ -98,7 +99,7 @@ async def opened(settings: Settings) -> AsyncIterator[Parts]:
         runs = Runs(await connect(settings, lazy=True), settings.temporal_task_queue)
         history = History(store, runs)
         feed = await stack.enter_async_context(Feed(bus, history))
-        yield Parts(
+        parts = Parts(
             settings,
             verifier,
             store,
@@ -113,3 +114,5 @@ async def opened(settings: Settings) -> AsyncIterator[Parts]:
             keyring=secrets_keyring(settings),
             codec=None if payload_keys is None else EncryptionCodec(payload_keys),
         )
+        await stack.enter_async_context(escalating(parts))
+        yield parts

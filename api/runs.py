@@ -20,7 +20,12 @@ from temporalio.api.workflowservice.v1 import (
     DescribeWorkflowExecutionRequest,
     GetSystemInfoRequest,
 )
-from temporalio.client import Client, WorkflowQueryFailedError
+from temporalio.client import (
+    Client,
+    WorkflowExecutionDescription,
+    WorkflowHandle,
+    WorkflowQueryFailedError,
+)
 from temporalio.service import RPCError, RPCStatusCode
 
 from api.problems import Problem, unavailable
@@ -28,7 +33,7 @@ from pilot.events.model import Event
 from pilot.reconciler import last_pass
 from pilot.runs import start
 from pilot.store import temporal_workflow_id
-from workflows_def.messages import QUERY_EVENTS, EventsPage, RunInput
+from workflows_def.messages import QUERY_EVENTS, QUERY_SNAPSHOT, EventsPage, RunInput
 from workflows_def.reconcile import ReconcileResult
 
 CALL_LIMIT = timedelta(seconds=5)
@@ -43,6 +48,16 @@ _DOWN = frozenset(
         RPCStatusCode.ABORTED,
         RPCStatusCode.INTERNAL,
         RPCStatusCode.UNKNOWN,
+    }
+)
+
+
+_NO_ANSWER = frozenset(
+    {
+        RPCStatusCode.DEADLINE_EXCEEDED,  # no worker took the query
+        RPCStatusCode.CANCELLED,
+        RPCStatusCode.FAILED_PRECONDITION,  # no worker has polled lately, or the run never began
+        RPCStatusCode.INVALID_ARGUMENT,
     }
 )
 
@@ -63,20 +78,46 @@ class Runs:
         with _answering():
             return await start(self.client, run, self.task_queue, limit=CALL_LIMIT)
 
+    def handle(self, execution_id: str) -> WorkflowHandle[Any, Any]:
+        return self.client.get_workflow_handle(temporal_workflow_id(execution_id))
+
     async def cancel(self, execution_id: str) -> bool:
         """Asks the run to end. False: Temporal has no such open run."""
         with _answering():
-            return await self._found(
-                self.client.get_workflow_handle(temporal_workflow_id(execution_id)).cancel(
-                    rpc_timeout=CALL_LIMIT
-                )
-            )
+            return await self._found(self.handle(execution_id).cancel(rpc_timeout=CALL_LIMIT))
+
+    async def terminate(self, execution_id: str, run_id: str, reason: str) -> bool:
+        """Ends the run at once, without its code being asked. False: it is not open."""
+        handle = self.client.get_workflow_handle(temporal_workflow_id(execution_id), run_id=run_id)
+        with _answering():
+            return await self._found(handle.terminate(reason=reason, rpc_timeout=CALL_LIMIT))
+
+    async def describe(self, execution_id: str) -> WorkflowExecutionDescription | None:
+        """The run as Temporal has it; None where it knows none."""
+        try:
+            return await self.handle(execution_id).describe(rpc_timeout=CALL_LIMIT)
+        except RPCError as error:
+            if error.status is RPCStatusCode.NOT_FOUND:
+                return None
+            raise
+
+    async def answers(self, execution_id: str) -> bool:
+        """Whether a worker answers for the open run. Raises `RPCError` where it is the server
+        that does not."""
+        try:
+            await self.handle(execution_id).query(QUERY_SNAPSHOT, rpc_timeout=CALL_LIMIT)
+        except WorkflowQueryFailedError:
+            return False
+        except RPCError as error:
+            if error.status in _NO_ANSWER:
+                return False
+            raise
+        return True
 
     async def signal(self, execution_id: str, name: str) -> bool:
         """Sends a signal. False: Temporal has no such open run."""
-        handle = self.client.get_workflow_handle(temporal_workflow_id(execution_id))
         with _answering():
-            return await self._found(handle.signal(name, rpc_timeout=CALL_LIMIT))
+            return await self._found(self.handle(execution_id).signal(name, rpc_timeout=CALL_LIMIT))
 
     async def exists(self, execution_id: str) -> bool:
         """Whether Temporal knows the run, open or closed."""
@@ -93,9 +134,8 @@ class Runs:
 
     async def events(self, execution_id: str, after_seq: int) -> tuple[list[Event], bool]:
         """A page of the run's own list of events, and whether more are behind it."""
-        handle = self.client.get_workflow_handle(temporal_workflow_id(execution_id))
         try:
-            page = await handle.query(
+            page = await self.handle(execution_id).query(
                 QUERY_EVENTS, after_seq, result_type=EventsPage, rpc_timeout=QUERY_LIMIT
             )
         except (RPCError, WorkflowQueryFailedError, RuntimeError) as error:

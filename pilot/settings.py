@@ -53,6 +53,7 @@ class Settings(BaseSettings):
     temporal_ui_url: str | None = None
     temporal_task_queue: str = "pilot"
     pilot_reconcile_every_s: Annotated[float, Field(ge=1, le=86_400)] = 60.0
+    pilot_cancel_escalate_s: Annotated[float, Field(ge=1, le=86_400)] = 30.0
 
     # the process
     pilot_env: Literal["development", "production"] = "production"

@@ -32,13 +32,15 @@ class ReconcileRequest:
 @dataclass(frozen=True, slots=True)
 class ReconcilePage:
     """What one page came to. `repaired` counts by kind, `failed` rows that could not be
-    repaired now, `oldest_failed_at` the age of the oldest of them (RFC 3339)."""
+    repaired now, `oldest_failed_at` is when the oldest of them was created and `oldest_open_at`
+    when the oldest row that was looked at was (RFC 3339)."""
 
     cursor: str | None = None
     checked: int = 0
     repaired: dict[str, int] = field(default_factory=dict)
     failed: int = 0
     oldest_failed_at: str | None = None
+    oldest_open_at: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,7 @@ class ReconcileResult:
     repaired: dict[str, int] = field(default_factory=dict)
     failed: int = 0
     oldest_failed_at: str | None = None
+    oldest_open_at: str | None = None
 
 
 @workflow.defn(name=RECONCILE_WORKFLOW)
@@ -63,7 +66,9 @@ class ReconcileExecutions:
             else None
         )
         cursor = last.cursor if last else None
-        checked, failed, oldest = 0, 0, None
+        checked, failed = 0, 0
+        oldest_failed: str | None = None
+        oldest_open: str | None = None
         repaired: dict[str, int] = {}
         for _ in range(PAGES_A_PASS):
             page: ReconcilePage = await workflow.execute_activity(
@@ -78,9 +83,13 @@ class ReconcileExecutions:
             failed += page.failed
             for kind, count in page.repaired.items():
                 repaired[kind] = repaired.get(kind, 0) + count
-            if page.oldest_failed_at is not None:
-                oldest = min(oldest or page.oldest_failed_at, page.oldest_failed_at)
+            oldest_failed = _earlier(oldest_failed, page.oldest_failed_at)
+            oldest_open = _earlier(oldest_open, page.oldest_open_at)
             if cursor is None:
                 break
         at = workflow.now().isoformat(timespec="seconds").replace("+00:00", "Z")
-        return ReconcileResult(at, cursor, checked, repaired, failed, oldest)
+        return ReconcileResult(at, cursor, checked, repaired, failed, oldest_failed, oldest_open)
+
+
+def _earlier(one: str | None, other: str | None) -> str | None:
+    return min((at for at in (one, other) if at is not None), default=None)

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
+from api.executions import escalation
 from api.executions.resource import execution_out, summary_out
 from api.executions.schemas import ExecutionOut, ExecutionSummaryOut
 from api.pagination import PageOut, PageQuery
 from api.parts import Parts
-from api.problems import Problem, unavailable
-from pilot.events.model import Envelope, Event, EventType, rfc3339
+from api.problems import Problem
 from pilot.graph.status import ExecutionStatus
 from pilot.store import Execution
 from workflows_def.messages import SIGNAL_PAUSE, SIGNAL_RESUME
+
+log = logging.getLogger(__name__)
 
 CATCH_UP_S = 0.5
 """How long a read waits for the store to hold what watchers have been told already."""
@@ -22,8 +25,6 @@ POLL_S = 0.02
 SLOW_POLL_S = 0.5
 CANCEL_ALL_S = 10.0
 """How long deleting a workflow waits for its executions to end."""
-START_GRACE = timedelta(seconds=10)
-"""A queued row younger than this may have its start under way in another request."""
 
 
 async def read(parts: Parts, owner: str, execution_id: str) -> ExecutionOut:
@@ -81,33 +82,28 @@ async def wait(parts: Parts, owner: str, execution_id: str, seconds: float) -> E
 async def cancel(parts: Parts, owner: str, execution_id: str) -> ExecutionOut:
     """Asks a run to end; it says `cancelled` when its nodes have ended. Idempotent.
 
-    A row whose run never started (Temporal was down) is cancelled here, by the event that
-    the run itself would have written; not in its first seconds, when the request that starts
-    it may still be under way.
+    The request is noted first. From then on it is carried out, whatever becomes of this process
+    and of Temporal: `api.executions.escalation` sees to it.
     """
     row = await current(parts, owner, execution_id)
     _require_open(row)
-    if not await parts.runs.cancel(row.id):
-        await _cancel_absent(parts, row)
+    await parts.store.request_cancel(row.id, datetime.now(UTC))
+    try:
+        if not await parts.runs.cancel(row.id):
+            await _cancel_absent(parts, row)
+    except Problem as problem:
+        if problem.status_code != 503:
+            raise
+        log.warning("the cancel of execution %s waits for Temporal: %s", row.id, problem.code)
     return await read(parts, owner, execution_id)
 
 
 async def _cancel_absent(parts: Parts, row: Execution) -> None:
     if row.temporal_run_id or row.last_seq or await parts.runs.exists(row.id):
         raise _already_finished(row.id)
-    if datetime.now(UTC) - row.created_at < START_GRACE:
-        raise unavailable("not_started", "The run is just being started. Try again shortly.")
-    event = Event(
-        EventType.EXECUTION_CANCELLED,
-        row.id,
-        row.workflow_id,
-        rfc3339(datetime.now(UTC)),
-        seq=1,
-        status=ExecutionStatus.CANCELLED.value,
-        data={"error": {"code": "cancelled", "message": "cancelled before it was started"}},
-    )
-    await parts.store.append_events(row.id, [event])
-    await parts.bus.publish([Envelope(row.owner, event)])
+    # a younger row may have its start under way in another request: it is looked at again
+    if datetime.now(UTC) - row.created_at > escalation.START_GRACE:
+        await escalation.close_unbegun(parts, row)
 
 
 async def cancel_all(parts: Parts, owner: str, workflow_id: str) -> None:
@@ -123,8 +119,7 @@ async def cancel_all(parts: Parts, owner: str, workflow_id: str) -> None:
             try:
                 await cancel(parts, owner, row.id)
             except Problem as problem:
-                # it has just ended, or is just being started
-                if problem.code not in ("already_finished", "not_started"):
+                if problem.code != "already_finished":  # it has just ended
                     raise
         if time.monotonic() > deadline:
             return

@@ -13,7 +13,7 @@ from temporalio.client import WorkflowFailureError
 from temporalio.testing import ActivityEnvironment
 
 from activities.reconcile import Reconciler
-from pilot import runs
+from pilot import closing, runs
 from pilot.errors import NotFoundError
 from pilot.events import sink
 from pilot.graph.compile import compile_plan
@@ -104,6 +104,15 @@ async def test_a_row_with_a_key_is_started_and_runs(world: World) -> None:
     assert (await world.page()).repaired == {}
 
 
+async def test_a_row_that_was_cancelled_before_it_was_started_is_not_started(world: World) -> None:
+    row = await world.row(keyed=True)
+    await world.store.request_cancel(row.id, datetime.now(UTC))
+    assert (await world.page()).repaired["cancelled"] == 1
+    row = await world.fresh(row)
+    assert row.status is ExecutionStatus.CANCELLED
+    assert await world.states(row) == {"s": "skipped", "o": "skipped"}
+
+
 async def test_young_rows_are_left_alone(world: World) -> None:
     row = await world.row(age=timedelta(seconds=2))
     await world.page()
@@ -114,7 +123,16 @@ async def test_young_rows_are_left_alone(world: World) -> None:
 @pytest.mark.parametrize(
     ("end", "status", "code"),
     [
-        (lambda handle: handle.terminate("by hand"), ExecutionStatus.CANCELLED, "terminated"),
+        (
+            lambda handle: handle.terminate(reason="by hand"),
+            ExecutionStatus.CANCELLED,
+            "terminated",
+        ),
+        (
+            lambda handle: handle.terminate(reason=closing.NO_WORKER),
+            ExecutionStatus.CANCELLED,
+            "cancel_escalated",
+        ),
         (None, ExecutionStatus.FAILED, "history_lost"),
     ],
 )
@@ -173,7 +191,9 @@ async def test_an_open_run_is_left_to_itself(world: World) -> None:
     row = await world.row(SLOW)
     handle = await world.start(row, SLOW)
     await world.runner.until(handle, "k", "running")
-    await world.page()
+    page = await world.page()
+    assert page.oldest_open_at is not None
+    assert datetime.fromisoformat(page.oldest_open_at) <= row.created_at
     assert not (await world.fresh(row)).status.is_final
     await handle.cancel()
     with pytest.raises(WorkflowFailureError):

@@ -1,0 +1,178 @@
+"""The end of a run that cannot say it itself: never started, terminated, timed out, lost.
+
+API and worker close such rows alike, by the events that the run would have written. A row is
+only closed when Temporal knows no open run of it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from temporalio.client import (
+    WorkflowExecutionDescription,
+    WorkflowExecutionStatus,
+    WorkflowHandle,
+    WorkflowHistoryEventFilterType,
+)
+
+from pilot.events.model import Event, EventType, rfc3339
+from pilot.graph.schedule import Reason
+from pilot.graph.status import ExecutionStatus, NodeStatus
+from pilot.store import Execution, Store
+from workflows_def.messages import QUERY_EVENTS, EventsPage
+
+NO_WORKER = "pilot: the run was cancelled and no worker answered"
+NOT_ENDED = "pilot: the run was cancelled and did not end in time"
+"""Reasons with which an escalated cancel terminates a run. They stay in Temporal, so whoever
+closes the row later knows what it was."""
+
+_ESCALATIONS = {
+    NO_WORKER: "the execution was cancelled, and no worker answered: it was terminated",
+    NOT_ENDED: "the execution was cancelled, and did not end in time: it was terminated",
+}
+_TOO_LARGE = ("history size exceeds", "history count exceeds", "mutable state size exceeds")
+"""From the server's own reasons (temporalio/temporal, common/constants.go)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a run ended: the last event, the status that it sets, and the error that says why."""
+
+    event: EventType
+    status: ExecutionStatus
+    code: str
+    message: str
+
+
+def cancelled(code: str, message: str) -> Ending:
+    return Ending(EventType.EXECUTION_CANCELLED, ExecutionStatus.CANCELLED, code, message)
+
+
+def failed(code: str, message: str) -> Ending:
+    return Ending(EventType.EXECUTION_FAILED, ExecutionStatus.FAILED, code, message)
+
+
+def escalated(reason: str) -> Ending:
+    """The ending of a run that was terminated with one of the reasons above."""
+    return cancelled("cancel_escalated", _ESCALATIONS[reason])
+
+
+NEVER_BEGUN = cancelled("cancelled", "cancelled before it was started")
+
+
+async def verdict(
+    handle: WorkflowHandle[Any, Any],
+    description: WorkflowExecutionDescription,
+    *,
+    limit: timedelta,
+) -> Ending:
+    """How a closed run ended that could not say so itself. Raises `RPCError`."""
+    match description.status:
+        case WorkflowExecutionStatus.TERMINATED:
+            return _termination(await _reason(handle, limit))
+        case WorkflowExecutionStatus.TIMED_OUT:
+            return Ending(
+                EventType.EXECUTION_TIMED_OUT,
+                ExecutionStatus.TIMED_OUT,
+                "timed_out",
+                "the run took longer than it may",
+            )
+        case WorkflowExecutionStatus.CANCELED:
+            return cancelled("cancelled", "the execution was cancelled")
+        case _:
+            return failed("run_failed", "the run failed before it could say why")
+
+
+def _termination(reason: str) -> Ending:
+    if reason in _ESCALATIONS:
+        return escalated(reason)
+    if any(text in reason.lower() for text in _TOO_LARGE):
+        return failed("history_limit", f"Temporal ended the run: {reason}")
+    # a reason typed by an operator is not for the run's user: it may name people and hosts
+    return cancelled("terminated", "the run was terminated in Temporal")
+
+
+async def _reason(handle: WorkflowHandle[Any, Any], limit: timedelta) -> str:
+    """The reason that the run's last event, its termination, gives."""
+    reason = ""
+    async for event in handle.fetch_history_events(
+        event_filter_type=WorkflowHistoryEventFilterType.CLOSE_EVENT, rpc_timeout=limit
+    ):
+        reason = event.workflow_execution_terminated_event_attributes.reason
+    return reason
+
+
+async def copy_events(
+    store: Store, handle: WorkflowHandle[Any, Any], execution_id: str, *, limit: timedelta
+) -> None:
+    """Copies what the store lacks from the run's own list, which a worker has to answer.
+
+    Raises `RPCError` where none does within `limit`, `WorkflowQueryFailedError` where the run
+    cannot be asked.
+    """
+    missing = await store.missing_from(execution_id)
+    more = True
+    while more:
+        page: EventsPage = await handle.query(
+            QUERY_EVENTS, missing - 1, result_type=EventsPage, rpc_timeout=limit
+        )
+        if page.events:
+            await store.append_events(execution_id, [Event.from_json(body) for body in page.events])
+        missing += len(page.events)
+        more = page.more and bool(page.events)
+
+
+async def close(store: Store, row: Execution, ending: Ending, *, seen: int = 0) -> list[Event]:
+    """Writes how the run ended: what was under way is cancelled, what had not begun skipped.
+
+    `seen` is the highest `seq` that the caller knows to have been shown to watchers. Returns
+    what is to be handed to them; nothing where the row was final already. Two that close one
+    row at once write the same events, of which the store keeps the first of each `seq`.
+    """
+    fresh = await store.get_execution(row.owner, row.id)
+    if fresh.status.is_final:
+        return []
+    # A worker that died may have shown events that it never wrote. A watcher takes a `seq` it
+    # has had for a repetition, so an end in place of such an event would be missed for good;
+    # one behind it leaves at worst a gap, which every reader passes over once the run is final.
+    first = max(fresh.last_seq, seen) + 1
+    at = rfc3339(datetime.now(UTC))
+    events: list[Event] = []
+
+    def say(type: EventType, status: str, data: dict[str, Any], **node: Any) -> None:
+        seq = first + len(events)
+        events.append(
+            Event(type, row.id, row.workflow_id, at, seq, status=status, data=data, **node)
+        )
+
+    reason = (
+        Reason.EXECUTION_CANCELLED
+        if ending.status is ExecutionStatus.CANCELLED
+        else Reason.EXECUTION_FAILED
+    )
+    runs = await store.node_runs(row.owner, row.id)
+    for run in runs:
+        if not run.status.is_final:
+            say(
+                EventType.NODE_CANCELLED,
+                NodeStatus.CANCELLED,
+                {"reason": reason.value},
+                node_id=run.node_id,
+                path=run.path,
+            )
+    begun = {run.node_id for run in runs if run.path == ""}
+    version = await store.get_version(row.owner, row.workflow_id, row.workflow_version)
+    for node in version.graph.get("nodes", []):
+        if node["id"] not in begun:
+            say(
+                EventType.NODE_SKIPPED,
+                NodeStatus.SKIPPED,
+                {"type": node["type"], "reason": reason.value},
+                node_id=node["id"],
+            )
+    error = {"code": ending.code, "message": ending.message}
+    say(ending.event, ending.status, {"error": error})
+    await store.append_events(row.id, events)
+    return events
