@@ -48,6 +48,8 @@ AT_ONCE = 10
 
 SETTLED = timedelta(seconds=30)
 """Younger rows are left alone: the request that writes them is still under way."""
+PATIENCE = timedelta(minutes=5)
+"""How long a terminated run is asked for its events before it is closed without them."""
 START_GRACE = timedelta(seconds=60)
 """A queued row younger than this may yet be started by its own request."""
 
@@ -120,6 +122,12 @@ class Reconciler:
         try:
             await closing.copy_events(self._store, handle, row.id, limit=QUERY_LIMIT)
         except WorkflowQueryFailedError as error:
+            log.warning("the events of execution %s cannot be asked: %s", row.id, error)
+        except RPCError as error:
+            # a history at its limit may take longer to replay than a query may
+            is_young = datetime.now(UTC) - description.close_time < PATIENCE
+            if is_young or description.status not in closing.MUTE:
+                raise
             log.warning("the events of execution %s cannot be asked: %s", row.id, error)
         if (await self._fresh(row)).status.is_final:
             return "events_fetched"

@@ -36,6 +36,10 @@ _TOO_LARGE = ("history size exceeds", "history count exceeds", "mutable state si
 """From the server's own reasons (temporalio/temporal, common/constants.go)."""
 
 
+MUTE = frozenset({WorkflowExecutionStatus.TERMINATED, WorkflowExecutionStatus.TIMED_OUT})
+"""Runs that ended so have never written their end; all others have, or can be asked for it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Ending:
     """How a run ended: the last event, the status that it sets, and the error that says why."""

@@ -39,14 +39,14 @@ async def temporal_address(tmp_path_factory: pytest.TempPathFactory) -> AsyncIte
         )
     address = f"127.0.0.1:{port}"
     try:
-        await _until_serving(server, address, log)
+        await until_serving(server, address, log)
         yield address
     finally:
         server.kill()
         server.wait()
 
 
-async def _until_serving(server: subprocess.Popen[bytes], address: str, log: Path) -> None:
+async def until_serving(server: subprocess.Popen[bytes], address: str, log: Path) -> None:
     """Returns once the server knows the namespace: its port answers a moment earlier."""
     client = await connect(Settings(temporal_address=address), lazy=True)
     async with asyncio.timeout(START_LIMIT_S):

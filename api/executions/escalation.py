@@ -25,11 +25,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 
-from temporalio.client import (
-    WorkflowExecutionDescription,
-    WorkflowExecutionStatus,
-    WorkflowQueryFailedError,
-)
+from temporalio.client import WorkflowExecutionDescription, WorkflowQueryFailedError
 from temporalio.service import RPCError
 
 from api.parts import Parts
@@ -51,8 +47,6 @@ START_GRACE = timedelta(seconds=10)
 CLEANUP_S = 360.0
 """How much longer than the bound a run may take for which a worker answers: nodes that clean
 up have five minutes, and what is under way before them some heartbeats."""
-
-_CLOSED_BY_VERDICT = (WorkflowExecutionStatus.TERMINATED, WorkflowExecutionStatus.TIMED_OUT)
 
 
 @asynccontextmanager
@@ -123,7 +117,7 @@ class Escalation:
         if description is None:
             await self._absent(row)
         elif description.close_time is not None:
-            if description.status in _CLOSED_BY_VERDICT:
+            if description.status in closing.MUTE:
                 await self._close_ended(row, description)
         elif not _is_asked(description):
             if await runs.cancel(row.id):
