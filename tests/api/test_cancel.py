@@ -163,7 +163,8 @@ async def test_a_run_that_a_worker_answers_for_is_left_until_the_hard_bound(
 async def test_nodes_that_clean_up_are_not_cut_short(alone, make_chain):
     client, runs = alone.client(), alone.parts.runs
     graph = make_chain()
-    graph["nodes"][-1]["on_cancel"] = True
+    tidy = {"id": "tidy", "type": "code", "config": {"source": "1"}, "on_cancel": True}
+    graph["nodes"].append(tidy)
     id = await started(client, graph)
     await runs.cancel(id)
     row = await alone.parts.store.get_execution("ada", id)
