@@ -15,8 +15,10 @@ from pilot.events.model import Event
 from pilot.graph.status import ExecutionStatus, NodeStatus
 
 if TYPE_CHECKING:
+    from pilot.store.api_keys import ApiKeyStore
     from pilot.store.llm_calls import LlmCallStore
     from pilot.store.secrets import SecretStore
+    from pilot.store.shares import ShareStore
     from pilot.store.usage import UsageStore
 
 T = TypeVar("T")
@@ -96,6 +98,7 @@ class NodeRun:
 class Execution:
     """One run of a workflow version. `last_seq` is the highest `seq` that the store holds.
 
+    `started_by` is the user who started it, None where that was the owner.
     `timeout_s` is the run's time limit, in seconds; None without one. `cancel_requested_at` is
     when somebody first asked to cancel it; the status says whether it has come to that.
     """
@@ -114,6 +117,7 @@ class Execution:
     finished_at: datetime | None = None
     temporal_run_id: str | None = None
     last_seq: int = 0
+    started_by: str | None = None
     timeout_s: float | None = None
     cancel_requested_at: datetime | None = None
 
@@ -143,6 +147,12 @@ class Store(Protocol):
 
     @property
     def secrets(self) -> SecretStore: ...
+
+    @property
+    def shares(self) -> ShareStore: ...
+
+    @property
+    def api_keys(self) -> ApiKeyStore: ...
 
     @property
     def usage(self) -> UsageStore: ...

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import URL, Connection, event, make_url
+from sqlalchemy import URL, Connection, event, make_url, text
 from sqlalchemy.exc import ArgumentError, MissingGreenlet
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
@@ -81,6 +81,16 @@ class Database:
 
     async def close(self) -> None:
         await self.engine.dispose()
+
+
+async def lock_owner(connection: AsyncConnection, kind: int, owner: str) -> None:
+    """Until the commit no other transaction counts this owner's rows of that kind: two new ones
+    at once must not both be the last one allowed. SQLite has one writer anyway."""
+    if connection.dialect.name == "postgresql":
+        await connection.execute(
+            text("SELECT pg_advisory_xact_lock(:kind, hashtext(:owner))"),
+            {"kind": kind, "owner": owner},
+        )
 
 
 def engine_url(url: str) -> URL:
@@ -183,6 +193,6 @@ _BEHIND_POOLER = {
 }
 
 
-def _as_it_is(text: str) -> str:
+def _as_it_is(value: str) -> str:
     """`JsonText` reads and writes JSON; between it and the driver there is only text."""
-    return text
+    return value

@@ -95,6 +95,7 @@ def execution(row: Row[Any]) -> Execution:
         finished_at=row.finished_at,
         temporal_run_id=row.temporal_run_id,
         last_seq=row.last_seq,
+        started_by=row.started_by,
         timeout_s=row.timeout_s,
         cancel_requested_at=row.cancel_requested_at,
     )
@@ -113,6 +114,7 @@ def execution_row(execution: Execution) -> dict[str, Any]:
         "started_at": execution.started_at,
         "finished_at": execution.finished_at,
         "temporal_run_id": execution.temporal_run_id,
+        "started_by": execution.started_by,
         "timeout_s": execution.timeout_s,
         "cancel_requested_at": execution.cancel_requested_at,
         "usage": json_text.dumps(execution.usage),

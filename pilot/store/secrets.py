@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-from sqlalchemy import Row, delete, func, insert, select, text, tuple_, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Row, delete, func, insert, select, tuple_, update
 
 from pilot.errors import ConflictError, NotFoundError
-from pilot.store.database import Database
+from pilot.store.database import Database, lock_owner
 from pilot.store.tables import secrets
 
 MAX_SECRETS = 200
@@ -91,7 +90,7 @@ class SqlSecrets:
         values = {"ciphertext": secret.ciphertext, "key_id": secret.key_id, "updated_at": now}
         at = _is(secret.owner, secret.name)
         async with self._database.writing() as connection:
-            await _lock(connection, secret.owner)
+            await lock_owner(connection, _OWNER_LOCK, secret.owner)
             found = (await connection.execute(select(secrets.c.created_at).where(at))).one_or_none()
             if found is not None:
                 await connection.execute(update(secrets).where(at), values)
@@ -165,15 +164,6 @@ class SqlSecrets:
                 statement, {"ciphertext": ciphertext, "key_id": key_id}
             )
         return result.rowcount == 1
-
-
-async def _lock(connection: AsyncConnection, owner: str) -> None:
-    """Two new secrets at once must not both be the last one allowed. SQLite has one writer."""
-    if connection.dialect.name == "postgresql":
-        await connection.execute(
-            text("SELECT pg_advisory_xact_lock(:lock, hashtext(:owner))"),
-            {"lock": _OWNER_LOCK, "owner": owner},
-        )
 
 
 def _is(owner: str, name: str) -> Any:

@@ -26,11 +26,13 @@ from pilot.store import (
     queries,
     rows,
 )
+from pilot.store.api_keys import ApiKeyStore, SqlApiKeys
 from pilot.store.append import Batch, append
 from pilot.store.database import Database
 from pilot.store.llm_calls import LlmCallStore, SqlLlmCalls
 from pilot.store.paging import newest_first, page
 from pilot.store.secrets import SecretStore, SqlSecrets
+from pilot.store.shares import ShareStore, SqlShares
 from pilot.store.tables import executions, workflow_versions, workflows
 from pilot.store.usage import UsageStore
 from pilot.store.usage_sql import SqlUsage
@@ -45,6 +47,8 @@ class SqlStore:
     def __init__(self, database: Database) -> None:
         self._database = database
         self.secrets: SecretStore = SqlSecrets(database)
+        self.shares: ShareStore = SqlShares(database)
+        self.api_keys: ApiKeyStore = SqlApiKeys(database)
         self.usage: UsageStore = SqlUsage(database)
         self.llm_calls: LlmCallStore = SqlLlmCalls(database)
 

@@ -34,6 +34,7 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.types import TypeEngine
 
 from pilot.graph.status import FINAL_EXECUTION_STATUSES, ExecutionStatus, NodeStatus
+from pilot.roles import SHARED_ROLES, Role
 from pilot.store import json_text
 
 MAX_INTEGER = 2**31 - 1
@@ -158,7 +159,8 @@ workflow_versions = Table(
 )
 
 # `status_seq` is the seq of the event that set `status`; 0 for the status that the row was
-# created with; `timeout_s` is the execution's own time limit, in seconds, and
+# created with; `started_by` is the user, where it is not the owner, `timeout_s` the execution's own
+# time limit, in seconds, and
 # `cancel_requested_at` when it was first cancelled. The large columns stand last: SQLite reads
 # past them for whatever follows.
 executions = Table(
@@ -175,6 +177,7 @@ executions = Table(
     Column("started_at", UtcDateTime),
     Column("finished_at", UtcDateTime),
     Column("temporal_run_id", PlainText),
+    Column("started_by", Owner),
     Column("timeout_s", Float),
     Column("cancel_requested_at", UtcDateTime),
     Column("usage", JsonText, nullable=False),
@@ -260,6 +263,38 @@ secrets = Table(
     Column("created_at", UtcDateTime, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),
     Column("ciphertext", LargeBinary, nullable=False),
+)
+
+# What a workflow's owner lets a user or an organisation do with it.
+shares = Table(
+    "shares",
+    metadata,
+    Column("workflow_id", PlainText, ForeignKey("workflows.id"), primary_key=True),
+    Column("grantee", Owner, primary_key=True),
+    Column("role", Text, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    CheckConstraint(_one_of("role", [role.value for role in SHARED_ROLES]), name="role"),
+    Index("ix_shares_grantee", "grantee"),
+)
+
+# A program's key acts for its owner. Of the key itself there is the SHA-256, and its last
+# characters for people to tell keys apart.
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("id", PlainText, primary_key=True),
+    Column("owner", Owner, nullable=False),
+    Column("created_by", Owner, nullable=False),
+    Column("name", PlainText, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("hash", Text, nullable=False, unique=True),
+    Column("hint", Text, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("expires_at", UtcDateTime),
+    Column("last_used_at", UtcDateTime),
+    Column("revoked_at", UtcDateTime),
+    CheckConstraint(_one_of("role", [role.value for role in Role]), name="role"),
+    Index("ix_api_keys_owner_created_at_id", "owner", "created_at", "id"),
 )
 
 # One row a model call; its key leads with what is summed by. `cost` is in nanodollars here and

@@ -143,7 +143,7 @@ async def test_a_read_only_database(backend, opened, empty_url):
 @on_sqlite
 async def test_a_full_disk(backend, opened, url):
     store = await opened(url)
-    pragma(store, "max_page_count = 48")
+    pragma(store, "max_page_count = 100")
     with pytest.raises(UnavailableError, match="disk is full"):
         for _ in range(400):
             await create(store)

@@ -1,4 +1,4 @@
-"""An execution's time limit, and when it was first asked to cancel."""
+"""Who started an execution, its time limit, and when it was first asked to cancel."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -13,6 +13,7 @@ IS_CANCELLING = sa.text(
 
 
 def upgrade() -> None:
+    op.add_column("executions", sa.Column("started_by", sa.Text))
     op.add_column("executions", sa.Column("timeout_s", sa.Float))
     op.add_column("executions", sa.Column("cancel_requested_at", TIME))
     if op.get_bind().dialect.name == "sqlite":
@@ -31,6 +32,7 @@ def downgrade() -> None:
     op.drop_index("ix_executions_cancelling", "executions")
     op.drop_column("executions", "cancel_requested_at")
     op.drop_column("executions", "timeout_s")
+    op.drop_column("executions", "started_by")
 
 
 def _put_last(name: str) -> None:

@@ -1,0 +1,108 @@
+"""The contract of shared workflows, on every database."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from pilot.errors import ConflictError, NotFoundError
+from pilot.graph.status import ExecutionStatus
+from pilot.roles import Role
+from pilot.store import Execution, Workflow, shares
+from pilot.store.sql import SqlStore
+from tests.store.conftest import GRAPH
+
+
+async def test_a_workflow_is_shared_and_no_longer(store: SqlStore, workflow: Workflow) -> None:
+    share = await store.shares.put("ada", workflow.id, "bob", Role.RUNNER)
+    assert (share.grantee, share.role) == ("bob", Role.RUNNER)
+    assert await store.shares.of_workflow("ada", workflow.id) == [share]
+    grant = await store.shares.grant(workflow.id, ["bob"])
+    assert grant is not None
+    assert (grant.owner, grant.role) == ("ada", Role.RUNNER)
+    assert await store.shares.grant(workflow.id, ["eve"]) is None
+    assert await store.shares.grant(workflow.id, []) is None
+    await store.shares.delete("ada", workflow.id, "bob")
+    assert await store.shares.grant(workflow.id, ["bob"]) is None
+    with pytest.raises(NotFoundError):
+        await store.shares.delete("ada", workflow.id, "bob")
+
+
+async def test_sharing_again_changes_the_role(store: SqlStore, workflow: Workflow) -> None:
+    first = await store.shares.put("ada", workflow.id, "bob", Role.VIEWER)
+    second = await store.shares.put("ada", workflow.id, "bob", Role.EDITOR)
+    assert second.created_at == first.created_at
+    assert await store.shares.of_workflow("ada", workflow.id) == [second]
+
+
+async def test_of_several_ways_in_the_highest_counts(store: SqlStore, workflow: Workflow) -> None:
+    await store.shares.put("ada", workflow.id, "bob", Role.VIEWER)
+    await store.shares.put("ada", workflow.id, "org_1", Role.EDITOR)
+    grant = await store.shares.grant(workflow.id, ["bob", "org_1"])
+    assert grant is not None and grant.role is Role.EDITOR
+    [shared] = (await store.shares.shared_with(["bob", "org_1"])).items
+    assert (shared.workflow.id, shared.grant) == (workflow.id, grant)
+
+
+async def test_only_the_owner_shares(store: SqlStore, workflow: Workflow) -> None:
+    with pytest.raises(NotFoundError):
+        await store.shares.put("bob", workflow.id, "bob", Role.EDITOR)
+    with pytest.raises(NotFoundError):
+        await store.shares.of_workflow("bob", workflow.id)
+    await store.shares.put("ada", workflow.id, "bob", Role.EDITOR)
+    with pytest.raises(NotFoundError):
+        await store.shares.delete("bob", workflow.id, "bob")
+    assert await store.shares.of_workflow("ada", workflow.id)
+
+
+async def test_a_deleted_workflow_is_shared_with_nobody_but_its_runs_are(
+    store: SqlStore,
+    workflow: Workflow,
+    make_execution: Callable[..., Execution],
+) -> None:
+    run, _ = await store.create_execution(make_execution(workflow, status=ExecutionStatus.SUCCEEDED))
+    await store.shares.put("ada", workflow.id, "bob", Role.VIEWER)
+    await store.delete_workflow("ada", workflow.id)
+    assert await store.shares.grant(workflow.id, ["bob"]) is None
+    assert (await store.shares.shared_with(["bob"])).items == []
+    grant = await store.shares.of_execution(run.id, ["bob"])
+    assert grant is not None and grant.owner == "ada"
+    assert await store.shares.of_execution(run.id, ["eve"]) is None
+
+
+async def test_what_is_shared_is_paged_newest_first(store: SqlStore) -> None:
+    made = [
+        await store.create_workflow("ada", name=str(i), description="", graph=GRAPH)
+        for i in range(5)
+    ]
+    for one in made:
+        await store.shares.put("ada", one.id, "bob", Role.VIEWER)
+    names: list[str] = []
+    cursor: Any = None
+    while True:
+        found = await store.shares.shared_with(["bob"], limit=2, cursor=cursor)
+        names += [one.workflow.name for one in found.items]
+        cursor = found.next_cursor
+        if cursor is None:
+            break
+    assert names == ["4", "3", "2", "1", "0"]
+
+
+async def test_with_how_many(
+    store: SqlStore, workflow: Workflow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shares, "MAX_SHARES", 2)
+    await store.shares.put("ada", workflow.id, "a", Role.VIEWER)
+    await store.shares.put("ada", workflow.id, "b", Role.VIEWER)
+    await store.shares.put("ada", workflow.id, "a", Role.EDITOR)
+    with pytest.raises(ConflictError) as caught:
+        await store.shares.put("ada", workflow.id, "c", Role.VIEWER)
+    assert caught.value.code == "too_many_shares"
+
+
+def test_roles_include_those_below() -> None:
+    assert Role.ADMIN.includes(Role.VIEWER)
+    assert Role.RUNNER.includes(Role.RUNNER)
+    assert not Role.RUNNER.includes(Role.EDITOR)
