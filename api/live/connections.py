@@ -44,18 +44,18 @@ class Connections:
     def __init__(self, per_user: int, per_address: int) -> None:
         self.per_user = per_user
         self.per_address = per_address
-        self._users: Counter[str] = Counter()
-        self._addresses: Counter[str] = Counter()
+        self.users: Counter[str] = Counter()
+        self.addresses: Counter[str] = Counter()
 
     def from_address(self, address: str | None) -> Place:
-        return Place(self._addresses, _network(address), self.per_address, "from your address")
+        return Place(self.addresses, _network(address), self.per_address, "from your address")
 
     def of_user(self, user_id: str) -> Place:
-        return Place(self._users, user_id, self.per_user, "of yours")
+        return Place(self.users, user_id, self.per_user, "of yours")
 
     @property
     def open(self) -> int:
-        return self._addresses.total()
+        return self.addresses.total()
 
 
 def _network(address: str | None) -> str:

@@ -7,6 +7,7 @@ connection that is to be closed is closed, whether its other side reads or not.
 from __future__ import annotations
 
 import logging
+import socket
 from typing import Any
 
 from uvicorn.config import Config
@@ -24,6 +25,9 @@ from api.live.delivery import MEM_LEVEL, WINDOW_BITS
 
 FRAMED = "pilot.message"
 """The key of an ASGI message under which a `delivery.Message` stands beside its `text`."""
+SEND_BUFFER_BYTES = 128 * 1024
+"""Of the system, which would hold megabytes for a slow reader: what waits there grows old, and
+cannot be joined or taken back."""
 CLOSE_LIMIT_S = 10.0
 MAX_BLIND_PONGS = 100
 
@@ -50,6 +54,12 @@ class WatcherProtocol(WebSocketsSansIOProtocol):
             logger=logging.getLogger("uvicorn.error"),
         )
         self._blind_pongs = 0
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        connected = transport.get_extra_info("socket")
+        if connected is not None:
+            connected.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
 
     async def send(self, message: Any) -> None:
         framed = message.get(FRAMED)

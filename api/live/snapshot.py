@@ -11,13 +11,17 @@ from pilot.events.model import Event, EventType, rfc3339
 from pilot.events.preview import MAX_DATA_BYTES, preview
 from pilot.events.wire import dumps
 
+MAX_VALUES_BYTES = 1024 * 1024
+"""Of all values in a snapshot together; the nodes that come after are shown without theirs."""
+
 
 def snapshot(shown: ExecutionOut, seq: int) -> Delivery:
     """The message `snapshot`: `data` is the execution as `GET` shows it, `seq` the last event
     that is surely in it. Values over 16 KB give way to a preview and `truncated: true`."""
     data: dict[str, Any] = shown.model_dump(mode="json")
+    left = MAX_VALUES_BYTES
     for part in (data, *data["nodes"]):
-        _cut(part)
+        left -= _cut(part, left)
     event = Event(
         EventType.SNAPSHOT,
         shown.id,
@@ -30,9 +34,18 @@ def snapshot(shown: ExecutionOut, seq: int) -> Delivery:
     return Delivery(event)
 
 
-def _cut(part: dict[str, Any]) -> None:
+def _cut(part: dict[str, Any], left: int) -> int:
+    """Cuts the values of an execution or a node; their bytes of JSON."""
+    used = 0
     for name in ("input", "output", "meta"):
         value = part.get(name)
-        if value is not None and len(dumps(value)) > MAX_DATA_BYTES:
-            part[name] = {} if name == "meta" else preview(value)
+        if not value:
+            continue
+        size = len(dumps(value))
+        if size > MAX_DATA_BYTES or used + size > left:
+            cut = preview(value) if name != "meta" and used + size <= left else None
+            part[name] = {} if name == "meta" else cut
             part["truncated"] = True
+            size = 0 if cut is None else len(dumps(cut))
+        used += size
+    return used

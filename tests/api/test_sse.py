@@ -2,45 +2,33 @@
 
 import asyncio
 import json
+import shutil
 
 import pytest
 
 from api.live import sse
-
-W, E = "/api/v1/workflows", "/api/v1/executions"
-
-
-def gated(gate, name):
-    return {"id": name, "type": "http", "config": {"url": f"{gate.url}/wait/{name}"}}
+from tests.sockets import E, W, finished, gated, started
 
 
-async def read(client, url, **options):
+async def read(client, url, method="GET", **options):
     """The events of a stream as (id, event, data), to its end."""
-    got, current = [], {}
-    async with asyncio.timeout(30), client.stream("GET", url, **options) as answer:
+    async with asyncio.timeout(30), client.stream(method, url, **options) as answer:
         assert answer.status_code == 200, await answer.aread()
         assert answer.headers["content-type"].startswith("text/event-stream")
-        async for line in answer.aiter_lines():
-            if not line:
-                if "data" in current:
-                    got.append((current.get("id"), current["event"], json.loads(current["data"])))
-                current = {}
-            else:
-                name, _, value = line.partition(": ")
-                current[name] = value
+        return parsed([line async for line in answer.aiter_lines()])
+
+
+def parsed(lines):
+    got, current = [], {}
+    for line in lines:
+        if not line:
+            if "data" in current:
+                got.append((current.get("id"), current["event"], json.loads(current["data"])))
+            current = {}
+        else:
+            name, _, value = line.partition(": ")
+            current[name] = value
     return got
-
-
-async def started(client, graph):
-    workflow = (await client.post(W, json=graph)).json()["id"]
-    return (await client.post(f"{W}/{workflow}/execute", json={"input": "hi"})).json()["id"]
-
-
-async def finished(client, graph):
-    workflow = (await client.post(W, json=graph)).json()["id"]
-    answer = await client.post(f"{W}/{workflow}/execute?wait=30", json={"input": "hi"})
-    assert answer.status_code == 200
-    return answer.json()["id"]
 
 
 @pytest.fixture
@@ -63,7 +51,7 @@ async def test_a_run_is_streamed_from_its_first_event_to_its_last(live, gate, ma
 
 @pytest.mark.parametrize("how", ["header", "query", "both"])
 async def test_a_stream_is_resumed(live, make_chain, how):
-    execution = await finished(live, make_chain())
+    execution = (await finished(live, make_chain()))["id"]
     headers = {"Last-Event-ID": "4"} if how != "query" else {}
     params = {} if how == "header" else {"last_seq": 4 if how == "query" else 1}
     events = await read(live, f"{E}/{execution}/events", headers=headers, params=params)
@@ -71,14 +59,14 @@ async def test_a_stream_is_resumed(live, make_chain, how):
 
 
 async def test_a_finished_run_without_more_is_204(live, make_chain):
-    execution = await finished(live, make_chain())
+    execution = (await finished(live, make_chain()))["id"]
     answer = await live.get(f"{E}/{execution}/events", headers={"Last-Event-ID": "6"})
     assert (answer.status_code, answer.content) == (204, b"")
 
 
 @pytest.mark.parametrize("bad", ["x", "-1", "1.5", "9" * 30, "²"])
 async def test_a_bad_last_event_id_is_400(live, make_chain, bad):
-    execution = await finished(live, make_chain())
+    execution = (await finished(live, make_chain()))["id"]
     answer = await live.get(f"{E}/{execution}/events", headers={"Last-Event-ID": bad.encode()})
     assert (answer.status_code, answer.json()["code"]) == (400, "invalid_last_event_id")
 
@@ -130,3 +118,105 @@ async def test_open_streams_end_when_the_server_stops(serve, live_api, gate, mak
     assert asyncio.get_running_loop().time() - before < 3
     assert len(await reading) >= 3
     gate.open("stopping")
+
+
+# execute?stream=true
+
+
+def url(workflow):
+    return f"{W}/{workflow}/execute?stream=true"
+
+
+async def saved(client, graph):
+    return (await client.post(W, json=graph)).json()["id"]
+
+
+async def test_one_request_starts_a_run_and_streams_it(live, make_chain):
+    workflow = await saved(live, make_chain())
+    async with live.stream("POST", url(workflow), json={"input": "hi"}) as answer:
+        assert answer.status_code == 200
+        assert answer.headers["content-type"].startswith("text/event-stream")
+        assert answer.headers["x-accel-buffering"] == "no"
+        location = answer.headers["location"]
+        events = parsed([line async for line in answer.aiter_lines()])
+    first = events[0][2]
+    assert (first["type"], first["status"], first["seq"]) == ("snapshot", "queued", 0)
+    assert location == f"{E}/{first['execution_id']}"
+    assert [int(one[0]) for one in events[1:]] == list(range(1, 7))
+    assert (await live.get(location)).json()["status"] == "succeeded"
+
+
+async def test_the_same_key_streams_the_same_run_from_where_the_client_is(live, make_chain):
+    workflow = await saved(live, make_chain())
+    key = {"Idempotency-Key": "a-stream"}
+    first = await read(live, url(workflow), method="POST", json={"input": "hi"}, headers=key)
+    again = await read(live, url(workflow), method="POST", json={"input": "hi"}, headers=key)
+    rest = await read(
+        live,
+        url(workflow),
+        method="POST",
+        json={"input": "hi"},
+        headers={**key, "Last-Event-ID": "4"},
+    )
+    durable = [one for one in first if one[1] != "snapshot"]
+    assert again == durable
+    assert rest == durable[4:]
+    other = await live.post(url(workflow), json={"input": "other"}, headers=key)
+    assert (other.status_code, other.json()["code"]) == (422, "idempotency_key_reused")
+
+
+async def test_who_hangs_up_cancels_nothing(live, gate, make_chain):
+    workflow = await saved(live, make_chain(gated(gate, "hang-up")))
+    async with live.stream("POST", url(workflow), json={"input": "hi"}) as answer:
+        location = answer.headers["location"]
+        await gate.came("hang-up")
+    gate.open("hang-up")
+    async with asyncio.timeout(20):
+        while (status := (await live.get(location)).json()["status"]) == "running":
+            await asyncio.sleep(0.05)
+    assert status == "succeeded"
+
+
+async def test_what_cannot_start_is_a_problem_and_no_stream(live):
+    broken = await live.post(W, json={"name": "broken", "nodes": [], "edges": []})
+    answer = await live.post(url(broken.json()["id"]), json={"input": "hi"})
+    assert answer.status_code == 422
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+async def test_streams_count_as_connections(live, live_api, gate, make_chain, monkeypatch):
+    workflow = await saved(live, make_chain(gated(gate, "count")))
+    monkeypatch.setattr(live_api.parts.connections, "per_user", 1)
+    async with live.stream("POST", url(workflow), json={"input": "hi"}) as answer:
+        assert answer.status_code == 200
+        await gate.came("count")
+        events = f"{answer.headers['location']}/events"
+        before = (await live.get(E, params={"workflow_id": workflow})).json()["items"]
+        for refused in (await live.get(events), await live.post(url(workflow), json={})):
+            assert (refused.status_code, refused.json()["code"]) == (429, "too_many_connections")
+        # the refused one has started nothing
+        after = (await live.get(E, params={"workflow_id": workflow})).json()["items"]
+        assert [one["id"] for one in after] == [one["id"] for one in before]
+    gate.open("count")
+    async with asyncio.timeout(20):
+        while (await live.get(events)).status_code == 429:
+            await asyncio.sleep(0.05)
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl on this machine")
+async def test_curl_shows_a_run_readably(live, live_api, make_chain):
+    workflow = await saved(live, make_chain())
+    curl = await asyncio.create_subprocess_exec(
+        *("curl", "-sN", "-H", f"Authorization: Bearer {live_api.token()}"),
+        *("--json", '{"input": "hi"}', f"{live_api.url}{url(workflow)}"),
+        stdout=asyncio.subprocess.PIPE,
+    )
+    async with asyncio.timeout(20):
+        output, _ = await curl.communicate()
+    lines = output.decode().splitlines()
+    assert lines[0] == "retry: 1000"
+    at = lines.index("event: execution.started")
+    assert lines[at - 1] == "id: 1"
+    assert lines[at + 1].startswith('data: {"type":"execution.started","execution_id":"')
+    assert lines[at + 2] == ""
+    assert "event: execution.succeeded" in lines

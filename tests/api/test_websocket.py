@@ -4,79 +4,27 @@ import asyncio
 import json
 import time
 from contextlib import suppress
+from datetime import datetime
 
 import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
-from api.live import outbox as outbox_module
+from api.auth import KeysUnavailableError
 from api.live import websocket as websocket_module
-from api.live.subscriptions import HOLD_S
-from pilot.events.model import Envelope, Event, EventType
-
-W, E = "/api/v1/workflows", "/api/v1/executions"
-
-
-def gated(gate, name):
-    return {"id": name, "type": "http", "config": {"url": f"{gate.url}/wait/{name}"}}
-
-
-def variable(n):
-    return {"id": f"v{n}", "type": "variable", "config": {"assignments": {"v": "{input}"}}}
-
-
-def open_socket(api, user="ada", token="", **options):
-    headers = {"Authorization": f"Bearer {token or api.token(user)}"}
-    return connect(f"{api.ws}/ws/{user}", additional_headers=headers, **options)
-
-
-async def message(socket, within=10.0):
-    async with asyncio.timeout(within):
-        return json.loads(await socket.recv())
-
-
-async def until_end(socket, execution_id):
-    """The events of one execution up to its last one."""
-    got = []
-    while True:
-        one = await message(socket, 20)
-        if one.get("execution_id") != execution_id:
-            continue
-        got.append(one)
-        if one["type"] in ("execution.succeeded", "execution.failed", "execution.cancelled"):
-            return got
-
-
-def seqs(events):
-    return [one["seq"] for one in events if "seq" in one and one["type"] != "snapshot"]
-
-
-async def pong(socket):
-    """All that was said before is in force."""
-    await socket.send('{"type": "ping"}')
-    assert (await message(socket))["type"] == "pong"
-
-
-async def closed_with(socket, within=15.0):
-    async with asyncio.timeout(within):
-        with pytest.raises(ConnectionClosed) as closed:
-            while True:
-                await socket.recv()
-    return closed.value.rcvd.code if closed.value.rcvd else None
-
-
-async def started(client, graph, given="hi"):
-    workflow = (await client.post(W, json=graph)).json()["id"]
-    answer = await client.post(f"{W}/{workflow}/execute", json={"input": given})
-    assert answer.status_code == 202, answer.text
-    return answer.json()["id"]
-
-
-async def finished(client, graph, given="hi"):
-    workflow = (await client.post(W, json=graph)).json()["id"]
-    answer = await client.post(f"{W}/{workflow}/execute?wait=30", json={"input": given})
-    assert answer.status_code == 200, answer.text
-    return answer.json()
+from tests.sockets import (
+    E,
+    closed_with,
+    finished,
+    gated,
+    message,
+    open_socket,
+    pong,
+    seqs,
+    started,
+    until_end,
+    variable,
+)
 
 
 @pytest.fixture
@@ -206,8 +154,7 @@ async def test_another_users_execution_is_an_error_and_the_socket_stays(live, li
             await socket.send(json.dumps({"type": "subscribe", "execution_id": execution}))
             answer = await message(socket)
             assert (answer["type"], answer["code"]) == ("error", "not_found")
-        await socket.send('{"type": "ping"}')
-        assert (await message(socket))["type"] == "pong"
+        await pong(socket)
 
 
 @pytest.mark.parametrize(
@@ -237,8 +184,7 @@ async def test_a_bad_message_is_answered_and_the_socket_stays(api, text):
     async with open_socket(api) as socket:
         await socket.send(text)
         assert (await message(socket))["type"] == "error"
-        await socket.send('{"type": "ping"}')
-        assert (await message(socket))["type"] == "pong"
+        await pong(socket)
 
 
 # who may
@@ -252,15 +198,13 @@ async def test_the_token_as_subprotocol(api):
     ):
         async with connect(f"{api.ws}/ws/ada", subprotocols=offered) as socket:
             assert socket.subprotocol == chosen
-            await socket.send('{"type": "ping"}')
-            assert (await message(socket))["type"] == "pong"
+            await pong(socket)
 
 
 async def test_the_token_as_first_message(api):
     async with connect(f"{api.ws}/ws/ada") as socket:
         await socket.send(json.dumps({"type": "auth", "token": api.token()}))
-        await socket.send('{"type": "ping"}')
-        assert (await message(socket))["type"] == "pong"
+        await pong(socket)
 
 
 @pytest.mark.parametrize(
@@ -305,8 +249,57 @@ async def test_a_token_that_expires_closes_4401_unless_renewed(api, monkeypatch)
         assert await closed_with(left) == 4401
         assert time.monotonic() - before < 6
         await asyncio.sleep(0.2)
-        await renewed.send('{"type": "ping"}')
-        assert (await message(renewed))["type"] == "pong"
+        await pong(renewed)
+
+
+async def test_a_watcher_is_told_before_its_token_expires(api, monkeypatch):
+    monkeypatch.setattr(websocket_module, "LEEWAY_S", 0)
+    async with open_socket(api, token=api.token(ttl_s=3)) as socket:
+        told = await message(socket)
+        assert told["type"] == "auth_expiring"
+        assert 0 < datetime.fromisoformat(told["expires_at"]).timestamp() - time.time() < 3
+        await socket.send(json.dumps({"type": "auth", "token": api.token(ttl_s=3)}))
+        # the renewed token's end is told as well, and it is an end
+        assert (await message(socket))["type"] == "auth_expiring"
+        assert await closed_with(socket) == 4401
+
+
+async def test_a_renewal_by_a_bad_token_closes_4401(api):
+    async with open_socket(api) as socket:
+        await socket.send(json.dumps({"type": "auth", "token": api.token(ttl_s=-60)}))
+        assert await closed_with(socket) == 4401
+
+
+async def test_a_renewal_that_cannot_be_checked_leaves_the_token_of_before(api, monkeypatch):
+    async with open_socket(api) as socket:
+        await pong(socket)
+
+        async def unavailable(_):
+            raise KeysUnavailableError("the issuer is away")
+
+        monkeypatch.setattr(api.parts.verifier, "verify", unavailable)
+        await socket.send(json.dumps({"type": "auth", "token": "any"}))
+        assert (await message(socket))["code"] == "keys_unavailable"
+        await pong(socket)
+
+
+async def test_the_seeds_five_line_client_works_once_it_is_signed_in(live, live_api, make_chain):
+    async with connect(f"{live_api.ws}/ws/ada") as socket:
+        await socket.send(json.dumps({"type": "auth", "token": live_api.token()}))
+        await pong(socket)
+        execution = await started(live, make_chain())
+        shown = [
+            (event["type"], event.get("node_id"), event.get("status"))
+            for event in await until_end(socket, execution)
+        ]
+    assert shown == [
+        ("execution.started", None, "running"),
+        ("node.started", "start", "running"),
+        ("node.succeeded", "start", "succeeded"),
+        ("node.started", "output", "running"),
+        ("node.succeeded", "output", "succeeded"),
+        ("execution.succeeded", None, "succeeded"),
+    ]
 
 
 async def test_too_many_connections_of_a_user_close_4429(api, monkeypatch):
@@ -315,11 +308,9 @@ async def test_too_many_connections_of_a_user_close_4429(api, monkeypatch):
         async with open_socket(api, "many") as third:
             assert await closed_with(third) == 4429
         async with open_socket(api, "other") as other:
-            await other.send('{"type": "ping"}')
-            assert (await message(other))["type"] == "pong"
+            await pong(other)
     async with open_socket(api, "many") as again:
-        await again.send('{"type": "ping"}')
-        assert (await message(again))["type"] == "pong"
+        await pong(again)
 
 
 async def test_too_many_connections_from_an_address_close_4429(api, monkeypatch):
@@ -353,28 +344,3 @@ async def test_too_large_a_message_closes(api):
         async with open_socket(api) as socket:
             await socket.send("x" * size)
             assert await closed_with(socket) == 1009
-
-
-async def test_a_slow_reader_is_closed_and_costs_others_nothing(api, monkeypatch):
-    monkeypatch.setattr(outbox_module, "MAX_MESSAGES", 300)
-
-    def event(seq):
-        data = {"output": "x" * 8_000}
-        return Event(EventType.NODE_SUCCEEDED, "slow", "w", "t", seq=seq, node_id="n", data=data)
-
-    async with (
-        open_socket(api, "reader", compression=None) as quick,
-        open_socket(api, "reader", compression=None, max_queue=1) as slow,
-    ):
-        await asyncio.sleep(2 * HOLD_S)
-        reading = asyncio.create_task(_seqs(quick, 3_000))
-        for seq in range(1, 3_001):
-            await api.parts.bus.publish([Envelope("reader", event(seq))])
-            if seq % 20 == 0:
-                await asyncio.sleep(0.005)
-        assert await reading == list(range(1, 3_001))
-        assert await closed_with(slow) == 4408
-
-
-async def _seqs(socket, count):
-    return [(await message(socket))["seq"] for _ in range(count)]
