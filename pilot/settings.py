@@ -34,7 +34,7 @@ class Settings(BaseSettings):
     supabase_key: SecretStr | None = None
     supabase_service_key: SecretStr | None = None
     database_url: str | None = None
-    redis_url: str | None = None
+    redis_url: SecretStr | None = None
     pilot_encryption_key: SecretStr | None = None
     pilot_codec_users: Annotated[list[str], NoDecode] = Field(default_factory=list)
 

@@ -19,6 +19,7 @@ from pilot.embedded import server_command
 from pilot.processes import die_with_parent, free_ports
 from pilot.settings import Settings
 from pilot.temporal import connect
+from tests.redis_server import RedisServer
 from tests.stack import Stack
 
 START_LIMIT_S = 30
@@ -74,3 +75,21 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     running = Stack(tmp_path_factory.mktemp("stack"))
     yield running
     running.stop()
+
+
+@pytest.fixture(scope="session")
+def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A Redis that the session's tests share: each uses users of its own."""
+    server = RedisServer(tmp_path_factory.mktemp("redis"))
+    server.start()
+    yield server.url
+    server.kill()
+
+
+@pytest.fixture
+def redis_server(tmp_path: Path) -> Iterator[RedisServer]:
+    """A Redis of the test's own, to be killed, flushed and started again."""
+    server = RedisServer(tmp_path)
+    server.start()
+    yield server
+    server.kill()

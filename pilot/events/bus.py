@@ -2,7 +2,7 @@
 
 A bus may lose events, never reorder one publisher's. Whoever reads it sees a loss as a gap
 in `seq` and repairs it from the workflow or the store, so no publisher ever waits for a
-reader.
+reader. A reader is given only the events of users that it follows.
 """
 
 from __future__ import annotations
@@ -29,21 +29,47 @@ class Outbound(Protocol):
 
 
 class Bus(Outbound, Protocol):
-    """Both ends. A subscription gets what is published after it was entered."""
+    """Both ends."""
 
-    def subscribe(self) -> AbstractAsyncContextManager[AsyncIterator[Envelope]]: ...
+    @property
+    def connected(self) -> bool:
+        """Whether events can come now, as far as this end can know. It cannot know whether
+        every publisher is connected too."""
+        ...
+
+    @property
+    def condition(self) -> str:
+        """How this end is, in a few words for an operator."""
+        ...
+
+    def subscribe(self) -> AbstractAsyncContextManager[Subscription]: ...
 
 
 class Subscription:
-    """One subscriber's queue, an async iterator that ends when the bus is closed."""
+    """One subscriber's queue, an async iterator that ends when the bus is closed.
+
+    `follow` a user, and from the return of `following` on, what is published comes.
+    """
 
     def __init__(self) -> None:
+        self._users: set[str] = set()
         self._queue: deque[Envelope] = deque(maxlen=MAX_QUEUED)
         self._ready = asyncio.Event()
         self._closed = False
 
+    def follow(self, user_id: str) -> None:
+        """Asks for a user's events, from about now on."""
+        self._users.add(user_id)
+
+    def unfollow(self, user_id: str) -> None:
+        self._users.discard(user_id)
+
+    async def following(self, user_id: str) -> None:
+        """Returns when whatever is published from now on will come. May take for as long as
+        the bus is away."""
+
     def put(self, envelopes: Sequence[Envelope]) -> None:
-        self._queue.extend(envelopes)
+        self._queue.extend(each for each in envelopes if each.user_id in self._users)
         self._ready.set()
 
     def close(self) -> None:
@@ -65,6 +91,9 @@ class Subscription:
 class InProcessBus:
     """A bus for publishers and watchers in one process and event loop."""
 
+    connected = True
+    condition = "in this process"
+
     def __init__(self) -> None:
         self._subscriptions: set[Subscription] = set()
         self._closed = False
@@ -78,7 +107,7 @@ class InProcessBus:
             subscription.put(envelopes)
 
     @asynccontextmanager
-    async def subscribe(self) -> AsyncIterator[AsyncIterator[Envelope]]:
+    async def subscribe(self) -> AsyncIterator[Subscription]:
         subscription = Subscription()
         if self._closed:
             subscription.close()
@@ -92,3 +121,10 @@ class InProcessBus:
         self._closed = True
         for subscription in self._subscriptions:
             subscription.close()
+
+
+class NoBus(InProcessBus):
+    """For an API process that no worker can reach: progress comes from store and query."""
+
+    connected = False
+    condition = "none: progress is read from the store"

@@ -1,24 +1,32 @@
-"""Which bus a process uses, by its settings: loopback where PILOT_BUS_URL is set, else its own."""
+"""Which bus a process uses, by its settings: Redis where REDIS_URL is set, else loopback where
+PILOT_BUS_URL is, else none."""
 
 from __future__ import annotations
 
 from pilot.errors import SettingsError
-from pilot.events.bus import Bus, InProcessBus, Outbound
+from pilot.events.bus import Bus, NoBus, Outbound
 from pilot.events.loopback import LoopbackHub, LoopbackPublisher
+from pilot.events.redis import RedisBus, RedisPublisher
 from pilot.settings import Settings
 
 
 def open_bus(settings: Settings) -> Outbound:
-    """A worker's end of the bus. It connects by itself when the API is there."""
+    """A worker's end of the bus. It connects by itself when the API is there. Raises
+    `SettingsError` for a URL that is none."""
+    if settings.redis_url is not None:
+        return RedisPublisher(settings.redis_url.get_secret_value())
     if settings.pilot_bus_url is None:
-        return InProcessBus()
+        return NoBus()
     return LoopbackPublisher(settings.pilot_bus_url, _token(settings))
 
 
 async def serve_bus(settings: Settings) -> Bus:
-    """The API's end of the bus. Raises `SettingsError` where its port is taken."""
+    """The API's end of the bus. Raises `SettingsError` where its port is taken, and
+    for a URL that is none; a Redis that is away is no reason not to start."""
+    if settings.redis_url is not None:
+        return RedisBus(settings.redis_url.get_secret_value())
     if settings.pilot_bus_url is None:
-        return InProcessBus()
+        return NoBus()
     hub = LoopbackHub(settings.pilot_bus_url, _token(settings))
     try:
         await hub.start()

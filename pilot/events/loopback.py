@@ -9,23 +9,19 @@ from __future__ import annotations
 import asyncio
 import hmac
 import logging
-from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager, suppress
 from urllib.parse import urlsplit
 
 from pilot.errors import SettingsError
-from pilot.events.bus import InProcessBus
+from pilot.events.bus import InProcessBus, Subscription
 from pilot.events.model import Envelope
-from pilot.events.preview import trim
-from pilot.events.wire import decode, encode
+from pilot.events.waiting import MAX_LINE_BYTES, WaitingLines
+from pilot.events.wire import decode
 
 log = logging.getLogger(__name__)
 
-MAX_LINE_BYTES = 256 * 1024
 HANDSHAKE_S = 5.0
-MAX_BUFFERED_BYTES = 8 * 1024 * 1024
-"""What a publisher holds while it has no connection; over it, its oldest lines are lost."""
 WRITE_BYTES = 256 * 1024
 FIRST_BACKOFF_S, MAX_BACKOFF_S = 0.05, 2.0
 _OK = b"ok\n"
@@ -68,6 +64,14 @@ class LoopbackHub:
         return f"tcp://{host}:{self._port}"
 
     @property
+    def connected(self) -> bool:
+        return bool(self._connections)
+
+    @property
+    def condition(self) -> str:
+        return f"{self.publishers} publishers"
+
+    @property
     def publishers(self) -> int:
         """How many workers are connected now."""
         return len(self._connections)
@@ -75,7 +79,7 @@ class LoopbackHub:
     async def publish(self, envelopes: Sequence[Envelope]) -> None:
         await self._bus.publish(envelopes)
 
-    def subscribe(self) -> AbstractAsyncContextManager[AsyncIterator[Envelope]]:
+    def subscribe(self) -> AbstractAsyncContextManager[Subscription]:
         return self._bus.subscribe()
 
     async def close(self) -> None:
@@ -126,25 +130,18 @@ class LoopbackPublisher:
     def __init__(self, url: str, token: str) -> None:
         self._host, self._port = parse_bus_url(url)
         self._token = token.encode()
-        self._lines: deque[bytes] = deque()
-        self._bytes = 0
+        self._lines = WaitingLines()
         self._ready = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._closing = False
         self.connected = False
-        self.dropped = 0
+
+    @property
+    def dropped(self) -> int:
+        return self._lines.dropped
 
     async def publish(self, envelopes: Sequence[Envelope]) -> None:
-        for envelope in envelopes:
-            line = encode(Envelope(envelope.user_id, trim(envelope.event))) + b"\n"
-            if len(line) > MAX_LINE_BYTES:
-                self.dropped += 1
-                continue
-            self._lines.append(line)
-            self._bytes += len(line)
-        while self._bytes > MAX_BUFFERED_BYTES:
-            self._bytes -= len(self._lines.popleft())
-            self.dropped += 1
+        self._lines.add(envelopes)
         self._ready.set()
         if self._task is None and not self._closing:
             self._task = asyncio.create_task(self._keep_connected())
@@ -179,6 +176,7 @@ class LoopbackPublisher:
                     writer.close()
             if self._closing:
                 return
+            self._lines.drop_live()
             await asyncio.sleep(backoff)
             backoff = min(backoff * 2, MAX_BACKOFF_S)
 
@@ -204,18 +202,10 @@ class LoopbackPublisher:
                     raise ConnectionResetError("the hub closed the connection")
                 self._ready.clear()
                 while self._lines:
-                    writer.write(self._take())
+                    lines = self._lines.take(WRITE_BYTES)
+                    writer.write(b"".join(line.text + b"\n" for line in lines))
                     await writer.drain()
                 if self._closing:
                     return
         finally:
             gone.cancel()
-
-    def _take(self) -> bytes:
-        chunk, size = [], 0
-        while self._lines and size < WRITE_BYTES:
-            line = self._lines.popleft()
-            chunk.append(line)
-            size += len(line)
-        self._bytes -= size
-        return b"".join(chunk)

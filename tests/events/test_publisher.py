@@ -40,7 +40,7 @@ async def drain(events, count: int) -> list[Envelope]:
         return [await anext(events) for _ in range(count)]
 
 
-async def test_threads_emit_in_order_and_only_durable_events_are_stored():
+async def test_threads_emit_in_order_and_only_durable_events_are_stored(hearing):
     bus, store = InProcessBus(), RecordingStore()
 
     def emit_all(publisher: Publisher, execution: str) -> None:
@@ -48,7 +48,7 @@ async def test_threads_emit_in_order_and_only_durable_events_are_stored():
             publisher.emit(envelope(seq, execution))
             publisher.emit(envelope(None, execution, text="t"))
 
-    async with bus.subscribe() as events, Publisher(bus, store) as publisher:
+    async with hearing(bus) as events, Publisher(bus, store) as publisher:
         threads = [threading.Thread(target=emit_all, args=(publisher, f"e{n}")) for n in range(4)]
         for thread in threads:
             thread.start()
@@ -66,9 +66,9 @@ async def test_threads_emit_in_order_and_only_durable_events_are_stored():
     assert publisher.counters.dropped == publisher.counters.unstored == 0
 
 
-async def test_a_slow_store_does_not_delay_the_bus():
+async def test_a_slow_store_does_not_delay_the_bus(hearing):
     bus, store = InProcessBus(), RecordingStore(delay=0.5)
-    async with bus.subscribe() as events, Publisher(bus, store) as publisher:
+    async with hearing(bus) as events, Publisher(bus, store) as publisher:
         for seq in range(1, 6):
             before = time.perf_counter()
             publisher.emit(envelope(seq))
@@ -78,9 +78,9 @@ async def test_a_slow_store_does_not_delay_the_bus():
 
 
 @pytest.mark.parametrize("error", [UnavailableError("down"), NotFoundError("no row"), KeyError()])
-async def test_a_failing_store_loses_neither_bus_nor_loop(error):
+async def test_a_failing_store_loses_neither_bus_nor_loop(hearing, error):
     bus, store = InProcessBus(), RecordingStore(error=error)
-    async with bus.subscribe() as events, Publisher(bus, store) as publisher:
+    async with hearing(bus) as events, Publisher(bus, store) as publisher:
         publisher.emit(envelope(1))
         await publisher.flush()
         store.error = None
@@ -137,17 +137,17 @@ async def test_a_full_queue_drops_live_events_first(monkeypatch):
     assert store.seqs("e1") == [1, 2, 3, 4, 5]
 
 
-async def test_a_backlog_for_a_store_that_hangs_is_bounded(monkeypatch):
+async def test_a_backlog_for_a_store_that_hangs_is_bounded(hearing, monkeypatch):
     monkeypatch.setattr(publisher_module, "MAX_DURABLE_BYTES", 100_000)
     bus, store = InProcessBus(), RecordingStore(delay=0.3)
-    async with bus.subscribe() as events, Publisher(bus, store) as publisher:
+    async with hearing(bus) as events, Publisher(bus, store) as publisher:
         for seq in range(1, 101):
             publisher.emit(envelope(seq, output="x" * 10_000))
         await drain(events, 100)
         assert publisher.counters.unstored >= 80
 
 
-async def test_a_large_event_is_stored_whole_and_published_trimmed():
+async def test_a_large_event_is_stored_whole_and_published_trimmed(hearing):
     bus = InProcessBus()
     kept: list[Event] = []
 
@@ -155,7 +155,7 @@ async def test_a_large_event_is_stored_whole_and_published_trimmed():
         async def append_events(self, execution_id, events):
             kept.extend(events)
 
-    async with bus.subscribe() as events, Publisher(bus, Keeping()) as publisher:
+    async with hearing(bus) as events, Publisher(bus, Keeping()) as publisher:
         publisher.emit(envelope(1, output="x" * 100_000))
         (got,) = await drain(events, 1)
         await publisher.flush()
@@ -163,9 +163,9 @@ async def test_a_large_event_is_stored_whole_and_published_trimmed():
     assert kept[0].data == {"output": "x" * 100_000}
 
 
-async def test_ten_thousand_events_a_second():
+async def test_ten_thousand_events_a_second(hearing):
     bus, store = InProcessBus(), RecordingStore()
-    async with bus.subscribe() as events, Publisher(bus, store) as publisher:
+    async with hearing(bus) as events, Publisher(bus, store) as publisher:
         before = time.perf_counter()
         for seq in range(1, 10_001):
             publisher.emit(envelope(seq, output="x" * 100))
@@ -180,10 +180,10 @@ def final(execution: str, seq: int = 9, text: str = "") -> Envelope:
     )
 
 
-async def test_the_last_event_waits_for_whoever_records_the_run():
+async def test_the_last_event_waits_for_whoever_records_the_run(hearing):
     """In the store it would make an execution final that may still lack events."""
     bus, store = InProcessBus(), RecordingStore()
-    async with bus.subscribe() as events, Publisher(bus, store) as publisher:
+    async with hearing(bus) as events, Publisher(bus, store) as publisher:
         publisher.emit(envelope(8))
         publisher.emit(final("e1"))
         assert [one.event.seq for one in await drain(events, 2)] == [8, 9]

@@ -1,0 +1,101 @@
+"""Lines that wait for a connection: bounded, the dispensable ones given up first."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from pilot.events.model import Envelope
+from pilot.events.preview import trim
+from pilot.events.wire import encode
+
+MAX_WAITING_BYTES = 8 * 1024 * 1024
+MAX_LINE_BYTES = 256 * 1024
+
+
+class Line(NamedTuple):
+    """An encoded envelope. A live-only one cannot be repaired, and need not be."""
+
+    user_id: str
+    text: bytes
+    is_live: bool
+
+
+class WaitingLines:
+    """A queue of lines. Over its bound live-only ones go first, the oldest first, then the
+    oldest of the rest, which readers repair by `seq`. `dropped` counts both."""
+
+    def __init__(self) -> None:
+        self.dropped = 0
+        self._lines: deque[Line] = deque()
+        self._bytes = 0
+        self._live_bytes = 0
+
+    def __bool__(self) -> bool:
+        return bool(self._lines)
+
+    def add(self, envelopes: Sequence[Envelope]) -> None:
+        """Encodes and appends them, trimmed."""
+        for envelope in envelopes:
+            event = trim(envelope.event)
+            line = Line(
+                envelope.user_id, encode(Envelope(envelope.user_id, event)), event.seq is None
+            )
+            if len(line.text) >= MAX_LINE_BYTES:
+                self.dropped += 1
+                continue
+            self._lines.append(line)
+            self._count(line, 1)
+        self._bound()
+
+    def take(self, max_bytes: int) -> list[Line]:
+        """The next lines, of at most that many bytes but at least one."""
+        taken: list[Line] = []
+        size = 0
+        while self._lines and (not taken or size + len(self._lines[0].text) <= max_bytes):
+            line = self._lines.popleft()
+            size += len(line.text)
+            taken.append(line)
+            self._count(line, -1)
+        return taken
+
+    def put_back(self, lines: Sequence[Line]) -> None:
+        """Lines that perhaps did not arrive go to the front again, but not the live-only ones:
+        twice is worse than never for what has no `seq`."""
+        durable = [line for line in lines if not line.is_live]
+        self.dropped += len(lines) - len(durable)
+        for line in reversed(durable):
+            self._lines.appendleft(line)
+            self._count(line, 1)
+        self._bound()
+
+    def drop_live(self) -> None:
+        """Gives up every live-only line: late, they would only confuse."""
+        self._shed(0)
+
+    def _bound(self) -> None:
+        if self._bytes > MAX_WAITING_BYTES:
+            # to well below the bound, so that not every line costs a pass over all
+            self._shed(MAX_WAITING_BYTES * 3 // 4)
+        while self._bytes > MAX_WAITING_BYTES:
+            self._count(self._lines.popleft(), -1)
+            self.dropped += 1
+
+    def _shed(self, target: int) -> None:
+        """Drops the oldest live-only lines until no more than `target` bytes wait."""
+        if not self._live_bytes:
+            return
+        kept: deque[Line] = deque()
+        for line in self._lines:
+            if line.is_live and self._bytes > target:
+                self._count(line, -1)
+                self.dropped += 1
+            else:
+                kept.append(line)
+        self._lines = kept
+
+    def _count(self, line: Line, sign: int) -> None:
+        self._bytes += sign * len(line.text)
+        if line.is_live:
+            self._live_bytes += sign * len(line.text)
