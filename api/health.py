@@ -15,7 +15,8 @@ from api.parts import Parts, PartsDep
 from api.problems import Problem
 from api.reply import reply
 from pilot import __version__
-from pilot.events.loopback import LoopbackHub
+from pilot.events.bus import NoBus
+from pilot.events.redis import RedisBus
 from pilot.identity import LAYERS, layers_of
 
 router = APIRouter(tags=["health"])
@@ -160,7 +161,7 @@ async def _encryption(parts: Parts) -> PartOut:
 
 
 async def _bus(parts: Parts) -> PartOut:
-    detail = None
-    if isinstance(parts.bus, LoopbackHub):
-        detail = f"{parts.bus.publishers} publishers"
-    return PartOut(status="ok", latency_ms=0, detail=detail)
+    if isinstance(parts.bus, RedisBus):
+        await parts.bus.ping()
+    status: Literal["ok", "off"] = "off" if isinstance(parts.bus, NoBus) else "ok"
+    return PartOut(status=status, latency_ms=0, detail=parts.bus.condition)

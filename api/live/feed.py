@@ -1,9 +1,9 @@
 """The process's one subscription to the bus, put in order and handed to its watchers.
 
-Per execution the feed knows the last `seq` that went out. A double is dropped. A gap holds
-the execution's events back for the moment in which the missing ones are fetched from the run
-or the store. A last event that was lost leaves no gap to be seen, so executions that have
-gone quiet are compared with the store, ever more rarely.
+Only users that somebody watches are read. Per execution the feed knows the last `seq` that
+went out. A double is dropped. A gap holds the execution's events back for the moment in which
+the missing ones are fetched from the run or the store, once for all watchers. What leaves no
+gap to be seen (a lost last event, a bus that is away) is found by `api.live.comparison`.
 """
 
 from __future__ import annotations
@@ -11,15 +11,17 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import OrderedDict, defaultdict
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator
+from contextlib import AsyncExitStack, contextmanager, suppress
+from datetime import UTC, datetime
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Self
 
+from api.live.comparison import Comparison
 from api.live.delivery import Delivery
 from api.live.history import History
+from api.live.tracks import Listener, Track, Watched
 from pilot.errors import PilotError
 from pilot.events.bus import Bus
 from pilot.events.model import FINAL_EVENT_TYPES, Envelope, Event
@@ -32,28 +34,8 @@ YIELD_EVERY = 64
 """Events handed out before the watchers' writers get their turn."""
 REPAIR_DELAYS_S = (0.03, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
 """The first is for events that two workers' connections have merely swapped."""
-FIRST_CHECK_S, MAX_CHECK_S, CHECK_TICK_S = 2.0, 60.0, 0.5
-MAX_CHECKS_A_TICK = 50
-
-
-class Listener(Protocol):
-    def deliver(self, delivery: Delivery) -> None:
-        """Takes an event. Never blocks, never raises."""
-        ...
-
-
-@dataclass(slots=True)
-class Track:
-    """What the feed knows of one execution. `last_seq` is None until an event had one."""
-
-    user_id: str
-    execution_id: str
-    last_seq: int | None = None
-    final: bool = False
-    held: list[Event] = field(default_factory=list)
-    repair: asyncio.Task[None] | None = None
-    check_at: float = 0.0
-    check_every: float = FIRST_CHECK_S
+READY_LIMIT_S = 1.0
+LINGER_S, LET_GO_TICK_S = 10.0, 2.0
 
 
 class Feed:
@@ -63,14 +45,15 @@ class Feed:
         self._bus = bus
         self._history = history
         self._tracks: OrderedDict[str, Track] = OrderedDict()
-        self._listeners: defaultdict[str, set[Listener]] = defaultdict(set)
+        self._watched: dict[str, Watched] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
-        subscribed = asyncio.Event()
-        self._spawn(self._consume(subscribed))
-        self._spawn(self._check_quiet_ones())
-        await subscribed.wait()
+        self._subscription = await self._stack.enter_async_context(self._bus.subscribe())
+        self._spawn(self._consume())
+        self._spawn(Comparison(self, self._history, self._bus).run())
+        self._spawn(self._let_go())
         return self
 
     async def __aexit__(
@@ -83,17 +66,29 @@ class Feed:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await self._stack.aclose()
 
     @contextmanager
     def listening(self, user_id: str, listener: Listener) -> Iterator[None]:
-        """All of a user's events go to `listener`, in order per execution."""
-        self._listeners[user_id].add(listener)
+        """All of a user's events go to `listener`, in order per execution: those that come
+        after `ready`, which is almost at once."""
+        watched = self._watched.get(user_id)
+        if watched is None:
+            watched = self._watched[user_id] = Watched(user_id)
+            self._subscription.follow(user_id)
+        watched.listeners.add(listener)
         try:
             yield
         finally:
-            self._listeners[user_id].discard(listener)
-            if not self._listeners[user_id]:
-                del self._listeners[user_id]
+            watched.listeners.discard(listener)
+            watched.left_at = time.monotonic()
+
+    async def ready(self, user_id: str) -> None:
+        """Returns when a listening user's events come; or, where the bus is away, soon."""
+        if self._bus.connected:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(READY_LIMIT_S):
+                    await self._subscription.following(user_id)
 
     @contextmanager
     def ending(self, user_id: str, execution_id: str) -> Iterator[asyncio.Event]:
@@ -112,72 +107,103 @@ class Feed:
 
     def expect(self, user_id: str, execution_id: str, seq: int) -> None:
         """Some watcher has all events up to `seq`: what comes must follow on it."""
-        track = self._track(user_id, execution_id)
-        if track.last_seq is None:
-            track.last_seq = seq
+        watched = self._watched.get(user_id)
+        if watched is not None:
+            track = self._track(watched, execution_id)
+            if track.last_seq is None:
+                track.last_seq = seq
+
+    def begin(self, watched: Watched, execution_id: str) -> None:
+        """Tracks an execution from its first event on, unless it is tracked already."""
+        track = self._track(watched, execution_id)
+        if track.last_seq is None and track.repair is None:
+            track.last_seq = 0
+
+    def tracks(self) -> Iterable[Track]:
+        return self._tracks.values()
+
+    def watched(self) -> Iterable[Watched]:
+        return self._watched.values()
 
     def accept(self, envelope: Envelope) -> None:
         """Takes an event of the bus, or of a repair."""
         event = envelope.event
-        track = self._track(envelope.user_id, event.execution_id)
-        track.check_every = FIRST_CHECK_S
-        track.check_at = time.monotonic() + FIRST_CHECK_S
+        watched = self._watched.get(envelope.user_id)
+        if watched is None:
+            return
+        track = self._track(watched, event.execution_id)
+        if event.seq is not None:
+            track.spoke()
         if track.repair is not None:
             if len(track.held) < MAX_HELD:
                 track.held.append(event)
-        elif self._is_next(track, event):
+        elif event.seq is None or track.is_next(event) or not track.is_heard:
             self._hand_out(track, event)
-        elif event.seq is not None and event.seq > (track.last_seq or 0):
-            if track.user_id in self._listeners:
-                track.held.append(event)
-                track.repair = self._spawn(self._repair(track))
-            else:
-                self._hand_out(track, event)
-
-    @staticmethod
-    def _is_next(track: Track, event: Event) -> bool:
-        if event.seq is None or track.last_seq is None:
-            return True
-        return event.seq == track.last_seq + 1
+        elif event.seq > (track.last_seq or 0):
+            track.held.append(event)
+            track.repair = self._spawn(self._repair(track))
 
     def _hand_out(self, track: Track, event: Event) -> None:
         if event.seq is not None:
+            if event.seq <= (track.last_seq or 0):
+                return
             track.last_seq = event.seq
         if event.type in FINAL_EVENT_TYPES:
             track.final = True
         delivery = Delivery(event)
-        for listener in tuple(self._listeners.get(track.user_id, ())):
+        for listener in tuple(track.watched.listeners):
             listener.deliver(delivery)
 
-    def _track(self, user_id: str, execution_id: str) -> Track:
+    def _track(self, watched: Watched, execution_id: str) -> Track:
         track = self._tracks.get(execution_id)
-        if track is None:
-            track = self._tracks[execution_id] = Track(user_id, execution_id)
+        # one of before the user was let go knows nothing of what has happened meanwhile
+        if track is None or track.watched is not watched:
+            track = self._tracks[execution_id] = Track(watched, execution_id)
             if len(self._tracks) > MAX_TRACKS:
                 _, oldest = self._tracks.popitem(last=False)
+                # what it had handed out is forgotten, and must not be handed out again
+                oldest.watched.since = datetime.now(UTC)
                 if oldest.repair is not None:
                     oldest.repair.cancel()
-        else:
-            self._tracks.move_to_end(execution_id)
+        self._tracks.move_to_end(execution_id)
         return track
 
-    async def _consume(self, subscribed: asyncio.Event) -> None:
-        async with self._bus.subscribe() as envelopes:
-            subscribed.set()
-            count = 0
-            async for envelope in envelopes:
-                try:
-                    self.accept(envelope)
-                except Exception:
-                    log.exception("an event could not be handed out")
-                count += 1
-                if count % YIELD_EVERY == 0:
-                    await asyncio.sleep(0)
+    async def _let_go(self) -> None:
+        """Users whose watchers are all gone are not read any longer, after a while: many come
+        back at once."""
+        while True:
+            await asyncio.sleep(LET_GO_TICK_S)
+            before = time.monotonic() - LINGER_S
+            gone = [
+                watched
+                for watched in self._watched.values()
+                if not watched.listeners and watched.left_at < before
+            ]
+            for watched in gone:
+                del self._watched[watched.user_id]
+                self._subscription.unfollow(watched.user_id)
+            for execution_id in [
+                track.execution_id for track in self._tracks.values() if track.watched in gone
+            ]:
+                del self._tracks[execution_id]
+
+    async def _consume(self) -> None:
+        count = 0
+        async for envelope in self._subscription:
+            try:
+                self.accept(envelope)
+            except Exception:
+                log.exception("an event could not be handed out")
+            count += 1
+            if count % YIELD_EVERY == 0:
+                await asyncio.sleep(0)
 
     # repair
 
     async def _repair(self, track: Track) -> None:
         try:
+            if track.last_seq is None:
+                await self._find_beginning(track)
             for delay in REPAIR_DELAYS_S:
                 await asyncio.sleep(delay)
                 self._drain(track)
@@ -191,12 +217,25 @@ class Feed:
         finally:
             track.repair = None
 
+    async def _find_beginning(self, track: Track) -> None:
+        """An execution is first heard of in its midst. If it began while its user was watched,
+        its first events are missing; else what came before is nobody's here."""
+        began = []
+        try:
+            began = await self._history.progress([track.execution_id])
+        except (PilotError, TimeoutError) as error:
+            log.debug("execution %s cannot be read: %s", track.execution_id, error)
+        if began and began[0].created_at >= track.watched.since:
+            track.last_seq = 0
+        else:
+            track.last_seq = min(event.seq for event in track.held if event.seq is not None) - 1
+
     async def _fetch(self, track: Track) -> None:
         try:
             async for event in self._history.after(
                 track.user_id, track.execution_id, track.last_seq or 0
             ):
-                if self._is_next(track, event):
+                if track.is_next(event):
                     self._hand_out(track, event)
         except (PilotError, TimeoutError) as error:
             log.debug("events of %s cannot be fetched: %s", track.execution_id, error)
@@ -210,7 +249,7 @@ class Feed:
             for event in track.held:
                 if event.seq is not None and event.seq <= (track.last_seq or 0):
                     continue
-                if self._is_next(track, event) and not (event.seq is None and blocked):
+                if track.is_next(event) and not (event.seq is None and blocked):
                     self._hand_out(track, event)
                     moved = moved or bool(blocked)
                 else:
@@ -229,34 +268,6 @@ class Feed:
             )
             track.last_seq = lowest - 1
             self._drain(track)
-
-    async def _check_quiet_ones(self) -> None:
-        while True:
-            await asyncio.sleep(CHECK_TICK_S)
-            now = time.monotonic()
-            due = [
-                track
-                for track in self._tracks.values()
-                if not track.final
-                and track.repair is None
-                and track.last_seq is not None
-                and track.check_at <= now
-                and track.user_id in self._listeners
-            ]
-            for track in due[:MAX_CHECKS_A_TICK]:
-                track.check_every = min(track.check_every * 2, MAX_CHECK_S)
-                track.check_at = now + track.check_every
-                await self._check(track)
-
-    async def _check(self, track: Track) -> None:
-        assert track.last_seq is not None
-        try:
-            events = await self._history.stored(track.user_id, track.execution_id, track.last_seq)
-        except (PilotError, TimeoutError) as error:
-            log.debug("execution %s cannot be checked: %s", track.execution_id, error)
-            return
-        for event in events:
-            self.accept(Envelope(track.user_id, event))
 
     def _spawn(self, work: object) -> asyncio.Task[None]:
         task: asyncio.Task[None] = asyncio.create_task(work)  # type: ignore[arg-type]

@@ -64,6 +64,7 @@ class Watch:
         `status` is that of a row read after the buffer was open.
         """
         self.last_seq = after_seq
+        await self._feed.ready(self.user_id)
         await self._past(status)
         for delay in CATCH_UP_DELAYS_S:
             if self._overran:

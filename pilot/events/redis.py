@@ -22,7 +22,15 @@ from redis.exceptions import ResponseError
 from pilot.errors import SettingsError
 from pilot.events.bus import Subscription
 from pilot.events.model import Envelope
-from pilot.events.streams import ANSWER_LIMIT_S, AWAY, BLOCK_MS, FIELD, StreamReader, ended, stream_of
+from pilot.events.streams import (
+    ANSWER_LIMIT_S,
+    AWAY,
+    BLOCK_MS,
+    FIELD,
+    StreamReader,
+    ended,
+    stream_of,
+)
 from pilot.events.waiting import Line, WaitingLines
 
 log = logging.getLogger(__name__)
@@ -85,6 +93,10 @@ class RedisPublisher:
         self._ready.set()
         if self._task is None and not self._closing:
             self._task = asyncio.create_task(self._keep_writing())
+
+    async def ping(self) -> None:
+        """One round trip. Raises one of `AWAY`."""
+        await self._redis.ping()
 
     async def close(self) -> None:
         """Writes what waits (at most one second), then ends."""
@@ -173,6 +185,10 @@ class RedisBus:
             return "Redis does not answer: progress is read from the store"
         streams = sum(reader.streams for reader in self._readers)
         return f"Redis, {streams} streams read"
+
+    async def ping(self) -> None:
+        """One round trip. Raises one of `AWAY`."""
+        await self._publisher.ping()
 
     async def publish(self, envelopes: Sequence[Envelope]) -> None:
         await self._publisher.publish(envelopes)

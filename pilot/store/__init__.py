@@ -134,6 +134,16 @@ class OpenCount:
     oldest: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far the store is with an execution."""
+
+    execution_id: str
+    owner: str
+    created_at: datetime
+    last_seq: int
+
+
 def temporal_workflow_id(execution_id: str) -> str:
     """The id of the Temporal workflow that runs an execution."""
     return f"execution-{execution_id}"
@@ -239,6 +249,17 @@ class Store(Protocol):
     async def open_counts(self) -> dict[ExecutionStatus, OpenCount]:
         """How many executions of all owners are open, by status; a status without any is
         left out."""
+        ...
+
+    async def progress(self, execution_ids: Sequence[str]) -> list[Progress]:
+        """Of those executions that there are, whoever owns them. For the live feed."""
+        ...
+
+    async def begun(
+        self, owners: Sequence[str], *, since: datetime, limit: int = 1000
+    ) -> list[Progress]:
+        """Of at most `limit` of the owners' executions that were created since then and have
+        any event. For the live feed."""
         ...
 
     async def node_runs(self, owner: str, execution_id: str) -> list[NodeRun]:

@@ -6,6 +6,7 @@ outward: no row at all, or one row of NULLs.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -24,6 +25,9 @@ from pilot.store.tables import (
     workflows,
 )
 
+_PROGRESS = select(
+    executions.c.id, executions.c.owner, executions.c.created_at, executions.c.last_seq
+)
 _LISTED = [column for column in executions.c if column.name not in ("input", "output")]
 
 
@@ -130,6 +134,19 @@ def overdue_cancels(before: datetime, limit: int) -> Select[Any]:
         .where(IS_CANCELLING, executions.c.cancel_requested_at < before)
         .order_by(executions.c.cancel_requested_at)
         .limit(max(1, storable(limit)))
+    )
+
+
+def progress_of(execution_ids: Sequence[str]) -> Select[Any]:
+    return _PROGRESS.where(executions.c.id.in_(execution_ids))
+
+
+def begun_since(owners: Sequence[str], since: datetime, limit: int) -> Select[Any]:
+    columns = executions.c
+    return (
+        _PROGRESS.where(columns.owner.in_(owners), columns.created_at >= since)
+        .where(columns.last_seq > 0)
+        .limit(limit)
     )
 
 

@@ -19,6 +19,7 @@ from pilot.store import (
     NodeRun,
     OpenCount,
     Page,
+    Progress,
     Workflow,
     WorkflowSummary,
     WorkflowVersion,
@@ -246,6 +247,18 @@ class SqlStore:
         return {
             ExecutionStatus(status): OpenCount(count, oldest) for status, count, oldest in found
         }
+
+    async def progress(self, execution_ids: Sequence[str]) -> list[Progress]:
+        async with self._database.reading() as connection:
+            found = (await connection.execute(queries.progress_of(execution_ids))).all()
+        return [Progress(*row) for row in found]
+
+    async def begun(
+        self, owners: Sequence[str], *, since: datetime, limit: int = 1000
+    ) -> list[Progress]:
+        async with self._database.reading() as connection:
+            found = (await connection.execute(queries.begun_since(owners, since, limit))).all()
+        return [Progress(*row) for row in found]
 
     async def node_runs(self, owner: str, execution_id: str) -> list[NodeRun]:
         query = queries.node_runs_of(owner, execution_id)

@@ -1,11 +1,14 @@
 """The feed and what stands behind it: order, doubles, gaps, quiet losses; outbox and watch."""
 
 import asyncio
+import contextlib
 import itertools
 import random
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from api.live import comparison, tracks
 from api.live import feed as feed_module
 from api.live import outbox as outbox_module
 from api.live import watch as watch_module
@@ -13,9 +16,11 @@ from api.live.delivery import Delivery
 from api.live.feed import Feed
 from api.live.outbox import Outbox
 from api.live.watch import Watch
-from pilot.events.bus import InProcessBus
+from pilot.events.bus import InProcessBus, NoBus
 from pilot.events.model import Envelope, Event, EventType
+from pilot.events.redis import RedisBus
 from pilot.graph.status import ExecutionStatus
+from pilot.store import Progress
 
 RUNNING = ExecutionStatus.RUNNING
 
@@ -31,17 +36,32 @@ class Truth:
     def __init__(self, count=0, execution="e1"):
         self.events = [event(n, execution=execution) for n in range(1, count + 1)]
         self.known = count
-        self.asked = 0
+        self.questions = 0
+        self.execution = execution
+        self.created_at = datetime(2020, 1, 1, tzinfo=UTC)
 
     async def after(self, owner, execution_id, seq, status=None):
-        self.asked += 1
+        self.questions += 1
         await asyncio.sleep(0)
         for one in self.events[seq : self.known]:
             yield one
 
     async def stored(self, owner, execution_id, seq):
-        self.asked += 1
+        self.questions += 1
         return self.events[seq : self.known]
+
+    async def asked(self, execution_id, seq):
+        return [], False
+
+    async def progress(self, execution_ids):
+        return [each for each in self._progress() if each.execution_id in execution_ids]
+
+    async def begun(self, owners, since):
+        return [each for each in self._progress() if each.owner in owners]
+
+    def _progress(self):
+        if self.known:
+            yield Progress(self.execution, "ada", self.created_at, self.known)
 
 
 class Listening:
@@ -62,6 +82,16 @@ class Listening:
 
 
 @pytest.fixture
+def quick(monkeypatch):
+    """Comparisons follow one another quickly."""
+    for module in (comparison, tracks):
+        monkeypatch.setattr(module, "FIRST_CHECK_S", 0.05)
+    monkeypatch.setattr(tracks, "FIRST_ASK_S", 0.1)
+    monkeypatch.setattr(comparison, "MAX_CHECK_S", 0.2)
+    monkeypatch.setattr(comparison, "TICK_S", 0.02)
+
+
+@pytest.fixture
 async def bus():
     return InProcessBus()
 
@@ -78,7 +108,7 @@ async def test_events_come_once_and_in_order(bus):
             await ears.until(5)
             await asyncio.sleep(0.05)
     assert [one.seq for one in ears.got] == [1, 2, 3, None, 4]
-    assert truth.asked == 0
+    assert truth.questions == 0
 
 
 async def test_only_the_users_own_events_come(bus):
@@ -100,7 +130,7 @@ async def test_what_came_swapped_is_put_in_order_without_asking(bus):
             await publish(bus, 1, 3, None, 2, 4)
             await ears.until(5)
     assert [one.seq for one in ears.got] == [1, 2, 3, None, 4]
-    assert truth.asked == 0
+    assert truth.questions == 0
 
 
 async def test_a_gap_is_filled_from_the_run(bus):
@@ -124,9 +154,7 @@ async def test_a_gap_that_nobody_can_fill_is_passed(bus, monkeypatch):
     assert ears.seqs == [1, 5, 9]
 
 
-async def test_a_lost_last_event_is_found_in_the_store(bus, monkeypatch):
-    monkeypatch.setattr(feed_module, "FIRST_CHECK_S", 0.05)
-    monkeypatch.setattr(feed_module, "CHECK_TICK_S", 0.02)
+async def test_a_lost_last_event_is_found_in_the_store(bus, quick):
     truth, ears = Truth(4), Listening()
     async with Feed(bus, truth) as feed:
         with feed.listening("ada", ears):
@@ -135,31 +163,106 @@ async def test_a_lost_last_event_is_found_in_the_store(bus, monkeypatch):
     assert ears.seqs == [1, 2, 3, 4]
 
 
-async def test_without_watchers_nothing_is_asked(bus):
-    truth = Truth(50)
+async def test_what_neither_bus_nor_store_told_is_asked_of_the_run(bus, quick):
+    class Run(Truth):
+        async def stored(self, owner, execution_id, seq):
+            return []
+
+        async def asked(self, execution_id, seq):
+            return self.events[seq:], False
+
+    truth, ears = Run(4), Listening()
+    truth.known = 3
+    async with Feed(bus, truth) as feed:
+        with feed.listening("ada", ears):
+            await publish(bus, 1, 2, 3)
+            await ears.until(4)
+    assert ears.seqs == [1, 2, 3, 4]
+
+
+async def test_without_a_bus_watchers_are_kept_up_to_date_from_the_store(quick):
+    """An execution that began while its user was watched comes from its first event on."""
+    truth, ears = Truth(), Listening()
+    truth.events = [event(n) for n in range(1, 31)]
+    async with Feed(NoBus(), truth) as feed:
+        with feed.listening("ada", ears):
+            truth.created_at = datetime.now(UTC)
+            for truth.known in range(1, 31):
+                await asyncio.sleep(0.01)
+            await ears.until(30)
+    assert ears.seqs == list(range(1, 31))
+
+
+async def test_an_execution_first_heard_of_in_its_midst(bus):
+    """What began under its watchers' eyes is given whole, what is older from now on."""
+    for created_at, expected in (
+        (datetime.now(UTC) + timedelta(minutes=1), [1, 2, 3, 4, 5]),
+        (datetime(2020, 1, 1, tzinfo=UTC), [4, 5]),
+    ):
+        truth, ears = Truth(5), Listening()
+        truth.created_at = created_at
+        async with Feed(bus, truth) as feed:
+            with feed.listening("ada", ears):
+                await publish(bus, 4, 5)
+                await ears.until(len(expected))
+        assert ears.seqs == expected
+
+
+async def test_a_hundred_watchers_cost_one_subscription_and_one_repair(redis_url):
+    truth, bus = Truth(16), RedisBus(redis_url)
+    everybody = [Listening() for _ in range(100)]
+    async with Feed(bus, truth) as feed, contextlib.AsyncExitStack() as stack:
+        for ears in everybody:
+            stack.enter_context(feed.listening("ada", ears))
+        await feed.ready("ada")
+        assert bus.condition == "Redis, 1 streams read"
+        await publish(bus, 1, 2, 15, 16)
+        for ears in everybody:
+            await ears.until(16)
+        assert truth.questions == 1
+    assert all(ears.seqs == list(range(1, 17)) for ears in everybody)
+    await bus.close()
+
+
+async def test_without_watchers_nothing_is_read_or_asked(redis_url, monkeypatch):
+    monkeypatch.setattr(feed_module, "LINGER_S", 0.05)
+    monkeypatch.setattr(feed_module, "LET_GO_TICK_S", 0.02)
+    truth, bus, ears = Truth(50), RedisBus(redis_url), Listening()
     async with Feed(bus, truth) as feed:
         await publish(bus, 1, 9, 20)
-        while feed.last_seq("e1") < 20:
-            await asyncio.sleep(0.005)
-    assert truth.asked == 0
+        assert bus.condition == "Redis, 0 streams read"
+        with feed.listening("ada", ears):
+            await feed.ready("ada")
+            await publish(bus, 21)
+            await ears.until(1)
+        async with asyncio.timeout(5):
+            while bus.condition != "Redis, 0 streams read":
+                await asyncio.sleep(0.01)
+        assert feed.last_seq("e1") == 0
+        with feed.listening("ada", ears):  # and it can come back
+            await feed.ready("ada")
+            await publish(bus, 30)
+            await ears.until(2)
+    assert ears.seqs == [21, 30]
+    assert truth.questions == 0
+    await bus.close()
 
 
 async def test_tracks_are_bounded(bus, monkeypatch):
     monkeypatch.setattr(feed_module, "MAX_TRACKS", 10)
     async with Feed(bus, Truth()) as feed:
-        for n in range(50):
-            await publish(bus, 1, execution=f"e{n}")
-        while not feed.last_seq("e49"):
-            await asyncio.sleep(0.005)
-        assert feed.last_seq("e0") == 0
-        assert len(feed._tracks) == 10
+        with feed.listening("ada", Listening()):
+            for n in range(50):
+                await publish(bus, 1, execution=f"e{n}")
+            while not feed.last_seq("e49"):
+                await asyncio.sleep(0.005)
+            assert feed.last_seq("e0") == 0
+            assert len(list(feed.tracks())) == 10
 
 
 @pytest.mark.parametrize("seed", range(20))
-async def test_whatever_the_bus_does_a_watcher_gets_each_event_once_in_order(seed, monkeypatch):
+async def test_whatever_the_bus_does_a_watcher_gets_each_event_once_in_order(seed, quick):
     """Random loss, doubling and swapping on the bus, a subscription at a random moment."""
-    monkeypatch.setattr(feed_module, "FIRST_CHECK_S", 0.05)
-    monkeypatch.setattr(feed_module, "CHECK_TICK_S", 0.02)
     random_ = random.Random(seed)
     truth, bus, outbox = Truth(60), InProcessBus(), Outbox()
     truth.known = 0

@@ -8,6 +8,7 @@ import pytest
 
 from pilot.errors import ConflictError, NotFoundError
 from pilot.graph.status import ExecutionStatus
+from pilot.store import Progress
 
 
 async def test_an_execution_is_read_as_it_was_created(store, workflow, make_execution):
@@ -264,3 +265,36 @@ async def test_overdue_cancels_are_the_open_ones_of_all_owners_oldest_first(
     assert all(row.input is None and row.output is None for row in found)
     assert [row.id for row in await store.overdue_cancels(before=noon, limit=2)] == overdue[:2]
     assert await store.overdue_cancels(before=min(asked), limit=100) == []
+
+
+async def test_progress_is_told_of_the_executions_that_there_are(store, workflow, execution, said):
+    await store.append_events(execution.id, [said(n, "node.started", f"n{n}") for n in (1, 2, 4)])
+    [found] = await store.progress([execution.id, "unknown"])
+    assert found == Progress(execution.id, "ada", execution.created_at, 4)
+    assert await store.progress([]) == []
+
+
+async def test_begun_are_the_owners_new_executions_with_events(
+    store, workflow, make_execution, said
+):
+    theirs = await store.create_workflow("bob", name="n", description="", graph={})
+    now = datetime.now(UTC)
+    kinds = {
+        "new": (workflow, "ada", now),
+        "old": (workflow, "ada", now - timedelta(hours=1)),
+        "silent": (workflow, "ada", now),
+        "theirs": (theirs, "bob", now),
+    }
+    ids = {}
+    for kind, (of, owner, created_at) in kinds.items():
+        row = make_execution(of, owner=owner, created_at=created_at)
+        ids[kind] = row.id
+        await store.create_execution(row)
+        if kind != "silent":
+            event = replace(said(1, "execution.started"), execution_id=row.id)
+            await store.append_events(row.id, [event])
+    since = now - timedelta(minutes=1)
+    assert [each.execution_id for each in await store.begun(["ada"], since=since)] == [ids["new"]]
+    both = await store.begun(["ada", "bob"], since=since)
+    assert {each.execution_id for each in both} == {ids["new"], ids["theirs"]}
+    assert len(await store.begun(["ada", "bob"], since=since, limit=1)) == 1

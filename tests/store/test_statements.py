@@ -48,6 +48,8 @@ async def test_each_method_sends_a_constant_number(count, store, workflow, execu
         store.get_execution("ada", execution.id),
         store.list_executions("ada"),
         store.open_executions(before=datetime.now(UTC)),
+        store.progress([execution.id]),
+        store.begun(["ada"], since=datetime.now(UTC)),
         store.overdue_cancels(before=datetime.now(UTC), limit=100),
         store.open_counts(),
         store.node_runs("ada", execution.id),

@@ -1,0 +1,69 @@
+"""What the feed knows of the users that are watched and of their executions."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Protocol
+
+from api.live.delivery import Delivery
+from pilot.events.model import Event
+
+FIRST_CHECK_S, FIRST_ASK_S = 2.0, 4.0
+
+
+class Listener(Protocol):
+    def deliver(self, delivery: Delivery) -> None:
+        """Takes an event. Never blocks, never raises."""
+        ...
+
+
+@dataclass(slots=True, eq=False)
+class Watched:
+    """A user whose events are read from the bus since `since`. `left_at` (monotonic) is when
+    the last listener went."""
+
+    user_id: str
+    since: datetime = field(default_factory=lambda: datetime.now(UTC))
+    listeners: set[Listener] = field(default_factory=set)
+    left_at: float = 0.0
+
+
+@dataclass(slots=True, eq=False)
+class Track:
+    """An execution. `last_seq` is the last one that went out, None until one did.
+
+    `checked_at` (monotonic) is when it last said something or was compared with the store, and
+    `asked_at` the same for its run; `check_every` and `ask_every` are how long to wait for the
+    next time.
+    """
+
+    watched: Watched
+    execution_id: str
+    last_seq: int | None = None
+    final: bool = False
+    held: list[Event] = field(default_factory=list)
+    repair: asyncio.Task[None] | None = None
+    checked_at: float = 0.0
+    check_every: float = FIRST_CHECK_S
+    asked_at: float = field(default_factory=time.monotonic)
+    ask_every: float = FIRST_ASK_S
+
+    @property
+    def user_id(self) -> str:
+        return self.watched.user_id
+
+    @property
+    def is_heard(self) -> bool:
+        """Whether anybody listens."""
+        return bool(self.watched.listeners)
+
+    def is_next(self, event: Event) -> bool:
+        return event.seq is None or event.seq == (self.last_seq or 0) + 1
+
+    def spoke(self) -> None:
+        """An event came: it is quiet from now on only."""
+        self.checked_at = self.asked_at = time.monotonic()
+        self.check_every, self.ask_every = FIRST_CHECK_S, FIRST_ASK_S
