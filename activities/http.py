@@ -6,7 +6,8 @@ done with it:
 - no connection was made: any method is repeated;
 - 429 and 425 say that the request was not processed (RFC 6585, RFC 8470): any method;
 - 408, other 5xx, a timeout or a cut connection leave it open: only GET, HEAD, OPTIONS, PUT
-  and DELETE, and others where the node says `retry_unsafe`.
+  and DELETE, and others where the node says `retry_unsafe`;
+- so does a worker that was lost (`activities.http_journal`).
 
 `Retry-After` becomes the delay before the next attempt, at most an hour. Every request
 carries an `Idempotency-Key` that is the same for all attempts of the node.
@@ -27,6 +28,7 @@ from activities import resources
 from activities.attempt import Attempt, node_activity
 from activities.evaluation import render
 from activities.http_body import read_body, response_value
+from activities.http_journal import once
 from activities.http_request import (
     REDIRECTS,
     Request,
@@ -56,7 +58,16 @@ async def run(attempt: Attempt[HttpConfig]) -> NodeResult:
     config = await render(attempt.config, attempt.task.scope, secrets=await attempt.secrets())
     seconds = min(attempt.timeout_s or MAX_ATTEMPT_S, MAX_ATTEMPT_S)
     request = build(config, attempt.key, secret)
-    return await call(config, request, resources.current().http, seconds)
+
+    async def send() -> NodeResult:
+        return await call(config, request, resources.current().http, seconds)
+
+    return await send() if is_repeatable(config) else await once(attempt, send)
+
+
+def is_repeatable(config: HttpConfig) -> bool:
+    """Whether the request may be sent again when nobody knows what became of it."""
+    return config.method in IDEMPOTENT_METHODS or config.retry_unsafe
 
 
 async def call(
@@ -69,7 +80,7 @@ async def call(
     `bad_redirect`, `too_many_redirects`, `bad_response`, `response_too_large`,
     `response_not_json`.
     """
-    repeatable = request.method in IDEMPOTENT_METHODS or config.retry_unsafe
+    repeatable = is_repeatable(config)
     try:
         async with asyncio.timeout(seconds), _translated(request, repeatable):
             return await _follow(config, request, client, repeatable)
