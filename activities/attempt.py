@@ -13,10 +13,9 @@ and whose one detail is `{code, message, attempt, meta}`.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Generic, TypeVar
@@ -26,6 +25,7 @@ from temporalio import activity
 
 from activities import resources, scrub
 from activities.failures import application_error, clip, failure_of, retry_delay_s
+from activities.heartbeats import heartbeats
 from activities.payload import check_result
 from activities.scrub import Scrubber
 from pilot.errors import NodeError
@@ -37,9 +37,6 @@ from pilot.graph.task import NodeResult, NodeTask
 
 C = TypeVar("C", bound=NodeConfig)
 
-# A heartbeat's answer is what brings a cancellation, so an attempt offers one every second
-# even where its timeout is long; the worker's throttle decides how many go out.
-MAX_HEARTBEAT_INTERVAL_S = 1.0
 # What an attempt keeps of its time to report that it ran out of it, before Temporal does.
 REPORTING_S = 0.5
 
@@ -148,7 +145,7 @@ async def _attempt(task: NodeTask, config: type[C], run: Run[C]) -> NodeResult:
     started_at, clock = datetime.now(UTC), time.perf_counter()
     scrubber = Scrubber()
     try:
-        async with _heartbeats():
+        async with heartbeats():
             attempt = Attempt(task, _parse(config, task), number, scrubber)
             with contextlib.closing(attempt):
                 result = await run(attempt)
@@ -209,27 +206,6 @@ def _parse(config: type[C], task: NodeTask) -> C:
             f"the configuration of {task.name!r} is not valid: {field}: {first['msg']}",
             code="invalid_config",
         ) from None
-
-
-@contextlib.asynccontextmanager
-async def _heartbeats() -> AsyncIterator[None]:
-    """Heartbeats in the background. Local activities have no heartbeat."""
-    info = activity.info()
-    if info.is_local or info.heartbeat_timeout is None:
-        yield
-        return
-    interval = min(info.heartbeat_timeout.total_seconds() / 3, MAX_HEARTBEAT_INTERVAL_S)
-
-    async def beat() -> None:
-        while True:
-            activity.heartbeat()
-            await asyncio.sleep(interval)
-
-    beating = asyncio.create_task(beat())
-    try:
-        yield
-    finally:
-        beating.cancel()
 
 
 def _times(started_at: datetime, clock: float, number: int) -> dict[str, Any]:

@@ -3,6 +3,10 @@
 The publisher has usually written everything already. What the store lacks (a worker died, the
 database was away, a queue ran over) is fetched from the workflow's own list by query, so
 nothing of it has to travel through the run's history.
+
+What the publisher wrote is true unless a workflow task was lost with its worker: its events had
+gone out, and the task that was done again may have had others in their place. So the events of
+a run that was rebuilt from its history are all fetched, and take the place of those stored.
 """
 
 from __future__ import annotations
@@ -13,6 +17,7 @@ from temporalio import activity
 from temporalio.client import Client
 from temporalio.exceptions import ApplicationError
 
+from activities.heartbeats import heartbeats
 from pilot.errors import NotFoundError
 from pilot.events.model import Event
 from pilot.events.publisher import Publisher
@@ -39,38 +44,45 @@ class Recorder:
     @activity.defn(name=RECORD_ACTIVITY)
     async def record(self, request: RecordRequest) -> RecordResult:
         """Returns when the store holds every event up to `last_seq`, the last one written last:
-        an execution is final only when it is complete.
+        an execution is final only when it is complete, and true.
 
         A run that was not started through the API has no row, and nothing is written.
         """
+        async with heartbeats():
+            return await self._record(request)
+
+    async def _record(self, request: RecordRequest) -> RecordResult:
         execution_id, last_seq = request.execution_id, request.last_seq
         await self._publisher.flush(execution_id)
         await self._store.llm_calls.forget_run(execution_id)
         final = self._publisher.take_final(execution_id)
+        repaired = 0
         try:
+            if request.rebuilt:
+                events = await self._events(0)
+                await self._store.replace_events(execution_id, events)
+                repaired = len(events)
             missing = await self._store.missing_from(execution_id)
             if missing == last_seq and final is not None and final.seq == last_seq:
                 await self._store.append_events(execution_id, [final])
                 return RecordResult()
-            repaired = 0
             while missing <= last_seq:
-                page = await self._events(missing - 1)
-                if not page.events:
-                    raise ApplicationError(f"the run has no event {missing}", type="events_missing")
-                await self._store.append_events(
-                    execution_id, [Event.from_json(body) for body in page.events]
-                )
-                repaired += len(page.events)
+                events = await self._events(missing - 1)
+                await self._store.append_events(execution_id, events)
+                repaired += len(events)
                 missing = await self._store.missing_from(execution_id)
         except NotFoundError:
             return RecordResult()
         return RecordResult(repaired)
 
-    async def _events(self, after_seq: int) -> EventsPage:
+    async def _events(self, after_seq: int) -> list[Event]:
+        """A page of the run's events, of one at least."""
         info = activity.info()
         assert info.workflow_id is not None
         handle = self._client.get_workflow_handle(info.workflow_id, run_id=info.workflow_run_id)
         page: EventsPage = await handle.query(
             QUERY_EVENTS, after_seq, result_type=EventsPage, rpc_timeout=QUERY_TIMEOUT
         )
-        return page
+        if not page.events:
+            raise ApplicationError(f"the run has no event {after_seq + 1}", type="events_missing")
+        return [Event.from_json(body) for body in page.events]

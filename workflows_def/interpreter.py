@@ -42,6 +42,7 @@ from workflows_def.pace import too_large
 from workflows_def.records import Records
 
 RECORD_TIMEOUT = timedelta(seconds=60)
+RECORD_HEARTBEAT = timedelta(seconds=10)
 RECORD_RETRY = RetryPolicy(
     initial_interval=timedelta(milliseconds=500), maximum_interval=timedelta(seconds=30)
 )
@@ -179,9 +180,12 @@ class InterpretGraph:
             asyncio.ensure_future(
                 workflow.execute_activity(
                     RECORD_ACTIVITY,
-                    RecordRequest(self._run.execution_id, self._journal.last_seq),
+                    RecordRequest(
+                        self._run.execution_id, self._journal.last_seq, self._journal.rebuilt
+                    ),
                     result_type=RecordResult,
                     start_to_close_timeout=RECORD_TIMEOUT,
+                    heartbeat_timeout=RECORD_HEARTBEAT,
                     retry_policy=RECORD_RETRY,
                     summary="write the result to the store",
                 )

@@ -18,6 +18,9 @@ from workflows_def.messages import EVENTS_PAGE_BYTES, EventsPage, RunInput
 
 MAX_AHEAD = timedelta(seconds=5)
 """How far a worker's clock is believed to be before the server's."""
+FIRST_TASK_LENGTH = 3
+"""Events of history at the first attempt of a run's first workflow task: the run's start, the
+task's schedule and its start. A lost attempt adds to them."""
 
 
 def _end_of(meta: dict[str, Any]) -> datetime | None:
@@ -36,6 +39,11 @@ class Journal:
         self._run = run
         self._events: list[Event] = []
         self._last = workflow.now()
+        self.rebuilt = workflow.info().get_current_history_length() > FIRST_TASK_LENGTH
+        """Whether a worker before this one may have sent other events in the place of these: it
+        had the run, and died or dropped it, perhaps in the middle of a workflow task. This says
+        what this worker did, not what the run did, so no command may depend on it but by its
+        argument."""
 
     def _time(self, meta: dict[str, Any] | None) -> str:
         """The time of an event that follows all before it.
@@ -77,7 +85,9 @@ class Journal:
             data=data or {},
         )
         self._events.append(event)
-        if not workflow.unsafe.is_replaying():
+        if workflow.unsafe.is_replaying():
+            self.rebuilt = True
+        else:
             sink.emit(Envelope(self._run.user_id, event))
         return event
 

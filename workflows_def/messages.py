@@ -88,10 +88,12 @@ class EventsPage:
 
 @dataclass(frozen=True, slots=True)
 class RecordRequest:
-    """The argument of the activity that writes the whole truth to the store."""
+    """The argument of the activity that writes the whole truth to the store. `rebuilt`: what is
+    stored may not be true."""
 
     execution_id: str
     last_seq: int
+    rebuilt: bool = False
 
 
 @dataclass(frozen=True, slots=True)

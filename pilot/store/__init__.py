@@ -286,6 +286,11 @@ class Store(Protocol):
         nothing, and an older event never overwrites what a newer one said."""
         ...
 
+    async def replace_events(self, execution_id: str, events: Sequence[Event]) -> None:
+        """Forgets all that events have said of the run, and writes these in their place, in one
+        transaction. The run's first events, at least: more may follow by `append_events`."""
+        ...
+
     async def events(
         self, owner: str, execution_id: str, *, after_seq: int = 0, limit: int = 1000
     ) -> list[Event]:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, case, func, insert, select, update
+from sqlalchemy import ColumnElement, Row, Select, case, delete, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -84,6 +84,19 @@ async def append(connection: AsyncConnection, batch: Batch) -> None:
     await connection.execute(
         update(executions).where(executions.c.id == batch.execution_id),
         _execution_columns(execution, change),
+    )
+
+
+async def forget(connection: AsyncConnection, execution_id: str) -> None:
+    """Takes back what events have made of the rows; `NotFoundError` where there is no such
+    execution."""
+    await _locked_execution(connection, execution_id)
+    for table in (events_table, node_runs):
+        await connection.execute(delete(table).where(table.c.execution_id == execution_id))
+    await connection.execute(
+        update(executions)
+        .where(executions.c.id == execution_id)
+        .values(status=ExecutionStatus.RUNNING, status_seq=0, last_seq=0, started_at=None)
     )
 
 

@@ -28,7 +28,7 @@ from pilot.store import (
     rows,
 )
 from pilot.store.api_keys import ApiKeyStore, SqlApiKeys
-from pilot.store.append import Batch, append
+from pilot.store.append import Batch, append, forget
 from pilot.store.database import Database
 from pilot.store.llm_calls import LlmCallStore, SqlLlmCalls
 from pilot.store.paging import newest_first, page
@@ -293,6 +293,13 @@ class SqlStore:
         if batch.events:
             async with self._database.writing() as connection:
                 await append(connection, batch)
+
+    async def replace_events(self, execution_id: str, events: Sequence[Event]) -> None:
+        """As the protocol says. Raises as `append_events` does."""
+        batch = Batch.of(execution_id, events)
+        async with self._database.writing() as connection:
+            await forget(connection, execution_id)
+            await append(connection, batch)
 
     async def events(
         self, owner: str, execution_id: str, *, after_seq: int = 0, limit: int = 1000

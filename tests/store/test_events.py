@@ -159,6 +159,29 @@ async def test_what_is_there_already_changes_nothing(store, execution, said):
     assert types == [EventType.EXECUTION_STARTED, EventType.NODE_STARTED]
 
 
+async def test_what_replaces_a_run_leaves_nothing_of_it(store, execution, said, at):
+    """Whatever was there: other events, more of them, nodes that never ran, a final status."""
+    run = whole_run(said)
+    await store.append_events(
+        execution.id,
+        [
+            replace(run[0], at=run[0].at.replace("20", "19", 1)),
+            *(said(seq, "node.started", "end", type="output") for seq in range(2, 9)),
+            said(9, "node.started", "gone", type="code"),
+            said(30, "execution.failed", error={"code": "c", "message": "m"}),
+        ],
+    )
+    await store.replace_events(execution.id, run[:6])
+    assert (await store.get_execution("ada", execution.id)).status is ExecutionStatus.RUNNING
+    assert await store.missing_from(execution.id) == 7
+    await store.append_events(execution.id, run[6:])
+    await check_whole_run(store, execution, run, at)
+    await store.replace_events(execution.id, run)
+    await check_whole_run(store, execution, run, at)
+    with pytest.raises(NotFoundError):
+        await store.replace_events("00000000-0000-4000-8000-000000000000", [])
+
+
 async def test_iterations_of_a_node_are_apart(store, execution, said):
     for seq, path in enumerate(("", "loop:0", "loop:1"), start=1):
         event = replace(said(seq, "node.succeeded", "ask", output=path), path=path)

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from temporalio.worker import Worker
 
+from pilot import runs
 from pilot.events import sink
 from pilot.events.model import Envelope, EventType
+from pilot.graph.compile import compile_plan
 from pilot.graph.status import ExecutionStatus
+from pilot.nodes import specs
 from pilot.store import Execution
 from pilot.store.sql import SqlStore
 from tests.graph.graphs import graph, node
 from tests.workflows_def.conftest import Runner
 from tests.workflows_def.test_reconcile import World, world
+from workflows_def.messages import QUERY_EVENTS, EventsPage
 
 __all__ = ["world"]
 
@@ -53,6 +61,37 @@ async def test_lost_events_are_fetched_before_the_execution_is_final(
     assert await world.states(row) == {"s": "succeeded", "k": "succeeded", "o": "succeeded"}
     for state, missing in seen:
         assert not state.status.is_final or missing == 9, "final before it was complete"
+
+
+async def test_what_a_lost_workflow_task_had_sent_does_not_stay(world: World) -> None:
+    """Its worker died before the task was done, and the task that was done again had other
+    events in the place of those that had gone out."""
+    row = await world.row(GRAPH, input=3)
+    client, queue = world.runner.client, f"uncached-{uuid.uuid4()}"
+    async with Worker(client, task_queue=queue, max_cached_workflows=0):
+        publish = sink.current()
+        assert publish is not None
+
+        def before_its_death(envelope: Envelope) -> None:
+            event = envelope.event
+            if event.execution_id == row.id and event.seq in (3, 6):
+                wrong = replace(event, type=EventType.NODE_STARTED, node_id="o", data={})
+                publish(replace(envelope, event=wrong))
+                publish(replace(envelope, event=replace(wrong, seq=20, node_id="gone")))
+            else:
+                publish(envelope)
+
+        sink.install(before_its_death)
+        run = runs.run_of(row, "w", compile_plan(GRAPH, specs()))
+        await runs.start(client, run, queue, limit=timedelta(seconds=5))
+        handle = client.get_workflow_handle(row.temporal_workflow_id)
+        assert await asyncio.wait_for(handle.result(), 20) == 3
+        truth = await handle.query(QUERY_EVENTS, result_type=EventsPage)
+    stored = await world.store.events("u", row.id)
+    assert [event.to_json() for event in stored] == truth.events
+    final = await world.fresh(row)
+    assert (final.status, final.output, final.last_seq) == (ExecutionStatus.SUCCEEDED, 3, 8)
+    assert await world.states(row) == {"s": "succeeded", "k": "succeeded", "o": "succeeded"}
 
 
 async def test_a_run_without_a_row_ends_all_the_same(runner: Runner) -> None:
