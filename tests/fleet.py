@@ -80,6 +80,8 @@ class Fleet(Served):
     """`workers` and `apis` are the processes, each a `Part`; `temporal` is one too. `url` is
     the first API's. `environment` is given to every process of ours on top of what it needs;
     the http nodes of a fleet may call loopback. `database_url` is SQLite in `folder` by default.
+    Of the workers, the first `spawned` (all by default) run from the beginning. `worker_module`
+    is what runs as a worker.
     """
 
     def __init__(
@@ -89,9 +91,13 @@ class Fleet(Served):
         workers: int = 1,
         apis: int = 1,
         database_url: str | None = None,
+        spawned: int | None = None,
+        worker_module: str = "worker",
         **environment: str,
     ) -> None:
         self.folder = folder
+        self._worker_module = worker_module
+        self._spawned = workers if spawned is None else spawned
         self.data_dir = folder / "data"
         self.data_dir.mkdir(parents=True, exist_ok=True)
         temporal, ui, bus, *ports = free_ports(3 + apis)
@@ -117,7 +123,7 @@ class Fleet(Served):
 
     def worker(self, index: int, **environment: str) -> Part:
         """Another worker process, not started; the caller sees to its end."""
-        child = self._child(f"worker-{index}", python_command("worker"), environment)
+        child = self._child(f"worker-{index}", python_command(self._worker_module), environment)
 
         async def polls() -> bool:
             return f"pid {part.pid})" in part.log()
@@ -159,9 +165,10 @@ class Fleet(Served):
             migration.start()
             assert await migration.wait() == 0, "\n".join(migration.last_lines())
             await self.temporal.ready()
-            for part in (*self.apis, *self.workers):
+            parts = (*self.apis, *self.workers[: self._spawned])
+            for part in parts:
                 part.spawn()
-            for part in (*self.apis, *self.workers):
+            for part in parts:
                 await part.ready()
         except BaseException:
             await self._stop()

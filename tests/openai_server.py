@@ -7,7 +7,8 @@ real thing costs money.
         assert server.requests[0]["model"] == "gpt-3.5-turbo"
 
 Each request takes the next step of the script; without one it is answered by an echo of the
-last user message. Usage is counted in words.
+last user message. `answer` stands instead of the script where requests come in no order of
+their own. Usage is counted in words.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import json
 import socket
 import time
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -88,6 +89,8 @@ class OpenAIServer:
     headers: list[dict[str, str]] = field(default_factory=list)
     left: list[float] = field(default_factory=list)
     """When clients went away in the middle of an answer (monotonic seconds)."""
+    answer: Callable[[dict[str, Any]], Awaitable[Reply | Calls | Failure]] | None = None
+    """Given the request's body, after as long as it likes."""
     _script: deque[Reply | Calls | Failure] = field(default_factory=deque)
 
     def script(self, *steps: Reply | Calls | Failure) -> None:
@@ -103,7 +106,7 @@ class OpenAIServer:
         body = await request.json()
         self.requests.append(body)
         self.headers.append(dict(request.headers))
-        step = self._script.popleft() if self._script else Reply(text=_echo(body))
+        step = await self._step(body)
         if isinstance(step, Failure):
             return _failure(step)
         if isinstance(step, Calls):
@@ -131,6 +134,11 @@ class OpenAIServer:
                 "usage": usage,
             }
         )
+
+    async def _step(self, body: dict[str, Any]) -> Reply | Calls | Failure:
+        if self.answer is not None:
+            return await self.answer(body)
+        return self._script.popleft() if self._script else Reply(text=_echo(body))
 
     def _calling(self, body: dict[str, Any], step: Calls) -> Response:
         message, usage = step.message(), _usage(body, step.text)
