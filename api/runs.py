@@ -1,14 +1,16 @@
 """Runs as Temporal has them: start, cancel, pause, resume, and the query of their events.
 
-Every call has a time limit of its own. A server that does not answer is a `Problem` (503);
-what Temporal says of one run is in the return value.
+Every call has a time limit of its own, over all of the client's tries: a server that was just
+restarted is waited for, one that stays away is a `Problem` (503). What Temporal says of one run
+is in the return value.
 """
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -75,7 +77,7 @@ class Runs:
 
     async def start(self, run: RunInput) -> str:
         """Starts the run, or finds that it is there already; its Temporal run id."""
-        with _answering():
+        async with _answering():
             return await start(self.client, run, self.task_queue, limit=CALL_LIMIT)
 
     def handle(self, execution_id: str) -> WorkflowHandle[Any, Any]:
@@ -83,13 +85,13 @@ class Runs:
 
     async def cancel(self, execution_id: str) -> bool:
         """Asks the run to end. False: Temporal has no such open run."""
-        with _answering():
+        async with _answering():
             return await self._found(self.handle(execution_id).cancel(rpc_timeout=CALL_LIMIT))
 
     async def terminate(self, execution_id: str, run_id: str, reason: str) -> bool:
         """Ends the run at once, without its code being asked. False: it is not open."""
         handle = self.client.get_workflow_handle(temporal_workflow_id(execution_id), run_id=run_id)
-        with _answering():
+        async with _answering():
             return await self._found(handle.terminate(reason=reason, rpc_timeout=CALL_LIMIT))
 
     async def describe(self, execution_id: str) -> WorkflowExecutionDescription | None:
@@ -116,7 +118,7 @@ class Runs:
 
     async def signal(self, execution_id: str, name: str) -> bool:
         """Sends a signal. False: Temporal has no such open run."""
-        with _answering():
+        async with _answering():
             return await self._found(self.handle(execution_id).signal(name, rpc_timeout=CALL_LIMIT))
 
     async def exists(self, execution_id: str) -> bool:
@@ -125,7 +127,7 @@ class Runs:
             namespace=self.client.namespace,
             execution=WorkflowExecution(workflow_id=temporal_workflow_id(execution_id)),
         )
-        with _answering():
+        async with _answering():
             return await self._found(
                 self.client.workflow_service.describe_workflow_execution(
                     request, timeout=CALL_LIMIT
@@ -135,23 +137,24 @@ class Runs:
     async def events(self, execution_id: str, after_seq: int) -> tuple[list[Event], bool]:
         """A page of the run's own list of events, and whether more are behind it."""
         try:
-            page = await self.handle(execution_id).query(
-                QUERY_EVENTS, after_seq, result_type=EventsPage, rpc_timeout=QUERY_LIMIT
-            )
-        except (RPCError, WorkflowQueryFailedError, RuntimeError) as error:
+            async with asyncio.timeout(QUERY_LIMIT.total_seconds()):
+                page = await self.handle(execution_id).query(
+                    QUERY_EVENTS, after_seq, result_type=EventsPage, rpc_timeout=QUERY_LIMIT
+                )
+        except (RPCError, WorkflowQueryFailedError, RuntimeError, TimeoutError) as error:
             raise QueryError(str(error)) from error
         return [Event.from_json(event) for event in page.events], page.more
 
     async def ping(self) -> None:
         """One round trip. Raises `Problem` (503)."""
-        with _answering():
+        async with _answering():
             await self.client.workflow_service.get_system_info(
                 GetSystemInfoRequest(), timeout=CALL_LIMIT
             )
 
     async def reconciled(self) -> ReconcileResult | None:
         """What the newest pass of the reconciler came to; None before the first."""
-        with _answering():
+        async with _answering():
             return await last_pass(self.client, limit=CALL_LIMIT)
 
     async def pollers(self) -> list[str]:
@@ -162,7 +165,7 @@ class Runs:
             task_queue=TaskQueue(name=self.task_queue),
             task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
         )
-        with _answering():
+        async with _answering():
             answer = await self.client.workflow_service.describe_task_queue(
                 request, timeout=CALL_LIMIT
             )
@@ -183,11 +186,15 @@ class Runs:
         return True
 
 
-@contextmanager
-def _answering() -> Iterator[None]:
+@asynccontextmanager
+async def _answering() -> AsyncIterator[None]:
     """Turns "Temporal does not answer" into a problem of its own."""
     try:
-        yield
+        # the client goes on trying a port where nobody listens for twice as long
+        async with asyncio.timeout(CALL_LIMIT.total_seconds()):
+            yield
+    except TimeoutError:
+        raise _unavailable() from None
     except RPCError as error:
         if error.status in _DOWN:
             raise _unavailable() from error
