@@ -15,6 +15,7 @@ from api.parts import Parts, PartsDep
 from api.problems import Problem
 from api.reply import reply
 from pilot import __version__
+from pilot.errors import PilotError, StorageFullError
 from pilot.events.bus import NoBus
 from pilot.events.redis import RedisBus
 from pilot.identity import LAYERS, layers_of
@@ -41,7 +42,7 @@ class RootOut(BaseModel):
 
 
 class PartOut(BaseModel):
-    status: Literal["ok", "down", "no_worker", "off", "stuck"]
+    status: Literal["ok", "down", "no_worker", "off", "stuck", "full"]
     latency_ms: float
     detail: str | None = Field(default=None, exclude_if=lambda detail: detail is None)
     layers: list[str] | None = Field(
@@ -52,8 +53,8 @@ class PartOut(BaseModel):
 
 
 class HealthOut(BaseModel):
-    """`ok`; `degraded`: something waits (no worker, no Temporal); `down`: nothing can be
-    read or saved, so the answer is 503."""
+    """`ok`; `degraded`: something waits (no worker, no Temporal, no room on the store's disk);
+    `down`: nothing can be read or saved, so the answer is 503."""
 
     status: Literal["ok", "degraded", "down"]
     version: str = __version__
@@ -105,8 +106,10 @@ async def _measured(check: Callable[[], Awaitable[PartOut | None]]) -> PartOut:
             found = await check()
     except TimeoutError:
         found = PartOut(status="down", latency_ms=0, detail=f"no answer in {PART_LIMIT_S:g} s")
-    except Problem as problem:
-        found = PartOut(status="down", latency_ms=0, detail=problem.code)
+    except StorageFullError as error:
+        found = PartOut(status="full", latency_ms=0, detail=error.code)
+    except (Problem, PilotError) as error:
+        found = PartOut(status="down", latency_ms=0, detail=error.code)
     except Exception as error:
         # what it says may name hosts and users, and this is for everybody
         found = PartOut(status="down", latency_ms=0, detail=type(error).__name__)

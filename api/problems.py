@@ -26,6 +26,7 @@ from pilot.errors import (
     GraphError,
     NotFoundError,
     StaleVersionError,
+    StorageFullError,
     StoreError,
     UnavailableError,
 )
@@ -36,6 +37,7 @@ log = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_S = 2
+FULL_RETRY_AFTER_S = 30
 
 
 class ProblemOut(BaseModel):
@@ -93,9 +95,9 @@ def not_found(what: str) -> Problem:
     return Problem(404, "not_found", f"There is no such {what}.")
 
 
-def unavailable(code: str, detail: str) -> Problem:
+def unavailable(code: str, detail: str, *, after_s: int = RETRY_AFTER_S) -> Problem:
     """A part does not answer: trying later is right."""
-    return Problem(503, code, detail, headers={"Retry-After": str(RETRY_AFTER_S)})
+    return Problem(503, code, detail, headers={"Retry-After": str(after_s)})
 
 
 def response(problem: Problem, request_id: str | None) -> Response:
@@ -129,6 +131,13 @@ def from_error(error: Exception) -> Problem:
             return Problem(409, error.code, error.message)
         case ConflictError():
             return Problem(_STORE_STATUS.get(error.code, 409), error.code, error.message)
+        case StorageFullError():
+            return unavailable(
+                error.code,
+                "The database's disk is full, so nothing can be saved. Its operator must make "
+                "room: runs that are under way go on, and are recorded as soon as there is some.",
+                after_s=FULL_RETRY_AFTER_S,
+            )
         case UnavailableError():
             return unavailable(error.code, "The database does not answer. Try again shortly.")
         case StoreError():

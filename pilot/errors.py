@@ -13,6 +13,7 @@ PilotError
     ├── StaleVersionError    somebody else saved in between
     ├── ConflictError        the request contradicts the object's state
     └── UnavailableError     the database does not answer; trying later is right
+        └── StorageFullError it answers, but its disk is full: nothing can be saved
 """
 
 from __future__ import annotations
@@ -128,3 +129,7 @@ class ConflictError(StoreError):
 
 class UnavailableError(StoreError):
     code = "store_unavailable"
+
+
+class StorageFullError(UnavailableError):
+    code = "storage_full"

@@ -173,7 +173,8 @@ class Store(Protocol):
     async def close(self) -> None: ...
 
     async def ping(self) -> None:
-        """One round trip."""
+        """One round trip. Raises `UnavailableError`; `StorageFullError` where reading works
+        but nothing can be saved."""
         ...
 
     async def create_workflow(

@@ -4,6 +4,8 @@ SQLite: write-ahead log, foreign keys on. A write begins with BEGIN IMMEDIATE, b
 transaction that reads first and then wants to write cannot wait for another writer: it fails at
 once with "database is locked" (https://sqlite.org/lang_transaction.html). Writers of one process
 queue in a lock, which is fair and needs no polling; those of other processes wait in SQLite.
+Both waits have an end, so that a file that stays locked is an error after ten seconds at most,
+however many writers wait.
 
 PostgreSQL: reads run in autocommit, so that one statement is one round trip.
 """
@@ -11,7 +13,9 @@ PostgreSQL: reads run in autocommit, so that one statement is one round trip.
 from __future__ import annotations
 
 import asyncio
+import os
 import sqlite3
+import time
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext, suppress
 from pathlib import Path
@@ -22,7 +26,7 @@ from sqlalchemy import URL, Connection, event, make_url, text
 from sqlalchemy.exc import ArgumentError, MissingGreenlet
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from pilot.errors import SettingsError, StoreError
+from pilot.errors import SettingsError, StorageFullError, StoreError, UnavailableError
 from pilot.store.failures import store_error
 
 POOL_SIZE = 10
@@ -32,7 +36,12 @@ thousand batches a second, and a dozen processes fit PostgreSQL's default of 100
 POOL_TIMEOUT_S = 10.0
 CONNECT_TIMEOUT_S = 10.0
 STATEMENT_TIMEOUT_S = 30.0
-SQLITE_BUSY_TIMEOUT_S = 10.0
+SQLITE_BUSY_TIMEOUT_S = 5.0
+WRITER_TURN_S = 5.0
+FULL_FOR_S = 60.0
+"""How long a write that found no room is remembered where nothing is written after it."""
+MIN_FREE_BYTES = 64 * 1024
+"""With less, SQLite cannot extend its log by as much as one large event."""
 
 _WRITES = "pilot_writes"
 _LIBPQ_ONLY = frozenset({"application_name", "channel_binding", "connect_timeout", "gssencmode"})
@@ -53,9 +62,9 @@ class Database:
             else self.engine.execution_options(isolation_level="AUTOCOMMIT")
         )
         self._writers = self.engine.execution_options(**{_WRITES: True})
-        self._turn: AbstractAsyncContextManager[Any] = (
-            asyncio.Lock() if self.is_sqlite else nullcontext()
-        )
+        self._folder = _folder_of(parsed) if self.is_sqlite else None
+        self._writer = asyncio.Lock()
+        self._full_at: float | None = None
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
@@ -66,18 +75,52 @@ class Database:
         except StoreError:
             raise
         except Exception as error:
-            raise store_error(error) from error
+            raise self._told(error) from error
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[AsyncConnection]:
         """A transaction: committed at the end, rolled back on any error."""
         try:
-            async with self._turn, self._writers.begin() as connection:
+            async with self._turn(), self._writers.begin() as connection:
                 yield connection
+            self._full_at = None
         except StoreError:
             raise
         except Exception as error:
-            raise store_error(error) from error
+            raise self._told(error) from error
+
+    def require_room(self) -> None:
+        """Raises `StorageFullError` where nothing can be saved at present."""
+        if self._full_at is not None and time.monotonic() - self._full_at < FULL_FOR_S:
+            raise StorageFullError("the last write found the database's disk full")
+        if _is_full(self._folder):
+            raise StorageFullError("the database's disk is full")
+
+    def _turn(self) -> AbstractAsyncContextManager[None]:
+        return self._turn_of_this_process() if self.is_sqlite else nullcontext()
+
+    @asynccontextmanager
+    async def _turn_of_this_process(self) -> AsyncIterator[None]:
+        try:
+            async with asyncio.timeout(WRITER_TURN_S):
+                await self._writer.acquire()
+        except TimeoutError:
+            raise UnavailableError(
+                f"the database file takes no writes: others have waited {WRITER_TURN_S:g} s for it"
+            ) from None
+        try:
+            yield
+        finally:
+            self._writer.release()
+
+    def _told(self, error: Exception) -> Exception:
+        told = store_error(error)
+        # where SQLite's log or its index cannot grow, it speaks of an I/O error
+        if isinstance(told, UnavailableError) and _is_full(self._folder):
+            told = StorageFullError(f"the database's disk is full ({told.message})")
+        if isinstance(told, StorageFullError):
+            self._full_at = time.monotonic()
+        return told
 
     async def close(self) -> None:
         await self.engine.dispose()
@@ -119,6 +162,20 @@ def engine_url(url: str) -> URL:
     for name in query.keys() - _UNDERSTOOD:
         raise SettingsError(f"DATABASE_URL: the parameter {name} is not understood, leave it out")
     return parsed.set(drivername="postgresql+asyncpg", query=query)
+
+
+def _folder_of(url: URL) -> Path:
+    return Path(str(url.database).removeprefix("file:").partition("?")[0]).absolute().parent
+
+
+def _is_full(folder: Path | None) -> bool:
+    if folder is None or not hasattr(os, "statvfs"):
+        return False
+    try:
+        disk = os.statvfs(folder)
+    except OSError:
+        return False
+    return disk.f_bavail * disk.f_frsize < MIN_FREE_BYTES
 
 
 def _sqlite_engine(url: URL) -> AsyncEngine:

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError, StatementError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from pilot.errors import ConflictError, StoreError, UnavailableError
+from pilot.errors import ConflictError, StorageFullError, StoreError, UnavailableError
 
+_POSTGRES_FULL = "53100"
 _MIGRATE = "the database lacks πlot's tables: run `pilot migrate`"
 
 # SQLSTATE classes and codes: https://www.postgresql.org/docs/current/errcodes-appendix.html
@@ -19,7 +20,6 @@ _POSTGRES_UNAVAILABLE = {
     "28": "the database refuses these credentials",
     "3D": "the database does not exist",
     "40": "the database gave up on a transaction in favour of another",
-    "53100": "the database's disk is full",
     "53200": "the database is out of memory",
     "53300": "the database has no connection left",
     "53": "the database is out of resources",
@@ -32,7 +32,6 @@ _POSTGRES_UNAVAILABLE = {
 _SQLITE_UNAVAILABLE = {
     sqlite3.SQLITE_BUSY: "the database file is locked by another process",
     sqlite3.SQLITE_LOCKED: "the database file is locked",
-    sqlite3.SQLITE_FULL: "the disk is full",
     sqlite3.SQLITE_READONLY: "the database file is read-only",
     sqlite3.SQLITE_IOERR: "the database file cannot be read or written",
     sqlite3.SQLITE_CANTOPEN: "the database file cannot be opened",
@@ -46,9 +45,9 @@ _SQLITE_UNAVAILABLE = {
 def store_error(error: Exception) -> Exception:
     """The error to raise for one that came out of SQLAlchemy or a driver.
 
-    `UnavailableError` where trying later is right, `ConflictError` for a broken constraint,
-    `StoreError` for whatever else a database says. Errors that are none of a database's come
-    back as they are.
+    `StorageFullError` where there is no room left, `UnavailableError` where trying later is
+    right, `ConflictError` for a broken constraint, `StoreError` for whatever else a database
+    says. Errors that are none of a database's come back as they are.
     """
     if isinstance(error, PoolTimeoutError):
         return UnavailableError("every connection to the database is busy")
@@ -57,6 +56,8 @@ def store_error(error: Exception) -> Exception:
     if isinstance(error, OSError):  # refused, unreachable, timed out
         return UnavailableError(f"the database does not answer: {str(error) or 'timed out'}")
     for cause in _chain(error):
+        if _lacks_room(cause):
+            return StorageFullError(f"the database's disk is full ({_first_line(cause)})")
         if (reason := _reason(cause)) is not None:
             return UnavailableError(f"{reason} ({_first_line(cause)})")
         if _lacks_tables(cause):
@@ -89,6 +90,12 @@ def _reason(error: BaseException) -> str | None:
     if not isinstance(state, str):
         return None
     return _POSTGRES_UNAVAILABLE.get(state) or _POSTGRES_UNAVAILABLE.get(state[:2])
+
+
+def _lacks_room(error: BaseException) -> bool:
+    if isinstance(error, sqlite3.Error):
+        return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL
+    return getattr(error, "sqlstate", None) == _POSTGRES_FULL
 
 
 def _lacks_tables(error: BaseException) -> bool:

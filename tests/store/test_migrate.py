@@ -141,7 +141,7 @@ async def test_a_folder_that_is_not_there_is_made(tmp_path):
             (await connection.execute(text(f"PRAGMA {name}"))).scalar()
             for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
         ]
-    assert modes == ["wal", 1, 1, 10_000]
+    assert modes == ["wal", 1, 1, 5_000]
     await store.close()
 
 
