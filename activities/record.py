@@ -11,6 +11,7 @@ a run that was rebuilt from its history are all fetched, and take the place of t
 
 from __future__ import annotations
 
+import random
 from datetime import timedelta
 
 from temporalio import activity
@@ -18,7 +19,7 @@ from temporalio.client import Client
 from temporalio.exceptions import ApplicationError
 
 from activities.heartbeats import heartbeats
-from pilot.errors import NotFoundError
+from pilot.errors import NotFoundError, UnavailableError
 from pilot.events.model import Event
 from pilot.events.publisher import Publisher
 from pilot.store import Store
@@ -31,6 +32,9 @@ from workflows_def.messages import (
 )
 
 QUERY_TIMEOUT = timedelta(seconds=10)
+FIRST_DELAY_S, MAX_DELAY_S = 0.5, 5.0
+"""Between two tries of a store that is away. Runs that ended meanwhile are so recorded within
+seconds of its return, and not all in the same moment."""
 
 
 class Recorder:
@@ -46,16 +50,27 @@ class Recorder:
         """Returns when the store holds every event up to `last_seq`, the last one written last:
         an execution is final only when it is complete, and true.
 
-        A run that was not started through the API has no row, and nothing is written.
+        A run that was not started through the API has no row, and nothing is written. While
+        the store is away, the attempt fails and the next one follows soon.
         """
         async with heartbeats():
             return await self._record(request)
 
     async def _record(self, request: RecordRequest) -> RecordResult:
+        await self._publisher.flush(request.execution_id)
+        final = self._publisher.take_final(request.execution_id)
+        try:
+            return await self._complete(request, final)
+        except UnavailableError as error:
+            if final is not None:
+                self._publisher.keep_final(final)
+            raise ApplicationError(
+                error.message, type=error.code, next_retry_delay=_delay(activity.info().attempt)
+            ) from None
+
+    async def _complete(self, request: RecordRequest, final: Event | None) -> RecordResult:
         execution_id, last_seq = request.execution_id, request.last_seq
-        await self._publisher.flush(execution_id)
         await self._store.llm_calls.forget_run(execution_id)
-        final = self._publisher.take_final(execution_id)
         repaired = 0
         try:
             if request.rebuilt:
@@ -86,3 +101,8 @@ class Recorder:
         if not page.events:
             raise ApplicationError(f"the run has no event {after_seq + 1}", type="events_missing")
         return [Event.from_json(body) for body in page.events]
+
+
+def _delay(attempt: int) -> timedelta:
+    longest = min(FIRST_DELAY_S * 2 ** min(attempt - 1, 10), MAX_DELAY_S)
+    return timedelta(seconds=longest * random.uniform(0.5, 1))  # noqa: S311 (spreads a herd)

@@ -1,8 +1,9 @@
 """A worker's way out for events: batches to the bus, and apart from that to the store.
 
-Workflow and activity code call `emit` from any thread and go on at once. What is lost here
-(a full queue, a store that is down) costs a run nothing: watchers see the gap in `seq` and
-repair it by query, and at a run's end a durable activity writes the whole truth.
+Workflow and activity code call `emit` from any thread and go on at once. While the store is
+away, events wait for it within a bound. What is lost here (a full queue, an outage longer than
+the bound) costs a run nothing: watchers see the gap in `seq` and repair it by query, and at a
+run's end a durable activity writes the whole truth.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
-from pilot.errors import NotFoundError
+from pilot.errors import NotFoundError, UnavailableError
 from pilot.events.bus import Outbound
 from pilot.events.model import FINAL_EVENT_TYPES, Envelope, Event
 from pilot.events.preview import trim_measured
@@ -27,13 +28,17 @@ log = logging.getLogger(__name__)
 MAX_PENDING = 50_000
 """Events not yet handed to the bus; from half of it on, live-only ones are dropped."""
 MAX_DURABLE_BYTES = 64 * 1024 * 1024
-"""Data of events not yet handed to the store."""
+"""Events that the store does not have yet; later ones are left to the run's last activity."""
+EVENT_BYTES = 500
+"""What an event takes in memory beside its data, roughly."""
 MAX_FINALS = 1_000
 """Last events that wait to be recorded; a larger one than `MAX_FINAL_BYTES` does not wait."""
 MAX_FINAL_BYTES = 64 * 1024
 BUS_INTERVAL_S = 0.01
 STORE_INTERVAL_S = 0.05
 MAX_BATCH = 500
+FIRST_PAUSE_S, MAX_PAUSE_S = 0.1, 2.0
+"""Between two tries of a store that is away."""
 CLOSE_S = 5.0
 
 
@@ -56,7 +61,7 @@ class _Backlog:
 @dataclass(slots=True)
 class Counters:
     """`published` to the bus, `stored`, `dropped` before the bus, `unstored` of the durable
-    ones (the store was down or too slow)."""
+    ones (the store refused them, or was away or too slow for too long)."""
 
     published: int = 0
     stored: int = 0
@@ -81,6 +86,7 @@ class Publisher:
         self._arrived = asyncio.Event()
         self._durable: dict[str, _Backlog] = {}
         self._durable_bytes = 0
+        self._is_away = False
         self._finals: dict[str, Event] = {}
         self._flushes: list[_Flush] = []
         self._storable = asyncio.Event()
@@ -128,7 +134,8 @@ class Publisher:
 
     async def flush(self, execution_id: str | None = None) -> None:
         """Waits until all that was emitted before (of one execution) is on the bus and was
-        offered to the store, which may still have refused it. At once where nothing runs."""
+        offered to the store, which may have refused it or be away. At once where nothing
+        runs."""
         if not self._tasks:
             return
         flush = _Flush(execution_id, asyncio.get_running_loop().create_future())
@@ -183,15 +190,19 @@ class Publisher:
         final only when it is complete."""
         return self._finals.pop(execution_id, None)
 
+    def keep_final(self, event: Event) -> None:
+        """Keeps a run's last event for `take_final`, the oldest giving way."""
+        self._finals[event.execution_id] = event
+        if len(self._finals) > MAX_FINALS:
+            del self._finals[next(iter(self._finals))]
+
     def _keep(self, event: Event, size: int) -> None:
         if event.type in FINAL_EVENT_TYPES:
-            self._finals[event.execution_id] = event
             # another worker may do the recording, and then fetches the event by query
-            if size > MAX_FINAL_BYTES:
-                del self._finals[event.execution_id]
-            elif len(self._finals) > MAX_FINALS:
-                del self._finals[next(iter(self._finals))]
+            if size <= MAX_FINAL_BYTES:
+                self.keep_final(event)
             return
+        size += EVENT_BYTES
         if self._durable_bytes + size > MAX_DURABLE_BYTES:
             self.counters.unstored += 1
             return
@@ -213,6 +224,7 @@ class Publisher:
             self.counters.published += len(batch)
 
     async def _feed_store(self) -> None:
+        pause = FIRST_PAUSE_S
         while True:
             await self._storable.wait()
             if not self._flushes:
@@ -222,28 +234,45 @@ class Publisher:
             self._hurry.clear()
             self._storable.clear()
             while self._durable or self._flushes:
-                await self._store_next()
+                if await self._store_next():
+                    pause = FIRST_PAUSE_S
+                    continue
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(pause):
+                        await self._hurry.wait()
+                self._hurry.clear()
+                pause = min(pause * 2, MAX_PAUSE_S)
 
-    async def _store_next(self) -> None:
-        """Writes one execution's events, a flushed one's first, then ends its flushes."""
+    async def _store_next(self) -> bool:
+        """Writes one execution's events, a flushed one's first, then ends its flushes; all of
+        them where the store is away, which is False."""
         waiting = next((flush for flush in self._flushes if flush.execution_id), None)
         execution_id = waiting.execution_id if waiting else next(iter(self._durable), None)
         flushes = [flush for flush in self._flushes if flush.execution_id == execution_id]
-        if execution_id is not None:
-            await self._append(execution_id, self._durable.pop(execution_id, _Backlog()))
-        elif not self._durable:
+        is_there = True
+        if execution_id in self._durable:
+            is_there = await self._append(execution_id, self._durable.pop(execution_id))
+        if not is_there or not self._durable:
             flushes = list(self._flushes)
         for flush in flushes:
             self._flushes.remove(flush)
             if not flush.done.done():
                 flush.done.set_result(None)
+        return is_there
 
-    async def _append(self, execution_id: str, backlog: _Backlog) -> None:
-        self._durable_bytes -= backlog.size
-        if not backlog.events:
-            return
+    async def _append(self, execution_id: str, backlog: _Backlog) -> bool:
+        """Writes the events, or puts them back before what came meanwhile and says False."""
         try:
             await self._store.append_events(execution_id, backlog.events)
+        except UnavailableError as error:
+            if not self._is_away:
+                self._is_away = True
+                log.warning("the store is away, events wait for it: %s", error)
+            if (newer := self._durable.pop(execution_id, None)) is not None:
+                backlog.events += newer.events
+                backlog.size += newer.size
+            self._durable[execution_id] = backlog
+            return False
         except NotFoundError:
             # a run that was started without the API has no row, and needs none
             log.debug("execution %s has no row", execution_id)
@@ -257,3 +286,8 @@ class Publisher:
             )
         else:
             self.counters.stored += len(backlog.events)
+        if self._is_away:
+            self._is_away = False
+            log.info("the store is back, %d executions have events for it", len(self._durable))
+        self._durable_bytes -= backlog.size
+        return True

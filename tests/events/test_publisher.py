@@ -77,7 +77,7 @@ async def test_a_slow_store_does_not_delay_the_bus(hearing):
             await asyncio.sleep(0.03)
 
 
-@pytest.mark.parametrize("error", [UnavailableError("down"), NotFoundError("no row"), KeyError()])
+@pytest.mark.parametrize("error", [NotFoundError("no row"), KeyError()])
 async def test_a_failing_store_loses_neither_bus_nor_loop(hearing, error):
     bus, store = InProcessBus(), RecordingStore(error=error)
     async with hearing(bus) as events, Publisher(bus, store) as publisher:
@@ -89,6 +89,40 @@ async def test_a_failing_store_loses_neither_bus_nor_loop(hearing, error):
         assert [e.event.seq for e in await drain(events, 2)] == [1, 2]
     assert store.seqs("e1") == [2]
     assert publisher.counters.unstored == (0 if isinstance(error, NotFoundError) else 1)
+
+
+async def test_events_wait_for_a_store_that_is_away_and_come_in_order():
+    store = RecordingStore(error=UnavailableError("down"))
+    async with Publisher(InProcessBus(), store) as publisher:
+        for seq in range(1, 4):
+            publisher.emit(envelope(seq))
+            publisher.emit(envelope(seq, "e2"))
+            async with asyncio.timeout(5):  # whoever records a run is not kept waiting
+                await publisher.flush("e1")
+        assert store.calls == []
+        store.error = None
+        async with asyncio.timeout(5):
+            while publisher.counters.stored < 6:
+                await asyncio.sleep(0.02)
+        assert store.seqs("e1") == store.seqs("e2") == [1, 2, 3]
+        assert publisher.counters.unstored == 0
+
+
+async def test_what_waits_for_a_store_that_is_away_is_bounded(monkeypatch):
+    monkeypatch.setattr(publisher_module, "MAX_DURABLE_BYTES", 100_000)
+    store = RecordingStore(error=UnavailableError("down"))
+    async with Publisher(InProcessBus(), store) as publisher:
+        for seq in range(1, 1001):
+            publisher.emit(envelope(seq))
+        await publisher.flush()
+        kept = 1000 - publisher.counters.unstored
+        assert 100 < kept < 250
+        store.error = None
+        await publisher.flush()
+        assert store.seqs("e1") == list(range(1, kept + 1))
+        publisher.emit(envelope(1001))
+        await publisher.flush()
+        assert store.seqs("e1")[-1] == 1001
 
 
 async def test_flush_of_one_execution_overtakes_the_others():
