@@ -40,7 +40,7 @@ async def assert_whole(client: httpx.AsyncClient, temporal: Client, execution_id
     assert [event["seq"] for event in stored] == list(range(1, len(own) + 1))
     what = [(event["type"], event.get("node_id"), event["at"]) for event in own]
     assert [(event["type"], event.get("node_id"), event["at"]) for event in stored] == what
-    async with asyncio.timeout(30):  # the run closes a moment after its last event is stored
+    async with asyncio.timeout(60):  # the run closes a moment after its last event is stored
         handle = temporal.get_workflow_handle(temporal_workflow_id(execution_id))
         while (description := await handle.describe()).status.name == "RUNNING":  # type: ignore[union-attr]
             await asyncio.sleep(0.1)
