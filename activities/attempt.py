@@ -26,6 +26,7 @@ from temporalio import activity
 from activities import resources, scrub
 from activities.failures import application_error, clip, failure_of, retry_delay_s
 from activities.heartbeats import heartbeats
+from activities.patience import through_outage
 from activities.payload import check_result
 from activities.scrub import Scrubber
 from pilot.errors import NodeError
@@ -39,6 +40,8 @@ C = TypeVar("C", bound=NodeConfig)
 
 # What an attempt keeps of its time to report that it ran out of it, before Temporal does.
 REPORTING_S = 0.5
+# In place of the time limit of an attempt that has none.
+OUTAGE_S = 120.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +58,16 @@ class Attempt(Generic[C]):
         """The secrets that the configuration refers to, by name, for `render`. From here on
         they are taken out of whatever the attempt says.
 
-        Raises `NodeError` (`missing_secret`), or `UnavailableError` where the store is down.
+        A store that is away is waited for, for half of the attempt's time. Raises `NodeError`
+        (`missing_secret`), or `UnavailableError` where it stays away.
         """
         wanted = secret_names(self.config)
         if not wanted:
             return {}
-        values = await resources.current().secrets.values(self.task.user_id, wanted)
+        secrets = resources.current().secrets
+        values = await through_outage(
+            lambda: secrets.values(self.task.user_id, wanted), (self.timeout_s or OUTAGE_S) / 2
+        )
         self.scrubber.add(values)
         scrub.logs.watch(values)
         return values
