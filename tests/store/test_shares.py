@@ -62,7 +62,9 @@ async def test_a_deleted_workflow_is_shared_with_nobody_but_its_runs_are(
     workflow: Workflow,
     make_execution: Callable[..., Execution],
 ) -> None:
-    run, _ = await store.create_execution(make_execution(workflow, status=ExecutionStatus.SUCCEEDED))
+    run, _ = await store.create_execution(
+        make_execution(workflow, status=ExecutionStatus.SUCCEEDED)
+    )
     await store.shares.put("ada", workflow.id, "bob", Role.VIEWER)
     await store.delete_workflow("ada", workflow.id)
     assert await store.shares.grant(workflow.id, ["bob"]) is None
