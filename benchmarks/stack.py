@@ -66,6 +66,16 @@ class Stack:
 @asynccontextmanager
 async def stack(workflows: Sequence[type]) -> AsyncIterator[Stack]:
     """Server, store and a worker that runs πlot's interpreter and `workflows` as well."""
+    async with (
+        idle_stack() as idle,
+        Worker(idle.client, task_queue=idle.task_queue, workflows=workflows),
+    ):
+        yield idle
+
+
+@asynccontextmanager
+async def idle_stack() -> AsyncIterator[Stack]:
+    """Server and store: what is started waits until a worker polls the task queue."""
     with tempfile.TemporaryDirectory() as folder:
         [port] = free_ports(1)
         server = subprocess.Popen(  # noqa: ASYNC220
@@ -84,8 +94,7 @@ async def stack(workflows: Sequence[type]) -> AsyncIterator[Stack]:
             async with PilotPlugin.open(settings) as plugin:
                 client = await _connect(settings.temporal_address, plugin)
                 store = await SqlStore.open(settings.store_url)
-                async with Worker(client, task_queue="benchmark", workflows=workflows):
-                    yield Stack(client, store, "benchmark")
+                yield Stack(client, store, "benchmark")
                 await store.close()
         finally:
             server.terminate()

@@ -54,6 +54,8 @@ class Settings(BaseSettings):
     temporal_task_queue: str = "pilot"
     pilot_reconcile_every_s: Annotated[float, Field(ge=1, le=86_400)] = 60.0
     pilot_cancel_escalate_s: Annotated[float, Field(ge=1, le=86_400)] = 30.0
+    pilot_max_activities: Annotated[int, Field(ge=1, le=10_000)] = 100
+    pilot_max_workflow_tasks: Annotated[int, Field(ge=2, le=1_000)] = 100
 
     # the process
     pilot_env: Literal["development", "production"] = "production"
