@@ -21,7 +21,7 @@ from api.live.watch import Watch
 from api.parts import Parts
 from api.problems import RETRY_AFTER_S, Problem
 from pilot.errors import PilotError
-from pilot.events.model import FINAL_EVENT_TYPES
+from pilot.events.model import FINAL_EVENT_TYPES, EventType
 from pilot.store import Execution
 
 log = logging.getLogger(__name__)
@@ -89,9 +89,8 @@ async def stream(
     if begins_with_snapshot and execution.last_seq == 0 and after == 0:
         shown = await execution_out(parts.store, parts.settings, execution)
         await outbox.put_patiently(snapshot(shown, 0))
-    watch = Watch(parts.feed, parts.history, outbox, reader.caller.user_id, execution.id)
     return EventStream(
-        _lines(parts, reader, watch, outbox, after), headers={**HEADERS, **(headers or {})}
+        _lines(parts, reader, execution, outbox, after), headers={**HEADERS, **(headers or {})}
     )
 
 
@@ -107,9 +106,12 @@ class _OfOne:
 
 
 async def _lines(
-    parts: Parts, reader: Reader, watch: Watch, outbox: Outbox, after: int
+    parts: Parts, reader: Reader, execution: Execution, outbox: Outbox, after: int
 ) -> AsyncIterator[str]:
     caller = reader.caller
+    # made as its buffer opens: an event between the two would be in neither past nor present
+    watch = Watch(parts.feed, parts.history, outbox, caller.user_id, execution.id)
+    seen = after
     with (
         parts.connections.from_address(reader.address),
         parts.connections.of_user(caller.user_id),
@@ -131,6 +133,13 @@ async def _lines(
                     continue
                 if not isinstance(delivery, Delivery):
                     return
+                seq = delivery.event.seq
+                if seq is not None and delivery.event.type is not EventType.SNAPSHOT:
+                    if seq != seen + 1 and not execution.status.is_final:
+                        # a dead worker's last events, which nobody can give as long as no other
+                        # has taken over: better the client asks again than never has them
+                        return
+                    seen = seq
                 yield _message(delivery)
                 if delivery.event.type in FINAL_EVENT_TYPES:
                     return

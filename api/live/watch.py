@@ -71,7 +71,7 @@ class Watch:
                 self._overran = False
                 self._buffer.clear()
                 self._required = self._feed.last_seq(self.execution_id)
-            elif self.last_seq >= self._required or self.final:
+            elif self.final or (self.last_seq >= self._required and not self._misses):
                 break
             await asyncio.sleep(delay)
             await self._past(status)
@@ -81,6 +81,12 @@ class Watch:
         self._live = True
         if not self.final and not status.is_final:
             self._feed.expect(self.user_id, self.execution_id, self.last_seq)
+
+    @property
+    def _misses(self) -> bool:
+        """Whether what was buffered does not follow on what was sent."""
+        ahead = (one.event.seq for one in self._buffer if one.event.seq is not None)
+        return next((seq for seq in ahead if seq > self.last_seq), 0) > self.last_seq + 1
 
     async def _past(self, status: ExecutionStatus) -> None:
         # a row may still say `queued` when the run has said more

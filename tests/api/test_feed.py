@@ -390,6 +390,21 @@ async def test_a_buffer_that_overran_is_read_again_from_the_past(monkeypatch):
     assert [one.event.seq async for one in _all(outbox)] == list(range(1, 31))
 
 
+async def test_what_is_buffered_must_follow_on_the_past():
+    """The run's first event was lost on its way: nothing tells of it but the second."""
+    truth, outbox = Truth(2), Outbox()
+    truth.known = 0
+    async with Feed(InProcessBus(), truth) as feed:
+        watch = Watch(feed, truth, outbox, "ada", "e1")
+        watch.deliver(Delivery(event(2)))
+        replaying = asyncio.create_task(watch.replay(0, RUNNING))
+        await asyncio.sleep(0.01)
+        truth.known = 2
+        await replaying
+    outbox.close()
+    assert [one.event.seq async for one in _all(outbox)] == [1, 2]
+
+
 async def test_tokens_of_an_answer_that_was_replayed_whole_are_left_out():
     truth, outbox = Truth(2), Outbox()
     truth.events[1] = event(2, EventType.NODE_SUCCEEDED)
