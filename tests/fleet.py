@@ -79,9 +79,9 @@ class Part:
 class Fleet(Served):
     """`workers` and `apis` are the processes, each a `Part`; `temporal` is one too. `url` is
     the first API's. `environment` is given to every process of ours on top of what it needs;
-    the http nodes of a fleet may call loopback. `database_url` is SQLite in `folder` by default.
-    Of the workers, the first `spawned` (all by default) run from the beginning. `worker_module`
-    is what runs as a worker.
+    the http nodes of a fleet may call loopback; `api_environment` to the APIs only.
+    `database_url` is SQLite in `folder` by default. Of the workers, the first `spawned` (all by
+    default) run from the beginning. `worker_module` is what runs as a worker.
     """
 
     def __init__(
@@ -93,8 +93,10 @@ class Fleet(Served):
         database_url: str | None = None,
         spawned: int | None = None,
         worker_module: str = "worker",
+        api_environment: Mapping[str, str] | None = None,
         **environment: str,
     ) -> None:
+        self.api_environment = api_environment or {}
         self.folder = folder
         self._worker_module = worker_module
         self._spawned = workers if spawned is None else spawned
@@ -132,7 +134,8 @@ class Fleet(Served):
         return part
 
     def _api(self, index: int, port: int) -> Part:
-        child = self._child(f"api-{index}", python_command("api"), {"PILOT_PORT": str(port)})
+        environment = {"PILOT_PORT": str(port), **self.api_environment}
+        child = self._child(f"api-{index}", python_command("api"), environment)
 
         async def answers() -> bool:
             return await fetch_health(port) is not None

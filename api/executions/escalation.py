@@ -34,6 +34,7 @@ from pilot import closing
 from pilot.errors import PilotError
 from pilot.events.model import Envelope
 from pilot.store import Execution
+from workflows_def.messages import CLEANUP_LIMIT_S
 
 log = logging.getLogger(__name__)
 
@@ -44,9 +45,9 @@ SETTLED = timedelta(seconds=3)
 """A younger cancel is still on its way, in the request that noted it."""
 START_GRACE = timedelta(seconds=10)
 """A queued row younger than this may have its start under way in another request."""
-CLEANUP_S = 360.0
-"""How much longer than the bound a run may take for which a worker answers: nodes that clean
-up have five minutes, and what is under way before them some heartbeats."""
+CLEANUP_S = CLEANUP_LIMIT_S + 60.0
+"""How much longer than the bound a run may take for which a worker answers: the time of nodes
+that clean up, and some heartbeats of what is under way before them."""
 
 
 @asynccontextmanager
