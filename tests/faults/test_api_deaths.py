@@ -8,9 +8,7 @@ exactly the step in question.
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +18,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from pilot.store import Execution
 from pilot.store.sql import SqlStore
+from tests.faults.counting_server import counting_server
 from tests.faults.held_link import HeldLink, Way
 from tests.fleet import Fleet
 from tests.stack import finished, save
@@ -29,41 +28,7 @@ GHOST_LIMIT_S = 180
 """A row is settled after 30 s and its start given up after 60 s; then comes the next pass."""
 
 
-@asynccontextmanager
-async def counting() -> AsyncIterator[tuple[str, Counter[str]]]:
-    """A server that counts what it was asked for, by path."""
-    asked: Counter[str] = Counter()
-
-    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        head = await reader.readuntil(b"\r\n\r\n")
-        asked[head.split()[1].decode().strip("/")] += 1
-        writer.write(
-            b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n"
-            b"Connection: close\r\n\r\n{}"
-        )
-        await writer.drain()
-        writer.close()
-
-    server = await asyncio.start_server(answer, "127.0.0.1", 0)
-    try:
-        host, port = server.sockets[0].getsockname()
-        yield f"http://{host}:{port}", asked
-    finally:
-        server.close()
-
-
-def calling(url: str) -> dict[str, Any]:
-    return {
-        "nodes": [
-            {"id": "start", "type": "start"},
-            {"id": "call", "type": "http", "config": {"url": url + "/{execution.id}"}},
-            {"id": "output", "type": "output"},
-        ],
-        "edges": [
-            {"source": "start", "target": "call"},
-            {"source": "call", "target": "output"},
-        ],
-    }
+CALLING = "/{execution.id}"
 
 
 class Deaths:
@@ -142,9 +107,9 @@ async def deaths(tmp_path: Path) -> AsyncIterator[Deaths]:
 
 
 async def test_the_row_was_written_and_the_run_not_started(deaths: Deaths) -> None:
-    async with counting() as (url, asked):
+    async with counting_server() as outside:
         async with deaths.fleet.client() as client:
-            deaths.workflow = await save(client, calling(url))
+            deaths.workflow = await save(client, outside.graph(CALLING))
         left = await deaths.die("requests", None, "repeated", "forgotten")
         repeated = await deaths.repeat("repeated")
         assert repeated in left
@@ -161,17 +126,17 @@ async def test_the_row_was_written_and_the_run_not_started(deaths: Deaths) -> No
         assert keyless["error"]["code"] == "never_started"
         assert {node["status"] for node in keyless["nodes"]} == {"skipped"}
         assert await deaths.repeat("forgotten") == forgotten["id"]
-        assert asked == {repeated: 1, forgotten["id"]: 1}
+        assert outside.counts == {f"/{repeated}": 1, f"/{forgotten['id']}": 1}
 
 
 async def test_the_run_was_started_and_the_answer_not_sent(deaths: Deaths) -> None:
-    async with counting() as (url, asked):
+    async with counting_server() as outside:
         async with deaths.fleet.client() as client:
-            deaths.workflow = await save(client, calling(url))
+            deaths.workflow = await save(client, outside.graph(CALLING))
         left = await deaths.die("answers", None, "repeated")
         repeated = await deaths.repeat("repeated")
         assert repeated in left
         for id in left:
             assert (await deaths.end(id))["status"] == "succeeded"
         assert (await deaths.rows()).keys() == left.keys()
-        assert asked == dict.fromkeys(left, 1)
+        assert outside.counts == {f"/{id}": 1 for id in left}
