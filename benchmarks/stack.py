@@ -13,10 +13,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from pydantic import SecretStr
 from temporalio.client import Client, WorkflowHandle
 from temporalio.worker import Worker
 
 from pilot.embedded import server_command
+from pilot.events.publisher import Publisher
 from pilot.graph.compile import compile_plan
 from pilot.graph.model import Graph
 from pilot.graph.status import ExecutionStatus
@@ -39,6 +41,7 @@ class Stack:
     client: Client
     store: SqlStore
     task_queue: str
+    publisher: Publisher
 
     async def start_graph(self, graph: Graph, input: Any) -> WorkflowHandle[Any, Any]:
         """Starts a stored graph as the API does: version, row, workflow."""
@@ -64,18 +67,19 @@ class Stack:
 
 
 @asynccontextmanager
-async def stack(workflows: Sequence[type]) -> AsyncIterator[Stack]:
+async def stack(workflows: Sequence[type], redis_url: str | None = None) -> AsyncIterator[Stack]:
     """Server, store and a worker that runs πlot's interpreter and `workflows` as well."""
     async with (
-        idle_stack() as idle,
+        idle_stack(redis_url) as idle,
         Worker(idle.client, task_queue=idle.task_queue, workflows=workflows),
     ):
         yield idle
 
 
 @asynccontextmanager
-async def idle_stack() -> AsyncIterator[Stack]:
-    """Server and store: what is started waits until a worker polls the task queue."""
+async def idle_stack(redis_url: str | None = None) -> AsyncIterator[Stack]:
+    """Server and store: what is started waits until a worker polls the task queue. Its events
+    are on the bus of `redis_url`, if that is given."""
     with tempfile.TemporaryDirectory() as folder:
         [port] = free_ports(1)
         server = subprocess.Popen(  # noqa: ASYNC220
@@ -89,12 +93,14 @@ async def idle_stack() -> AsyncIterator[Stack]:
                 temporal_address=f"127.0.0.1:{port}",
                 pilot_data_dir=Path(folder),
                 pilot_env="development",
+                redis_url=SecretStr(redis_url) if redis_url else None,
             )
             await migrate(settings.store_url)
             async with PilotPlugin.open(settings) as plugin:
                 client = await _connect(settings.temporal_address, plugin)
                 store = await SqlStore.open(settings.store_url)
-                yield Stack(client, store, "benchmark")
+                assert plugin.publisher is not None
+                yield Stack(client, store, "benchmark", plugin.publisher)
                 await store.close()
         finally:
             server.terminate()

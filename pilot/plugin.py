@@ -72,7 +72,7 @@ class PilotPlugin(SimplePlugin):
             workflow_runner=_with_passthrough,
         )
         self._store = store
-        self._publisher = publisher
+        self.publisher = publisher
         self._layers: tuple[str, ...] = ()
         self._metrics = metrics.current()
 
@@ -96,10 +96,10 @@ class PilotPlugin(SimplePlugin):
             yield plugin
 
     def configure_worker(self, config: WorkerConfig) -> WorkerConfig:
-        if self._store is None or self._publisher is None:
+        if self._store is None or self.publisher is None:
             raise PilotError("a worker needs a store: make the plugin by `PilotPlugin.open`")
         config = super().configure_worker(config)
-        recorder = Recorder(self._store, self._publisher, config["client"])
+        recorder = Recorder(self._store, self.publisher, config["client"])
         reconciler = Reconciler(self._store, config["client"], config["task_queue"])
         config["activities"] = [
             *(config.get("activities") or ()),
@@ -118,8 +118,8 @@ class PilotPlugin(SimplePlugin):
     async def run_worker(self, worker: Worker, next: Callable[[Worker], Awaitable[None]]) -> None:
         """Runs the worker with its publisher installed as the process's sink of events, and
         its metrics as the process's."""
-        assert self._publisher is not None
-        publish, counted = self._publisher.emit, self._metrics.emitted
+        assert self.publisher is not None
+        publish, counted = self.publisher.emit, self._metrics.emitted
 
         def ours(envelope: Envelope) -> None:
             counted(envelope)

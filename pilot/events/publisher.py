@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+import time
 from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -36,6 +37,9 @@ MAX_FINALS = 1_000
 MAX_FINAL_BYTES = 64 * 1024
 BUS_INTERVAL_S = 0.01
 STORE_INTERVAL_S = 0.05
+REST_SHARE, MAX_REST_S = 3, 0.25
+"""After a round of writes, the rest is three times what it took: a transaction costs a
+millisecond of the worker's time whatever is in it, and with many busy runs that adds up."""
 MAX_BATCH = 500
 FIRST_PAUSE_S, MAX_PAUSE_S = 0.1, 2.0
 """Between two tries of a store that is away."""
@@ -141,7 +145,6 @@ class Publisher:
         flush = _Flush(execution_id, asyncio.get_running_loop().create_future())
         self._pending.append(flush)
         self._wake()
-        self._hurry.set()
         await flush.done
 
     def _wake(self) -> None:
@@ -176,6 +179,7 @@ class Publisher:
                 self._pending.popleft()
                 self._flushes.append(item)
                 self._storable.set()
+                self._hurry.set()
                 continue
             self._pending.popleft()
             trimmed, size = trim_measured(item.event)
@@ -224,24 +228,43 @@ class Publisher:
             self.counters.published += len(batch)
 
     async def _feed_store(self) -> None:
-        pause = FIRST_PAUSE_S
+        rest, pause = STORE_INTERVAL_S, FIRST_PAUSE_S
         while True:
             await self._storable.wait()
-            if not self._flushes:
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(STORE_INTERVAL_S):
-                        await self._hurry.wait()
-            self._hurry.clear()
+            await self._rest(rest)
             self._storable.clear()
-            while self._durable or self._flushes:
-                if await self._store_next():
-                    pause = FIRST_PAUSE_S
-                    continue
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(pause):
-                        await self._hurry.wait()
-                self._hurry.clear()
-                pause = min(pause * 2, MAX_PAUSE_S)
+            began = time.monotonic()
+            if await self._store_round():
+                took = time.monotonic() - began
+                rest, pause = (
+                    min(max(STORE_INTERVAL_S, took * REST_SHARE), MAX_REST_S),
+                    FIRST_PAUSE_S,
+                )
+            else:
+                self._storable.set()
+                rest, pause = pause, min(pause * 2, MAX_PAUSE_S)
+
+    async def _store_round(self) -> bool:
+        """Writes every execution's events once, and what flushes wait for: what comes meanwhile
+        is for the next round. False where the store is away."""
+        left = len(self._durable)
+        while left > 0 or self._flushes:
+            if not await self._store_next():
+                return False
+            left -= 1
+        return True
+
+    async def _rest(self, seconds: float) -> None:
+        """Lets events gather; meanwhile only what a flush waits for is written."""
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0:
+            if self._flushes:
+                await self._store_next()
+                continue
+            self._hurry.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(left):
+                    await self._hurry.wait()
 
     async def _store_next(self) -> bool:
         """Writes one execution's events, a flushed one's first, then ends its flushes; all of

@@ -239,3 +239,23 @@ async def test_last_events_that_nobody_takes_stay_bounded(monkeypatch: pytest.Mo
         held = [name for name in ("e0", "e1", "e2", "e3", "e4") if publisher.take_final(name)]
         assert held == ["e2", "e3", "e4"]
         assert publisher.take_final("large") is None
+
+
+async def test_under_a_steady_load_the_store_is_given_rests_and_a_flush_does_not_wait_for_them():
+    """Otherwise a transaction an execution, over and over, would take the worker's time."""
+    store = RecordingStore(delay=0.005)
+    seq, began = 0, time.monotonic()
+    async with Publisher(InProcessBus(), store) as publisher:
+        while time.monotonic() < began + 1.5:
+            seq += 1
+            for n in range(20):
+                publisher.emit(envelope(seq, f"e{n}"))
+            await asyncio.sleep(0.01)
+        busy = len(store.calls) * store.delay
+        assert busy < (time.monotonic() - began) * 0.6
+        publisher.emit(envelope(1, "ended"))
+        calls = len(store.calls)
+        await publisher.flush("ended")
+        assert store.seqs("ended") == [1]
+        assert len(store.calls) <= calls + 25  # its own, and at most one round under way
+    assert all(store.seqs(f"e{n}") == list(range(1, seq + 1)) for n in range(20))
