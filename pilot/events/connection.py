@@ -6,7 +6,6 @@ from __future__ import annotations
 from pilot.errors import SettingsError
 from pilot.events.bus import Bus, NoBus, Outbound
 from pilot.events.loopback import LoopbackHub, LoopbackPublisher
-from pilot.events.redis import RedisBus, RedisPublisher
 from pilot.settings import Settings
 
 
@@ -14,6 +13,8 @@ def open_bus(settings: Settings) -> Outbound:
     """A worker's end of the bus. It connects by itself when the API is there. Raises
     `SettingsError` for a URL that is none."""
     if settings.redis_url is not None:
+        from pilot.events.redis import RedisPublisher  # noqa: PLC0415 (8 MB, for some only)
+
         return RedisPublisher(settings.redis_url.get_secret_value())
     if settings.pilot_bus_url is None:
         return NoBus()
@@ -24,6 +25,8 @@ async def serve_bus(settings: Settings) -> Bus:
     """The API's end of the bus. Raises `SettingsError` where its port is taken, and
     for a URL that is none; a Redis that is away is no reason not to start."""
     if settings.redis_url is not None:
+        from pilot.events.redis import RedisBus  # noqa: PLC0415 (as above)
+
         return RedisBus(settings.redis_url.get_secret_value())
     if settings.pilot_bus_url is None:
         return NoBus()
