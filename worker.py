@@ -22,6 +22,7 @@ from temporalio.service import RPCError
 from temporalio.worker import Worker
 
 from activities.llm import preload
+from pilot import logs
 from pilot.embedded import SEARCH_ATTRIBUTES
 from pilot.errors import PilotError, SettingsError
 from pilot.plugin import PilotPlugin
@@ -188,14 +189,7 @@ def main() -> int:
     except PilotError as error:
         print(f"worker: {error}", file=sys.stderr)
         return 2
-    logging.basicConfig(
-        level=logging.DEBUG if settings.debug else logging.INFO,
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-        stream=sys.stderr,
-    )
-    if not settings.debug:
-        # It logs every call, and an activity's outcome is in Temporal already.
-        logging.getLogger("LiteLLM").setLevel(logging.WARNING)
+    logs.configure(settings)
     try:
         asyncio.run(_until_signalled(settings))
     except PilotError as error:

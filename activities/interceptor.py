@@ -1,4 +1,5 @@
-"""What stands around every node's activity of a worker: it is measured."""
+"""What stands around every node's activity of a worker: its log lines have its ids, and it is
+measured."""
 
 from __future__ import annotations
 
@@ -6,10 +7,11 @@ import asyncio
 import time
 from typing import Any
 
+from temporalio import activity
 from temporalio.exceptions import CancelledError
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
-from pilot import metrics
+from pilot import logs, metrics
 from pilot.graph.task import NodeTask
 
 
@@ -27,7 +29,15 @@ class _Node(ActivityInboundInterceptor):
             return await super().execute_activity(input)
         began, status = time.perf_counter(), "failed"
         try:
-            result = await super().execute_activity(input)
+            with logs.bound(
+                execution_id=task.execution_id,
+                workflow_id=task.workflow_id,
+                node_id=task.node_id,
+                node_type=task.type,
+                attempt=activity.info().attempt,
+                user_id=task.user_id,
+            ):
+                result = await super().execute_activity(input)
             status = "succeeded"
         except (asyncio.CancelledError, CancelledError):
             status = "cancelled"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import socket
 import sys
 
@@ -11,6 +10,7 @@ import uvicorn
 from api.app import create_app
 from api.live.protocol import WatcherProtocol
 from api.live.websocket import MAX_MESSAGE_CHARS
+from pilot import logs
 from pilot.errors import PilotError
 from pilot.settings import Settings, get_settings
 
@@ -37,8 +37,8 @@ def server(settings: Settings) -> uvicorn.Server:
             port=settings.pilot_port,
             loop="auto",
             lifespan="on",
-            log_level="debug" if settings.debug else "info",
-            access_log=settings.debug,
+            log_config=None,
+            access_log=settings.debug or logs.is_json(settings),
             server_header=False,
             timeout_graceful_shutdown=GRACE_S,
             proxy_headers=bool(settings.pilot_trusted_proxies),
@@ -54,11 +54,7 @@ def server(settings: Settings) -> uvicorn.Server:
 def main() -> int:
     try:
         settings = get_settings()
-        logging.basicConfig(
-            level=logging.DEBUG if settings.debug else logging.INFO,
-            format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-            stream=sys.stderr,
-        )
+        logs.configure(settings)
         running = server(settings)
     except PilotError as error:
         print(f"api: {error}", file=sys.stderr)

@@ -8,18 +8,21 @@ from uuid import uuid4
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from pilot import logs
+
 HEADER = "X-Request-ID"
 _SOUND = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
 
 class RequestId:
-    """ASGI middleware: `scope["request_id"]`, and the same in the response's header."""
+    """ASGI middleware: `scope["request_id"]`, in every log line of the request, and in the
+    response's header."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
         given = Headers(scope=scope).get(HEADER, "")
@@ -31,4 +34,5 @@ class RequestId:
                 MutableHeaders(scope=message)[HEADER] = request_id
             await send(message)
 
-        await self._app(scope, receive, with_id)
+        with logs.bound(request_id=request_id):
+            await self._app(scope, receive, with_id)

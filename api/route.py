@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -12,6 +13,9 @@ from api.auth import Caller, authenticate
 from api.body import JsonRequest
 from api.parts import parts_of
 from api.problems import Problem
+from pilot import logs
+
+_UUID = re.compile(r"[0-9a-fA-F-]{36}")
 
 
 class ApiRoute(APIRoute):
@@ -31,13 +35,20 @@ class ApiRoute(APIRoute):
         takes_body = self.body_field is not None
 
         async def guarded(request: Request) -> Response:
-            request.state.caller = await self.caller(request)
-            strict = JsonRequest(request.scope, request.receive)
-            if takes_body and await strict.body():
-                _require_json(strict)
-            return await handler(strict)
+            request.state.caller = caller = await self.caller(request)
+            with logs.bound(user_id=caller.user_id, execution_id=_execution_id(request)):
+                strict = JsonRequest(request.scope, request.receive)
+                if takes_body and await strict.body():
+                    _require_json(strict)
+                return await handler(strict)
 
         return guarded
+
+
+def _execution_id(request: Request) -> str | None:
+    """The path's, where it is one: nothing has looked at it yet."""
+    given: str = request.path_params.get("execution_id", "")
+    return given if _UUID.fullmatch(given) else None
 
 
 def _require_json(request: Request) -> None:

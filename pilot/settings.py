@@ -78,6 +78,8 @@ class Settings(BaseSettings):
     pilot_code_max_output_kb: Annotated[int, Field(ge=1, le=1536)] = 1536
     pilot_code_max_logs_kb: Annotated[int, Field(ge=0, le=1024)] = 1024
     debug: bool = False
+    pilot_log_format: Literal["auto", "json", "text"] = "auto"
+    pilot_log_level: Literal["debug", "info", "warning", "error"] = "info"
     pilot_metrics_address: str | None = None
     pilot_metrics_token: SecretStr | None = None
     backend_cors_origins: Annotated[list[str], NoDecode] = Field(default_factory=list)
@@ -96,6 +98,11 @@ class Settings(BaseSettings):
         if isinstance(value, str):
             return [part.strip() for part in value.split(",") if part.strip()]
         return value
+
+    @field_validator("pilot_log_format", "pilot_log_level", mode="before")
+    @classmethod
+    def _lower(cls, value: object) -> object:
+        return value.lower() if isinstance(value, str) else value
 
     @property
     def is_development(self) -> bool:

@@ -74,7 +74,6 @@ def settings_for(data_dir: Path, **fields: Any) -> Settings:
 async def serving(settings: Settings) -> AsyncIterator[Api]:
     await migrate(settings.store_url)
     running = server(settings)
-    running.config.log_config = None
     task = asyncio.create_task(running.serve())
     while not running.started:
         assert not task.done(), "the API did not start"
