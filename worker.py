@@ -22,7 +22,7 @@ from temporalio.service import RPCError
 from temporalio.worker import Worker
 
 from activities.llm import preload
-from pilot import logs
+from pilot import logs, sentry, tracing
 from pilot.embedded import SEARCH_ATTRIBUTES
 from pilot.errors import PilotError, SettingsError
 from pilot.plugin import PilotPlugin
@@ -186,10 +186,12 @@ def main() -> int:
     try:
         settings = get_settings()
         settings.check()
+        logs.configure(settings)
+        sentry.init(settings, "worker")
+        tracing.init(settings, "worker")
     except PilotError as error:
         print(f"worker: {error}", file=sys.stderr)
         return 2
-    logs.configure(settings)
     try:
         asyncio.run(_until_signalled(settings))
     except PilotError as error:

@@ -11,7 +11,7 @@ from temporalio import activity
 from temporalio.exceptions import CancelledError
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
-from pilot import logs, metrics
+from pilot import logs, metrics, tracing
 from pilot.graph.task import NodeTask
 
 
@@ -37,6 +37,7 @@ class _Node(ActivityInboundInterceptor):
                 attempt=activity.info().attempt,
                 user_id=task.user_id,
             ):
+                tracing.describe(**logs.ids_of())
                 result = await super().execute_activity(input)
             status = "succeeded"
         except (asyncio.CancelledError, CancelledError):

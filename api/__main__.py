@@ -10,7 +10,7 @@ import uvicorn
 from api.app import create_app
 from api.live.protocol import WatcherProtocol
 from api.live.websocket import MAX_MESSAGE_CHARS
-from pilot import logs
+from pilot import logs, sentry, tracing
 from pilot.errors import PilotError
 from pilot.settings import Settings, get_settings
 
@@ -55,6 +55,8 @@ def main() -> int:
     try:
         settings = get_settings()
         logs.configure(settings)
+        sentry.init(settings, "api")
+        tracing.init(settings, "api")
         running = server(settings)
     except PilotError as error:
         print(f"api: {error}", file=sys.stderr)

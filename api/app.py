@@ -24,7 +24,7 @@ from api.runs import Runs
 from api.secrets.routes import router as secrets
 from api.usage.routes import router as usage
 from api.workflows.routes import router as workflows
-from pilot import __version__
+from pilot import __version__, tracing
 from pilot.codec import EncryptionCodec
 from pilot.events.connection import serve_bus
 from pilot.keys import payload_keyring, secrets_keyring
@@ -71,6 +71,10 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.state.metrics = metrics.registry()
     app.add_middleware(metrics.RequestMetrics, registry=app.state.metrics)
+    if tracing.is_on():
+        from api.tracing import RequestSpans  # noqa: PLC0415 (few processes need it)
+
+        app.add_middleware(RequestSpans, tracer=tracing.tracer())
     app.add_middleware(RequestId)
     app.add_middleware(Sockets)
     return app

@@ -46,7 +46,14 @@ from pilot.temporal import data_converter
 from workflows_def.interpreter import InterpretGraph
 from workflows_def.reconcile import ReconcileExecutions
 
-PASSTHROUGH = ("pilot", "workflows_def", "pydantic", "pydantic_core", "annotated_types")
+PASSTHROUGH = (
+    "pilot",
+    "workflows_def",
+    "pydantic",
+    "pydantic_core",
+    "annotated_types",
+    "opentelemetry",
+)
 """Modules that the sandbox shares with the process instead of loading them for each run.
 `pilot` must be one: the sink lives in it, and a copy would have no publisher. The rest is
 pure, and loading it again would cost each run 100 ms."""

@@ -84,6 +84,10 @@ class Settings(BaseSettings):
     pilot_metrics_token: SecretStr | None = None
     backend_cors_origins: Annotated[list[str], NoDecode] = Field(default_factory=list)
     sentry_dsn: SecretStr | None = None
+    sentry_environment: str | None = None
+    sentry_release: str | None = None
+    otel_exporter_otlp_endpoint: str | None = None
+    pilot_traces_sample_rate: Annotated[float, Field(ge=0, le=1)] = 1.0
 
     @field_validator(
         "backend_cors_origins",

@@ -23,6 +23,7 @@ from temporalio.runtime import (
 )
 from temporalio.service import RPCError, RPCStatusCode
 
+from pilot import tracing
 from pilot.codec import encrypted
 from pilot.embedded import SEARCH_ATTRIBUTES
 from pilot.keys import payload_keyring
@@ -32,7 +33,7 @@ from pilot.settings import Settings
 data_converter = pydantic_data_converter
 
 
-@lru_cache(maxsize=1)
+@lru_cache
 def runtime(metrics_address: str | None = None) -> Runtime:
     """The process's Temporal core. Its log goes to Python's logger `temporalio.core`: by
     default it would be written to stdout, which belongs to the program. With an address it
@@ -77,6 +78,7 @@ async def connect(
         tls=secure,
         data_converter=encrypted(data_converter, payload_keyring(settings)),
         plugins=plugins,
+        interceptors=tracing.interceptors(),
         lazy=lazy,
         runtime=runtime(metrics_address),
     )

@@ -31,7 +31,7 @@ FINAL = ("succeeded", "failed", "cancelled", "timed_out")
 
 def clean_environment(**extra: str) -> dict[str, str]:
     """The environment without what a developer may have configured for a real deployment."""
-    foreign = ("CLERK_", "SUPABASE_", "OPENROUTER_", "TEMPORAL_", "PILOT_", "SENTRY_")
+    foreign = ("CLERK_", "SUPABASE_", "OPENROUTER_", "TEMPORAL_", "PILOT_", "SENTRY_", "OTEL_")
     names = ("DATABASE_URL", "REDIS_URL", "DEBUG", "BACKEND_CORS_ORIGINS")
     kept = {
         name: value
