@@ -23,6 +23,9 @@ MAX_MODELS = 100
 """A graph may name any model: those after the hundredth count as `other`."""
 OTHER = "other"
 
+INTERNAL_CODES = frozenset({"internal_error", "interpreter_error", "run_failed"})
+"""A node that failed inside πlot, the interpreter that did, a run that could not say why."""
+
 
 def exporter(address: str) -> PrometheusConfig:
     """Serves `/metrics` on `host:port`, named as Prometheus has it: seconds and `_total`."""
@@ -44,6 +47,9 @@ class WorkerMetrics:
         )
         self._finished = meter.create_counter(
             "pilot_executions_finished", "Executions that ended, by status"
+        )
+        self._internal = meter.create_counter(
+            "pilot_executions_internal_errors", "Executions that failed by a fault of ours"
         )
         self._nodes = meter.create_histogram_float(
             "pilot_node_duration",
@@ -75,6 +81,9 @@ class WorkerMetrics:
             self._started.add(1)
         elif event.type in FINAL_EVENT_TYPES:
             self._finished.add(1, {"status": event.type.value.removeprefix("execution.")})
+            code = event.data.get("error", {}).get("code")
+            if code in INTERNAL_CODES:
+                self._internal.add(1, {"code": code})
 
     def attempt(self, type: str, status: str, seconds: float) -> None:
         """`status`: succeeded, failed or cancelled."""

@@ -169,6 +169,8 @@ class _Report(logging.Handler):
         tags = {name: str(value) for name, value in ids.items()}
         if _is_task_failure(record):
             tags["failure"] = "workflow_task"
+        elif record.name == "temporalio.workflow":
+            tags["failure"] = "workflow"
         event["level"] = "error"
         event["logger"] = record.name
         event["logentry"] = {"message": text, "params": []}

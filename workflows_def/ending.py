@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
+from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
 from pilot.events.model import EventType
@@ -68,6 +69,8 @@ def timed_out(limit_s: float) -> Ending:
 
 
 def crashed(error: Exception) -> Ending:
-    """A bug of the interpreter, which another try would only meet again."""
+    """A bug of the interpreter, which another try would only meet again. It is logged (not on
+    replay), because nobody else would hear of it."""
+    workflow.logger.error("the interpreter failed on a graph", exc_info=error)
     text = f"{type(error).__name__}: {error}"[:MAX_MESSAGE_CHARS]
     return failed(Failure("interpreter_error", f"the interpreter failed on this graph: {text}"))

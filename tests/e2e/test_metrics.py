@@ -115,14 +115,14 @@ async def test_runs_nodes_and_model_calls_are_counted(measured: Measured) -> Non
 async def test_a_workflow_task_that_fails_is_counted_with_its_reason(measured: Measured) -> None:
     client = await measured.temporal()
     handle = await client.start_workflow(
-        "InterpretGraph", {"not": "a run"}, id="not-a-run", task_queue="pilot"
+        "NoSuchWorkflow", "the user's own words", id="execution-bad", task_queue="pilot"
     )
     try:
         async with asyncio.timeout(30):
             while not (page := await measured.worker()).total(
                 "temporal_workflow_task_execution_failed_total",
                 "failure_reason=WorkflowError",
-                "workflow_type=InterpretGraph",
+                "workflow_type=NoSuchWorkflow",
             ):
                 await asyncio.sleep(0.1)
     finally:

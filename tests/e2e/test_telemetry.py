@@ -196,7 +196,7 @@ async def test_a_workflow_task_that_fails_is_told_once_a_kind(
     address = told.state()["temporal"]["address"]
     client: Client = await connect(Settings(_env_file=None, temporal_address=address))
     handle = await client.start_workflow(
-        "InterpretGraph", {"prompt": PROMPT}, id="execution-bad", task_queue="pilot"
+        "NoSuchWorkflow", "the user's own words", id="execution-bad", task_queue="pilot"
     )
     try:
         await eventually(lambda: _task_failures(received))

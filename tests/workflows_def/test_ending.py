@@ -13,6 +13,7 @@ from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureEr
 from temporalio.exceptions import ApplicationError, CancelledError
 from temporalio.worker import Replayer, Worker
 
+from pilot import logs
 from pilot.plugin import PilotPlugin
 from pilot.settings import Settings
 from tests.graph.graphs import node
@@ -153,7 +154,10 @@ async def failed_tasks(handle: Any) -> int:
 
 @pytest.mark.parametrize("where", ["enter", "leave", "add_usage", "output"])
 async def test_a_bug_of_the_interpreter_fails_the_run_and_nothing_else(
-    runner: Runner, monkeypatch: pytest.MonkeyPatch, where: str
+    runner: Runner,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    where: str,
 ) -> None:
     whole: Callable[..., Any] = getattr(interpreter.Records, where)
 
@@ -167,6 +171,12 @@ async def test_a_bug_of_the_interpreter_fails_the_run_and_nothing_else(
     error = await runner.failure(handle)
     assert error.type == "interpreter_error"
     assert "KeyError: 'a bug'" in error.message
+    bug = "the interpreter failed on a graph"
+    [logged] = [one for one in caplog.records if one.message.startswith(bug)]
+    assert (logged.levelname, logs.ids_of(logged)["execution_id"]) == (
+        "ERROR",
+        handle.id.removeprefix("execution-"),
+    )
     assert await failed_tasks(handle) == 0
     assert runner.events(handle)[-1].data["error"]["code"] == "interpreter_error"
     assert await healthy(runner)
