@@ -19,6 +19,7 @@ MAX_MESSAGES = 4_000
 MAX_BYTES = 4 * 1024 * 1024
 """Of live messages that wait, beside what is replayed."""
 MAX_JOINED_CHARS = 64 * 1024
+SENT_AT_ONCE_BYTES = 64 * 1024
 ROOM_MESSAGES = 500
 ROOM_BYTES = 1024 * 1024
 """A replay goes on when less than this waits, instead of overflowing."""
@@ -135,6 +136,17 @@ class Outbox:
         if self._patient and self._has_room():
             self._let_in()
         return waiting.whole()
+
+    def pop_some(self) -> list[Delivery | Text]:
+        """The next messages, as many as are sent at once; none where none waits."""
+        messages: list[Delivery | Text] = []
+        size = 0
+        while self._queue and size < SENT_AT_ONCE_BYTES:
+            size += self._queue[0].size
+            message = self.pop()
+            assert message is not None
+            messages.append(message)
+        return messages
 
     async def take(self) -> Delivery | Text | None:
         """The next message, when there is one; None when the outbox is closed and empty."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+from collections.abc import Sequence
 from typing import Any
 
 from uvicorn.config import Config
@@ -22,10 +23,10 @@ from websockets.extensions.permessage_deflate import (
 from websockets.protocol import State
 from websockets.server import ServerProtocol
 
-from api.live.delivery import MEM_LEVEL, WINDOW_BITS
+from api.live.delivery import MEM_LEVEL, WINDOW_BITS, Message
 
 FRAMED = "pilot.message"
-"""The key of an ASGI message under which a `delivery.Message` stands beside its `text`."""
+"""The key of an ASGI message that has a list of `delivery.Message` in place of one `text`."""
 SEND_BUFFER_BYTES = 128 * 1024
 """Of the system, which would hold megabytes for a slow reader: what waits there grows old, and
 cannot be joined or taken back."""
@@ -92,11 +93,8 @@ class WatcherProtocol(WebSocketsSansIOProtocol):
 
     async def send(self, message: Any) -> None:
         framed = message.get(FRAMED)
-        if framed is not None and (deflated := self._deflates()) is not None:
-            await self.writable.wait()
-            if self.disconnected or self.close_sent or self.conn.state is not State.OPEN:
-                raise ClientDisconnected
-            self.transport.write(framed.frame(deflated=deflated))
+        if framed is not None:
+            await self._send_framed(framed)
             return
         if message["type"] == "websocket.close":
             # a close frame does not wait until a reader that does not read has read
@@ -106,6 +104,17 @@ class WatcherProtocol(WebSocketsSansIOProtocol):
             # nobody reads the handshake again, the token in it least of all
             self.request.headers.clear()
             del self.request, self.response
+
+    async def _send_framed(self, messages: Sequence[Message]) -> None:
+        deflated = self._deflates()
+        if deflated is None:
+            for message in messages:
+                await super().send({"type": "websocket.send", "text": message.text})
+            return
+        await self.writable.wait()
+        if self.disconnected or self.close_sent or self.conn.state is not State.OPEN:
+            raise ClientDisconnected
+        self.transport.write(b"".join([one.frame(deflated=deflated) for one in messages]))
 
     def _deflates(self) -> bool | None:
         """Whether this connection's frames are the deflated ones; None where its client

@@ -198,10 +198,8 @@ class Connection:
         try:
             # a reader that has gone is seen where it is heard
             with suppress(WebSocketDisconnect, RuntimeError):
-                while (message := self._outbox.pop()) is not None:
-                    await self._socket.send(
-                        {"type": "websocket.send", "text": message.text, FRAMED: message}
-                    )
+                while messages := self._outbox.pop_some():
+                    await self._socket.send({"type": "websocket.send", FRAMED: messages})
         finally:
             self._writing = None
 
