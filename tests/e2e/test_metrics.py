@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import re
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
+from uuid import uuid4
 
 import pytest
 from temporalio.client import Client
+from temporalio.common import MetricMeter
 
+from pilot.metrics import WorkerMetrics
 from pilot.processes import free_ports
 from pilot.settings import Settings
 from pilot.temporal import connect
@@ -112,10 +119,12 @@ async def test_runs_nodes_and_model_calls_are_counted(measured: Measured) -> Non
     assert not any(part in label for key in after.samples for label in key for part in ids)
 
 
-async def test_a_workflow_task_that_fails_is_counted_with_its_reason(measured: Measured) -> None:
+@asynccontextmanager
+async def failing_task(measured: Measured) -> AsyncIterator[Scrape]:
+    """The worker's page, once it counts a failed workflow task."""
     client = await measured.temporal()
     handle = await client.start_workflow(
-        "NoSuchWorkflow", "the user's own words", id="execution-bad", task_queue="pilot"
+        "NoSuchWorkflow", None, id=f"none-{uuid4()}", task_queue="pilot"
     )
     try:
         async with asyncio.timeout(30):
@@ -125,24 +134,74 @@ async def test_a_workflow_task_that_fails_is_counted_with_its_reason(measured: M
                 "workflow_type=NoSuchWorkflow",
             ):
                 await asyncio.sleep(0.1)
+        yield page
     finally:
         await handle.terminate()
-    assert page.total("pilot_executions_finished_total", "status=failed") <= 1
+
+
+async def test_a_workflow_task_that_fails_is_counted_with_its_reason(measured: Measured) -> None:
+    async with failing_task(measured) as page:
+        assert not page.total("pilot_executions_internal_errors_total")
+
+
+async def _reconciled(measured: Measured) -> Scrape:
+    """The API's page, once the reconciler has passed."""
+    client = await measured.temporal()
+    await client.get_schedule_handle("pilot-reconcile").trigger()
+    async with asyncio.timeout(60):
+        while True:
+            page = await scrape(f"{measured.url}/metrics")
+            if "pilot_reconcile_last_pass_age_seconds" in page.names:
+                return page
+            await asyncio.sleep(0.2)
 
 
 async def test_the_api_tells_of_the_workers_and_of_the_reconciler(measured: Measured) -> None:
     page = await scrape(f"{measured.url}/metrics")
     assert page["pilot_worker_pollers"] == 1
     assert page["pilot_up", "part=temporal"] == 1
-    client = await measured.temporal()
-    await client.get_schedule_handle("pilot-reconcile").trigger()
-    async with asyncio.timeout(60):
-        while "pilot_reconcile_last_pass_age_seconds" not in page.names:
-            await asyncio.sleep(0.2)
-            page = await scrape(f"{measured.url}/metrics")
+    page = await _reconciled(measured)
     assert 0 <= page["pilot_reconcile_last_pass_age_seconds"] < 120
     assert page["pilot_reconcile_oldest_unreconciled_age_seconds"] == 0
     assert page["pilot_reconcile_unreconciled"] == 0
+
+
+class Names(MetricMeter):
+    """Collects how the exporter will call the instruments that are made."""
+
+    def __init__(self) -> None:
+        self.found: set[str] = set()
+
+    def create_counter(self, name: str, *_: Any) -> Any:
+        self.found.add(f"{name}_total")
+
+    def create_histogram_float(self, name: str, _about: Any = None, unit: str = "") -> Any:
+        self.found |= {f"{name}_{unit}_{part}" for part in ("bucket", "count", "sum")}
+
+    def create_gauge(self, *_: Any) -> Any:
+        raise NotImplementedError
+
+    create_histogram = create_gauge_float = create_histogram_timedelta = create_gauge
+    create_up_down_counter = with_additional_attributes = create_gauge
+
+
+@pytest.mark.parametrize("file", ["grafana/pilot.json", "prometheus/alerts.yml"])
+async def test_what_the_dashboard_and_the_alerts_name_exists(measured: Measured, file: str) -> None:
+    text = (Path(__file__).parents[2] / "deploy" / file).read_text()
+    if file.endswith(".json"):
+        panels = json.loads(text)["panels"]
+        asked = [target["expr"] for panel in panels for target in panel["targets"]]
+    else:
+        asked = re.findall(r"expr: (.+)", text)
+    named = set(re.findall(r"\b(?:pilot|temporal|process)_[a-z_]+", " ".join(asked)))
+    assert len(asked) >= 8 and len(named) >= 6
+    async with failing_task(measured) as page:
+        await _reconciled(measured)
+        api = await scrape(f"{measured.url}/metrics")
+    ours = Names()
+    WorkerMetrics(ours)
+    assert named - ours.found - page.names - api.names == set()
+    assert ours.found & page.names  # they are called so
 
 
 def test_a_worker_that_cannot_serve_its_metrics_says_so(tmp_path: Path) -> None:
