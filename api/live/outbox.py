@@ -157,11 +157,6 @@ class Outbox:
             await self._reader
         return self.pop()
 
-    @property
-    def ended(self) -> bool:
-        """Closed, and all of it taken."""
-        return self._closed and not self._queue
-
     def close(self) -> None:
         """Nothing more comes; what waits may still be taken."""
         self._closed = True

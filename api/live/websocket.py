@@ -67,7 +67,7 @@ class Sockets:
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self._route = WebSocketRoute("/ws/{user_id}", watch_user)
+        self._route = WebSocketRoute("/ws/{user_id}", watch_user)  # for its pattern alone
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
