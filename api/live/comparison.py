@@ -69,8 +69,8 @@ class Comparison:
                 await asyncio.sleep(TICK_S)
                 try:
                     await self._tick()
-                except (PilotError, TimeoutError) as error:
-                    log.debug("the live feed cannot be compared with the store: %s", error)
+                except Exception:  # nothing else would notice what was lost from here on
+                    log.exception("the live feed could not be compared with the store")
         finally:
             for task in self._asking:
                 task.cancel()
@@ -88,10 +88,12 @@ class Comparison:
             await self._compare(due[start : start + PAGE], now)
 
     async def _compare(self, tracks: list[Track], now: float) -> None:
-        stored = {
-            each.execution_id: each.last_seq
-            for each in await self._history.progress([track.execution_id for track in tracks])
-        }
+        try:
+            progress = await self._history.progress([track.execution_id for track in tracks])
+        except (PilotError, TimeoutError) as error:
+            log.debug("the store cannot be read, runs are asked: %s", error)
+            progress = []
+        stored = {each.execution_id: each.last_seq for each in progress}
         behind = 0
         for track in tracks:
             if stored.get(track.execution_id, 0) > (track.last_seq or 0):
@@ -110,8 +112,11 @@ class Comparison:
 
     async def _catch_up(self, track: Track) -> None:
         last_seq = track.last_seq or 0
-        for event in await self._history.stored(track.user_id, track.execution_id, last_seq):
-            self._feed.accept(Envelope(track.user_id, event))
+        try:
+            for event in await self._history.stored(track.user_id, track.execution_id, last_seq):
+                self._feed.accept(Envelope(track.user_id, event))
+        except (PilotError, TimeoutError) as error:
+            log.debug("events of %s cannot be read: %s", track.execution_id, error)
         if track.last_seq == last_seq and track.repair is None:
             # the store has a gap there: no use to read it all the time
             track.checked_at = time.monotonic()
@@ -132,7 +137,12 @@ class Comparison:
         for start in range(0, len(names), PAGE):
             page = names[start : start + PAGE]
             since = max(oldest, min(users[name].since for name in page))
-            for each in await self._history.begun(page, since):
+            try:
+                begun = await self._history.begun(page, since)
+            except (PilotError, TimeoutError) as error:
+                log.debug("new executions cannot be looked for: %s", error)
+                return
+            for each in begun:
                 watched = users[each.owner]
                 if each.created_at >= watched.since:
                     self._feed.begin(watched, each.execution_id)

@@ -1,12 +1,16 @@
 """Large values of events cut down to a preview, so that one output stalls no watcher.
 
 The whole value stays where it belongs: in the workflow's own list, in the execution's and
-the node's row of the store, and so in `GET /api/v1/executions/{id}`.
+the node's row of the store, and so in `GET /api/v1/executions/{id}`. On the wire and in the
+store's list of events, which is read again for every watcher that comes back, an event's data
+is bounded, in the same way to two sizes.
 """
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
+from itertools import islice
 from typing import Any
 
 from pilot.events.model import Event
@@ -14,19 +18,19 @@ from pilot.events.wire import dumps
 
 MAX_DATA_BYTES = 16 * 1024
 """How much JSON the data of one event holds on the wire; over it, values are cut."""
-MAX_FIELD_BYTES = 2 * 1024
 PREVIEW_CHARS = 2_000
+MAX_FIELD_BYTES = 1_500
 MAX_TEXT_CHARS = 500
+MAX_PARTS = 100
 _LARGE_FIELDS = ("output", "input")
+
+Encode = Callable[[Any], bytes]
+"""A value's JSON."""
 
 
 def trim(event: Event) -> Event:
     """The event, cut where its data is over 16 KB of JSON, and then with `truncated: true`.
-
-    As in the store's list of events, `output` and `input` give way to `preview`, the first
-    2,000 characters of the value (of its JSON, where it is no text); other fields keep what of
-    them is small. Small events are given back as they are.
-    """
+    Small events are given back as they are."""
     return trim_measured(event)[0]
 
 
@@ -37,33 +41,41 @@ def trim_measured(event: Event) -> tuple[Event, int]:
     size = len(dumps(event.data))
     if size <= MAX_DATA_BYTES:
         return event, size
-    return dataclasses.replace(event, data=_trim_data(event.data)), size
+    return dataclasses.replace(event, data=cut(event.data, MAX_DATA_BYTES, dumps)), size
 
 
-def _trim_data(data: dict[str, Any]) -> dict[str, Any]:
+def cut(data: dict[str, Any], max_bytes: int, encode: Encode) -> dict[str, Any]:
+    """An event's large data, cut to at most `max_bytes` of JSON and a mark, `truncated: true`.
+
+    `output` and `input` give way to `preview`, the first 2,000 characters of that value (of its
+    JSON, where it is no text); other fields keep what of them is small.
+    """
     kept: dict[str, Any] = {}
     for name, value in data.items():
-        if name not in _LARGE_FIELDS or len(encoded := dumps(value)) <= MAX_FIELD_BYTES:
+        if name not in _LARGE_FIELDS:
+            kept[name] = _bounded(value, MAX_FIELD_BYTES, encode)
+        elif len(encoded := encode(value)) <= PREVIEW_CHARS:
             kept[name] = value
         else:
             kept["preview"] = preview(value, encoded)
-    # a preview of 2,000 characters is at most 12,000 bytes of JSON (escapes)
-    rest = _bounded({k: v for k, v in kept.items() if k != "preview"}, MAX_FIELD_BYTES)
-    head = {"preview": kept["preview"]} if "preview" in kept else {}
-    return {**rest, **head, "truncated": True}
+    mark = {"truncated": True}
+    return {**_bounded(kept, max_bytes - len(encode(mark)), encode), **mark}
 
 
-def _bounded(value: Any, limit: int) -> Any:
-    """The value where its JSON is within `limit` bytes; else those parts of it that are."""
-    if len(dumps(value)) <= limit:
+def _bounded(value: Any, limit: int, encode: Encode, depth: int = 2) -> Any:
+    """The value where its JSON is within `limit` bytes; else its small parts."""
+    if len(encode(value)) <= limit:
         return value
     if isinstance(value, str):
-        return value[: min(MAX_TEXT_CHARS, limit // 6)]
-    if not isinstance(value, dict):
+        return value[: min(MAX_TEXT_CHARS, limit)]
+    if not isinstance(value, dict) or depth == 0:
         return None
+    parts = {
+        name: _bounded(part, MAX_FIELD_BYTES, encode, depth - 1)
+        for name, part in islice(value.items(), MAX_PARTS)
+    }
+    sizes = {name: len(encode({name: part})) for name, part in parts.items()}
     kept: dict[str, Any] = {}
-    parts = {name: _bounded(part, limit // 2) for name, part in value.items()}
-    sizes = {name: len(dumps({name: part})) for name, part in parts.items()}
     for name in sorted(sizes, key=sizes.__getitem__):
         limit -= sizes[name]
         if limit < 0:

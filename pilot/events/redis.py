@@ -27,6 +27,8 @@ from pilot.events.streams import (
     AWAY,
     BLOCK_MS,
     FIELD,
+    FIRST_BACKOFF_S,
+    MAX_BACKOFF_S,
     StreamReader,
     ended,
     stream_of,
@@ -41,7 +43,6 @@ ENTRY_BYTES = 16 * 1024
 STREAM_TTL_S = 60
 """How long a stream outlives its last entry: for readers that were away for a moment."""
 WRITE_BYTES = 256 * 1024
-FIRST_BACKOFF_S, MAX_BACKOFF_S = 0.05, 2.0
 
 
 def parse_redis_url(url: str) -> str:

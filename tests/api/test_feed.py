@@ -16,6 +16,7 @@ from api.live.delivery import Delivery
 from api.live.feed import Feed
 from api.live.outbox import Outbox
 from api.live.watch import Watch
+from pilot.errors import UnavailableError
 from pilot.events.bus import InProcessBus, NoBus
 from pilot.events.model import Envelope, Event, EventType
 from pilot.events.redis import RedisBus
@@ -163,10 +164,13 @@ async def test_a_lost_last_event_is_found_in_the_store(bus, quick):
     assert ears.seqs == [1, 2, 3, 4]
 
 
-async def test_what_neither_bus_nor_store_told_is_asked_of_the_run(bus, quick):
+@pytest.mark.parametrize("store", ["behind", "away"])
+async def test_what_neither_bus_nor_store_told_is_asked_of_the_run(bus, quick, store):
     class Run(Truth):
-        async def stored(self, owner, execution_id, seq):
-            return []
+        async def progress(self, execution_ids):
+            if store == "away":
+                raise UnavailableError("the store is away")
+            return await super().progress(execution_ids)
 
         async def asked(self, execution_id, seq):
             return self.events[seq:], False

@@ -4,14 +4,15 @@ import json
 
 import pytest
 
-from pilot.store.preview import MAX_DATA_CHARS, PREVIEW_CHARS, event_data
+from pilot.events.preview import PREVIEW_CHARS
+from pilot.store.preview import MAX_DATA_BYTES, event_data
 
 LONG = "x" * 20_000
 
 
 def kept(data):
     text = event_data(data)
-    assert len(text) < MAX_DATA_CHARS + 100
+    assert len(text.encode()) <= MAX_DATA_BYTES
     return json.loads(text)
 
 
