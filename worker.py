@@ -7,6 +7,7 @@ number of workers share a queue; one that dies is replaced by the others' retrie
 from __future__ import annotations
 
 import asyncio
+import atexit
 import gc
 import logging
 import os
@@ -15,12 +16,15 @@ import sys
 import threading
 from contextlib import suppress
 from datetime import timedelta
+from typing import NoReturn
 
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client
+from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
 from temporalio.service import RPCError
-from temporalio.worker import Worker
+from temporalio.worker import Worker, WorkerDeploymentConfig
 
+from activities import resources
 from activities.llm import preload
 from pilot import logs, sentry, tracing
 from pilot.embedded import SEARCH_ATTRIBUTES
@@ -35,10 +39,9 @@ log = logging.getLogger("worker")
 FIRST_BACKOFF_S, MAX_BACKOFF_S = 0.05, 5.0
 SERVER_LIMIT = timedelta(seconds=5)
 
-# How long running activities may go on after SIGTERM. What is not done by then is retried by
-# another worker; in development there is none, and a person waits at the terminal.
-DRAIN = timedelta(seconds=20)
-DEVELOPMENT_DRAIN = timedelta(seconds=1)
+# How long the end may take once the running activities had their time: what they came to is
+# reported, and events go out. A Temporal or a store that does not answer must not hold it up.
+ENDING_S = 8.0
 
 
 async def serve(settings: Settings) -> None:
@@ -53,7 +56,8 @@ async def serve(settings: Settings) -> None:
             max_concurrent_workflow_tasks=settings.pilot_max_workflow_tasks,
             max_concurrent_activities=settings.pilot_max_activities,
             max_concurrent_local_activities=settings.pilot_max_activities,
-            graceful_shutdown_timeout=DEVELOPMENT_DRAIN if settings.is_development else DRAIN,
+            graceful_shutdown_timeout=timedelta(seconds=settings.drain_s),
+            deployment_config=_deployment(settings),
         )
         running = asyncio.create_task(worker.run())
         try:
@@ -97,6 +101,17 @@ def warm_up() -> None:
     finally:
         gc.freeze()
         gc.enable()
+
+
+def _deployment(settings: Settings) -> WorkerDeploymentConfig | None:
+    """The version of this worker, where the operator runs several beside each other."""
+    if settings.pilot_deployment is None or settings.pilot_build_id is None:
+        return None
+    return WorkerDeploymentConfig(
+        version=WorkerDeploymentVersion(settings.pilot_deployment, settings.pilot_build_id),
+        use_worker_versioning=True,
+        default_versioning_behavior=VersioningBehavior[settings.pilot_versioning.upper()],
+    )
 
 
 async def _until_polling(worker: Worker, running: asyncio.Task[None]) -> None:
@@ -163,19 +178,39 @@ async def _ensure_reconciler(client: Client, settings: Settings) -> None:
 
 
 async def _until_signalled(settings: Settings) -> None:
-    """Serves until the first SIGTERM or SIGINT; a second one ends the process at once."""
+    """Serves until the first SIGTERM or SIGINT, and then for as long as running activities may
+    go on. A second signal ends the process at once."""
     loop = asyncio.get_running_loop()
     serving = asyncio.create_task(serve(settings))
 
     def stop(number: int) -> None:
         if serving.cancelling():
-            os._exit(128 + number)
+            _end_now(128 + number)
         serving.cancel()
+        # a thread, as it may be the event loop that does not come to its end
+        limit = threading.Timer(settings.drain_s + ENDING_S, _end_late)
+        limit.daemon = True
+        limit.start()
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop, number)
     with suppress(asyncio.CancelledError):
         await serving
+
+
+def _end_late() -> None:
+    log.error("not ended in time: what was left is for another worker's attempts")
+    _end_now(1)
+
+
+def _end_now(code: int) -> None:
+    """Ends the process as it is. A subprocess of the sandbox that is in the middle of a program
+    would not notice before the program's end."""
+    with suppress(RuntimeError):
+        for pid in resources.current().sandbox.process_ids.copy():
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+    os._exit(code)
 
 
 def _one_line(error: Exception) -> str:
@@ -200,5 +235,13 @@ def main() -> int:
     return 0
 
 
+def _leave(code: int) -> NoReturn:
+    """Ends the process once what was registered for its end is done. The interpreter's own end
+    would go through all that a model client has loaded, for seconds (7 on a busy machine)."""
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    os._exit(code)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    _leave(main())

@@ -214,7 +214,8 @@ class Ledger:
             model=route.model,
             prompt_tokens=usage.prompt_tokens,
             completion_tokens=usage.completion_tokens,
-            cost=cost_of(usage, route, self._accounting.settings),
+            # in a thread, as the price list may be waiting for its module's first import
+            cost=await asyncio.to_thread(cost_of, usage, route, self._accounting.settings),
             at=at,
             estimated=estimated,
             error=None if error is None else _code(error),

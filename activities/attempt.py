@@ -13,6 +13,7 @@ and whose one detail is `{code, message, attempt, meta}`.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import time
 from collections.abc import Awaitable, Callable
@@ -24,7 +25,7 @@ from pydantic import ValidationError
 from temporalio import activity
 
 from activities import resources, scrub
-from activities.failures import application_error, clip, failure_of, retry_delay_s
+from activities.failures import application_error, clip, failure_of, is_cut_off, retry_delay_s
 from activities.heartbeats import heartbeats
 from activities.patience import through_outage
 from activities.payload import check_result
@@ -134,7 +135,8 @@ def node_activity(type: str, config: type[C]) -> Callable[[Run[C]], NodeActivity
 
     The activity raises `ApplicationError` for every failure, with the code as its type:
     `NodeError`s are retried as they say, bad configuration, expressions and templates never,
-    and anything unexpected is `internal_error`, which is retried.
+    and anything unexpected is `internal_error`, which is retried. An attempt that its worker's
+    stop cuts off is `worker_shutdown`: another worker begins it anew at once.
     """
 
     def decorate(run: Run[C]) -> NodeActivity:
@@ -162,7 +164,9 @@ async def _attempt(task: NodeTask, config: type[C], run: Run[C]) -> NodeResult:
         if scrubber:
             result = _scrubbed(result, scrubber)
             check_result(result)
-    except Exception as error:
+    except (Exception, asyncio.CancelledError) as error:
+        if isinstance(error, asyncio.CancelledError) and not is_cut_off():
+            raise
         failure = failure_of(error, task)
         failure.message = scrubber.text(failure.message)
         failure.meta = {

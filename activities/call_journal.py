@@ -22,6 +22,7 @@ from temporalio import activity
 
 from activities.asked import Completion, Usage
 from activities.attempt import Attempt
+from activities.failures import is_cut_off
 from pilot.errors import NodeError, StoreError
 from pilot.nodes.llm import LlmConfig
 from pilot.store.llm_calls import LlmCall, LlmCallStore
@@ -36,7 +37,7 @@ class CallJournal:
         self._strict = attempt.config.on_unknown == "fail"
         self._key = f"{attempt.key}:{attempt.task.round}"
         self._earlier: dict[str, LlmCall] = {}
-        self._written = False
+        self._written: set[str] = set()
 
     @classmethod
     @contextlib.asynccontextmanager
@@ -70,12 +71,7 @@ class CallJournal:
         if call.state == "answered":
             return completion_from(call.answer)
         if self._strict:
-            raise NodeError(
-                f"attempt {call.attempt} had asked the model when its worker was lost, so the "
-                "call may have been billed. It is not repeated, because on_unknown is fail",
-                code="llm_outcome_unknown",
-                meta={"lost_attempt": call.attempt},
-            )
+            raise _unknown(call.attempt, "its worker was lost")
         return None
 
     async def sending(self, step: str) -> None:
@@ -83,7 +79,7 @@ class CallJournal:
         if self._store is not None:
             with self._tolerant():
                 await self._store.sent(self._call(step))
-                self._written = True
+                self._written.add(step)
 
     async def answered(self, step: str, completion: Completion) -> None:
         """The answer is in hand, so a store that is down costs only the memory of it."""
@@ -100,6 +96,12 @@ class CallJournal:
             with contextlib.suppress(StoreError):
                 await self._store.forget(self._key, step)
 
+    def cut_off(self, step: str) -> None:
+        """The attempt was cancelled while a call was under way. Raises `NodeError`
+        `llm_outcome_unknown` where another worker would go on, and must not ask again."""
+        if self._strict and step in self._written and is_cut_off():
+            raise _unknown(self._attempt.number, "its worker was stopped")
+
     def _call(self, step: str) -> LlmCall:
         return LlmCall(
             key=self._key,
@@ -113,6 +115,15 @@ class CallJournal:
     def _tolerant(self) -> contextlib.AbstractContextManager[Any]:
         """A strict node waits for the store: without it, a repeat could go unseen."""
         return contextlib.nullcontext() if self._strict else contextlib.suppress(StoreError)
+
+
+def _unknown(attempt: int, when: str) -> NodeError:
+    return NodeError(
+        f"attempt {attempt} had asked the model when {when}, so the call may have been billed. "
+        "It is not repeated, because on_unknown is fail",
+        code="llm_outcome_unknown",
+        meta={"lost_attempt": attempt},
+    )
 
 
 def to_body(completion: Completion) -> dict[str, Any]:

@@ -3,6 +3,7 @@ attempt follows."""
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 
 from temporalio import activity
@@ -15,10 +16,19 @@ from pilot.graph.task import NodeTask
 MAX_MESSAGE_CHARS = 4_000
 # Temporal's default when a retry policy names no maximum interval.
 DEFAULT_MAX_INTERVALS = 100
+# The shortest pause before the next attempt: none at all would mean the policy's own.
+AT_ONCE_S = 0.001
 
 
-def failure_of(error: Exception, task: NodeTask) -> NodeError:
-    """Any error of an attempt as a `NodeError`.
+def is_cut_off() -> bool:
+    """Whether this attempt was cancelled because its worker stops, and its time to end is over.
+    A local activity never is: its workflow task is repeated as a whole."""
+    details = activity.cancellation_details()
+    return details is not None and details.worker_shutdown and not activity.info().is_local
+
+
+def failure_of(error: BaseException, task: NodeTask) -> NodeError:
+    """Any error of an attempt as a `NodeError`; a cancellation is that of a worker that stops.
 
     The text of an unexpected error may hold anything (a URL with its key), so it stays in
     the worker's log and only its class is told.
@@ -37,6 +47,13 @@ def failure_of(error: Exception, task: NodeTask) -> NodeError:
                 code=error.type or NodeError.code,
                 retryable=not error.non_retryable,
                 retry_after_s=None if delay is None else delay.total_seconds(),
+            )
+        case asyncio.CancelledError():
+            return NodeError(
+                "the worker that ran this node was stopped before the node was done",
+                code="worker_shutdown",
+                retryable=True,
+                retry_after_s=AT_ONCE_S,
             )
         case _:
             activity.logger.error("the %s node %s failed", task.type, task.name, exc_info=error)

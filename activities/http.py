@@ -7,7 +7,7 @@ done with it:
 - 429 and 425 say that the request was not processed (RFC 6585, RFC 8470): any method;
 - 408, other 5xx, a timeout or a cut connection leave it open: only GET, HEAD, OPTIONS, PUT
   and DELETE, and others where the node says `retry_unsafe`;
-- so does a worker that was lost (`activities.http_journal`).
+- so does a worker that was lost (`activities.http_journal`), or is stopped.
 
 `Retry-After` becomes the delay before the next attempt, at most an hour. Every request
 carries an `Idempotency-Key` that is the same for all attempts of the node.
@@ -27,6 +27,7 @@ import httpx
 from activities import resources
 from activities.attempt import Attempt, node_activity
 from activities.evaluation import render
+from activities.failures import is_cut_off
 from activities.http_body import read_body, response_value
 from activities.http_journal import once
 from activities.http_request import (
@@ -76,8 +77,8 @@ async def call(
     """Sends the request of a rendered configuration within `seconds`.
 
     Raises `NodeError`: `invalid_request`, `address_not_allowed`, `port_not_allowed`,
-    `http_connect`, `http_tls`, `http_timeout`, `http_disconnected`, `http_status`,
-    `bad_redirect`, `too_many_redirects`, `bad_response`, `response_too_large`,
+    `http_connect`, `http_tls`, `http_timeout`, `http_disconnected`, `http_outcome_unknown`,
+    `http_status`, `bad_redirect`, `too_many_redirects`, `bad_response`, `response_too_large`,
     `response_not_json`.
     """
     repeatable = is_repeatable(config)
@@ -89,6 +90,14 @@ async def call(
             f"{request.method} {shown(request.url)} took longer than {seconds:g} s",
             code="http_timeout",
             retryable=repeatable,
+        ) from None
+    except asyncio.CancelledError:
+        if repeatable or not is_cut_off():
+            raise
+        raise NodeError(
+            f"{request.method} {shown(request.url)} was under way when its worker was stopped: it "
+            "may have been processed, so it is not repeated (see retry_unsafe)",
+            code="http_outcome_unknown",
         ) from None
 
 

@@ -141,6 +141,9 @@ async def _ask(
         except NodeError:
             await journal.failed(step)
             raise
+        except asyncio.CancelledError:
+            journal.cut_off(step)
+            raise
         finally:
             tokens.flush()
         await journal.answered(step, completion)

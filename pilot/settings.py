@@ -17,6 +17,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from pilot.errors import SettingsError
 
 MAX_BUDGET_TOKENS, MAX_BUDGET_USD = 10**15, 10**9
+DRAIN_S, DEVELOPMENT_DRAIN_S = 20.0, 1.0
 
 
 class Settings(BaseSettings):
@@ -52,6 +53,9 @@ class Settings(BaseSettings):
     temporal_api_key: SecretStr | None = None
     temporal_ui_url: str | None = None
     temporal_task_queue: str = "pilot"
+    pilot_deployment: Annotated[str, Field(pattern=r"^[^.]+$")] | None = None
+    pilot_build_id: str | None = None
+    pilot_versioning: Literal["auto_upgrade", "pinned"] = "auto_upgrade"
     pilot_reconcile_every_s: Annotated[float, Field(ge=1, le=86_400)] = 60.0
     pilot_cancel_escalate_s: Annotated[float, Field(ge=1, le=86_400)] = 30.0
     pilot_max_activities: Annotated[int, Field(ge=1, le=10_000)] = 100
@@ -59,6 +63,7 @@ class Settings(BaseSettings):
 
     # the process
     pilot_env: Literal["development", "production"] = "production"
+    pilot_drain_s: Annotated[float, Field(ge=0, le=86_400)] | None = None
     pilot_data_dir: Path = Path(".pilot")
     pilot_host: str = "127.0.0.1"
     pilot_port: int = 8000
@@ -118,6 +123,14 @@ class Settings(BaseSettings):
         return self.is_development and self.clerk_jwt_issuer is None
 
     @property
+    def drain_s(self) -> float:
+        """How long (seconds) a worker's running activities may go on after SIGTERM. In
+        development there is no other worker to wait for them, and a person at the terminal."""
+        if self.pilot_drain_s is not None:
+            return self.pilot_drain_s
+        return DEVELOPMENT_DRAIN_S if self.is_development else DRAIN_S
+
+    @property
     def store_url(self) -> str:
         """DATABASE_URL, else SQLite in the data folder."""
         return self.database_url or f"sqlite:///{self.pilot_data_dir.resolve() / 'pilot.db'}"
@@ -133,6 +146,10 @@ class Settings(BaseSettings):
             from pilot.crypto import Keyring  # noqa: PLC0415 (few processes need it)
 
             Keyring.parse(self.pilot_encryption_key.get_secret_value())
+        if (self.pilot_deployment is None) != (self.pilot_build_id is None):
+            raise SettingsError(
+                "PILOT_DEPLOYMENT and PILOT_BUILD_ID go together: set both, or neither."
+            )
         if "*" in self.backend_cors_origins and not self.is_development:
             raise SettingsError(
                 "BACKEND_CORS_ORIGINS is `*`: name the canvas's origins, separated by commas."
