@@ -1,8 +1,9 @@
 """Records the histories that replay tests hold the interpreter to.
 
-`python -m tests.histories.record NAME...` runs each named case (all without a name) on a real
-server and writes `tests/histories/<release>/<name>.json`. Histories that are there are never
-written again: they are what runs in flight look like, and new code must go on with them.
+`python -m tests.histories.record NAME...` runs each named case (without a name: those that no
+release has) on a real server and writes `tests/histories/<release>/<name>.json`, of the release
+that pyproject.toml names. Histories that are there are never written again: they are what runs in
+flight look like, and new code must go on with them. How a release is made: docs/decisions/0008.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import asyncio
 import json
 import os
 import sys
+import tomllib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,11 +24,25 @@ from benchmarks.stack import Stack, stack
 from pilot.graph.model import Graph
 from tests.graph.graphs import graph, node
 from tests.openai_server import Calls, Failure, OpenAIServer, Reply, calls, openai_server
+from tests.outside import outside
 from workflows_def.messages import QUERY_SNAPSHOT, SIGNAL_PAUSE, SIGNAL_RESUME, Snapshot
 
-RELEASE = "0.1"
 HERE = Path(__file__).parent
 ROOT = Path(__file__).parents[2]
+
+
+def release() -> str:
+    """The working tree's: the first two numbers of its version. A third stands for changes
+    that no run in flight can notice."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    return ".".join(project["version"].split(".")[:2])
+
+
+def stored() -> list[Path]:
+    """All stored histories, of every release."""
+    return sorted(HERE.glob("*/*.json"))
+
+
 EXAMPLES = ROOT / "examples"
 
 Handle = WorkflowHandle[Any, Any]
@@ -94,13 +110,15 @@ def calling() -> Case:
     )
 
 
-def cases() -> dict[str, Case]:
+def cases(address: str = "") -> dict[str, Case]:
+    """By name. `address` is where their http nodes find a server."""
     bad = node("bad", "code", config={"source": "1 / 0"})
     fan = [node(f"k{i}", "code", config={"source": str(i)}) for i in range(30)]
     return {
         "simple_chatbot": example("simple_chatbot", {"message": "Hello"}),
         "support_triage": example("support_triage", {"message": "It is broken", "urgent": True}),
         "shopping_cart": example("shopping_cart", None),
+        "http_summary": example("http_summary", {"url": f"{address}/ok/summary"}),
         "text_report": example("text_report", {"text": "one two two"}),
         "node_fails": Case(graph([START, bad, spinning(60), OUTPUT],
                                  "s>bad", "s>slow", "bad>o", "slow>o")),
@@ -128,7 +146,7 @@ async def record(bench: Stack, name: str, case: Case) -> None:
     except WorkflowFailureError as error:
         outcome = f"ended: {error.cause!r:.70}"
     history = await handle.fetch_history()
-    path = HERE / RELEASE / f"{name}.json"
+    path = HERE / release() / f"{name}.json"
     path.parent.mkdir(exist_ok=True)
     text = json.dumps(history.to_json_dict(), indent=1, sort_keys=True)
     path.write_text(text.replace(f"{ROOT}/", ""))  # in the stack traces of failures
@@ -136,17 +154,18 @@ async def record(bench: Stack, name: str, case: Case) -> None:
 
 
 async def main(names: list[str]) -> None:
-    async with openai_server() as models:
+    async with openai_server() as models, outside() as world:
         os.environ["PILOT_LLM_API_BASE"] = models.base_url
-        await record_all(models, names)
+        os.environ["PILOT_ALLOWED_HOSTS"] = "127.0.0.1"
+        await record_all(models, cases(world.address), names)
 
 
-async def record_all(models: OpenAIServer, names: list[str]) -> None:
+async def record_all(models: OpenAIServer, known: dict[str, Case], names: list[str]) -> None:
+    there = {path.stem for path in stored()}
     async with stack([]) as bench:
-        for name, case in cases().items():
-            if names and name not in names:
-                continue
-            if (HERE / RELEASE / f"{name}.json").exists():
+        for name in names or [name for name in known if name not in there]:
+            case = known[name]
+            if (HERE / release() / f"{name}.json").exists():
                 print(f"{name}: is there already")
                 continue
             models.reset()

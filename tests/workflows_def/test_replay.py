@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -10,10 +11,10 @@ from temporalio.client import WorkflowHistory
 from temporalio.worker import Replayer
 
 from pilot.plugin import PilotPlugin
-from tests.histories.record import EXAMPLES, cases
+from tests.histories.record import EXAMPLES, ROOT, cases, release, stored
+from tests.releases.freeze import released
 
-STORED = sorted((Path(__file__).parents[1] / "histories").glob("*/*.json"))
-NEEDS_NETWORK = {"http_summary"}
+STORED = stored()
 
 
 @pytest.mark.parametrize("path", STORED, ids=lambda path: f"{path.parent.name}-{path.stem}")
@@ -24,9 +25,26 @@ async def test_stored_histories_replay(path: Path) -> None:
 
 
 def test_every_case_and_example_is_stored() -> None:
-    stored = {path.stem for path in STORED}
-    assert stored >= set(cases())
-    assert stored | NEEDS_NETWORK >= {path.stem for path in EXAMPLES.glob("*.json")}
+    names = {path.stem for path in STORED}
+    assert names >= set(cases())
+    assert names >= {path.stem for path in EXAMPLES.glob("*.json")}
+
+
+def released_before() -> set[str]:
+    """The releases that the changelog tells of, but the one of the working tree."""
+    told = re.findall(r"^## \[?v?(\d+\.\d+)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    # 0.1 was never told of, and is what the first runs were begun on
+    return {"0.1", *told} - {release()}
+
+
+def test_every_release_has_its_histories() -> None:
+    """How to make one: docs/decisions/0008."""
+    assert {path.parent.name for path in STORED} >= {release(), *released_before()}
+
+
+def test_the_code_of_every_earlier_release_is_kept() -> None:
+    """Runs that it began are finished by today's code in tests/releases."""
+    assert set(released()) >= released_before()
 
 
 async def test_a_changed_graph_does_not_replay() -> None:
