@@ -1,0 +1,81 @@
+"""A watcher whose connection is dropped and taken up again at the last `seq` that it saw."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from contextlib import suppress
+from typing import Any
+
+import httpx
+from websockets.exceptions import WebSocketException
+
+from tests.stack import Served, run_events
+
+Event = dict[str, Any]
+ENDS = frozenset(f"execution.{status}" for status in ("succeeded", "failed", "cancelled"))
+
+
+class Watcher:
+    """Reads one execution's events until the last, over as many connections as it takes, by
+    `sse` or `ws`.
+
+    A stream of server-sent events must carry exactly what follows the `seq` it was asked for,
+    and may end before the run does.
+    On a WebSocket all of the user's runs are heard until the subscription is in force, so there
+    the reader orders by `seq`, as every client must.
+    """
+
+    def __init__(self, served: Served, execution_id: str, way: str) -> None:
+        self.events: list[Event] = []
+        self.connections = 0
+        self._served = served
+        self._execution_id = execution_id
+        self.way = way
+        self._reading = asyncio.create_task(self._read())
+
+    async def drop(self) -> None:
+        """Tears the connection down, and connects again. A watcher that has seen the last
+        event, or has found an error, stays as it is."""
+        if not self._reading.done():
+            self._reading.cancel()
+            await asyncio.wait([self._reading])
+            if self._reading.cancelled():
+                self._reading = asyncio.create_task(self._read())
+
+    async def finished(self) -> list[Event]:
+        """All events of the run, as they came. Raises what was wrong with them."""
+        await self._reading
+        return self.events
+
+    async def _read(self) -> None:
+        while True:
+            self.connections += 1
+            with suppress(httpx.TransportError, WebSocketException, OSError):
+                await (self._stream() if self.way == "sse" else self._socket())
+            if self.events and self.events[-1]["type"] in ENDS:
+                return
+            await asyncio.sleep(0.1)
+
+    def _take(self, event: Event) -> None:
+        if "seq" in event and event["type"] != "snapshot":
+            expected = len(self.events) + 1
+            assert event["seq"] == expected, f"{event['seq']} came where {expected} was due"
+            self.events.append(event)
+
+    async def _stream(self) -> None:
+        path = f"/api/v1/executions/{self._execution_id}/events"
+        headers = {"Last-Event-ID": str(len(self.events))}
+        async with (
+            self._served.client() as client,
+            client.stream("GET", path, headers=headers) as answer,
+        ):
+            assert answer.status_code == 200, (answer.status_code, await answer.aread())
+            async for line in answer.aiter_lines():
+                if line.startswith("data: "):
+                    self._take(json.loads(line.removeprefix("data: ")))
+
+    async def _socket(self) -> None:
+        async with self._served.events() as socket:
+            async for event in run_events(socket, self._execution_id, len(self.events)):
+                self._take(event)
