@@ -82,6 +82,8 @@ async def main(size: int, rounds: int, only: str) -> None:
     warm_up()
     print(HEADER)
     async with idle_stack() as bench:
+        # a process's first worker reads all modules for its build id, 0.4 s, before it polls
+        await measure(bench, "", shape("chain", LAYER, "code"), 1)
         for type, name in itertools.product(("code", "variable"), ("chain", "fan-out", "layers")):
             if only in (label := f"{name} of {size} {type}"):
                 print(await measure(bench, label, shape(name, size, type), rounds), flush=True)
