@@ -9,7 +9,7 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python;
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
 	&& { echo $$python; break; }; done)
 
-.PHONY: help setup run test check bench lock clean
+.PHONY: help setup run test check bench chaos lock clean
 .DEFAULT_GOAL := help
 
 help: ## This list
@@ -40,6 +40,12 @@ check: setup ## Lint, format, types, and the rooms' imports
 bench: setup ## Chains of nodes against a workflow written by hand; a code node's cost
 	$(BIN)/python -m benchmarks.chain
 	$(BIN)/python -m benchmarks.code
+
+# Other lengths and seeds: make chaos CHAOS="--seconds 3600 --seed 7 --workers 1"
+CHAOS := --seconds 300 --seed 1 --seed 2
+
+chaos: setup ## Kill workers at random for ten minutes, and count what it cost
+	$(BIN)/python -m tests.faults.chaos $(CHAOS)
 
 # uv resolves for every platform at once, which pip cannot. It stays out of .venv. The second
 # lock is the part of the first that an image needs.

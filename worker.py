@@ -43,6 +43,11 @@ SERVER_LIMIT = timedelta(seconds=5)
 # reported, and events go out. A Temporal or a store that does not answer must not hold it up.
 ENDING_S = 8.0
 
+# How long a run's next workflow task waits for the worker that has the run in memory, before any
+# other may take it and rebuild the run from its history: what a dead worker costs the runs that
+# it held, and what a busy one has before it is taken for dead. (Temporal's default is 10 s.)
+STICKY = timedelta(seconds=5)
+
 
 async def serve(settings: Settings) -> None:
     """Polls until it is cancelled, then drains: running activities get their time."""
@@ -56,6 +61,7 @@ async def serve(settings: Settings) -> None:
             max_concurrent_workflow_tasks=settings.pilot_max_workflow_tasks,
             max_concurrent_activities=settings.pilot_max_activities,
             max_concurrent_local_activities=settings.pilot_max_activities,
+            sticky_queue_schedule_to_start_timeout=STICKY,
             graceful_shutdown_timeout=timedelta(seconds=settings.drain_s),
             deployment_config=_deployment(settings),
         )

@@ -22,6 +22,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import psutil
 from temporalio.client import Client
 
 from pilot.dev import fetch_health
@@ -45,6 +46,10 @@ class Part:
     def pid(self) -> int:
         assert self._child.pid is not None
         return self._child.pid
+
+    @property
+    def is_running(self) -> bool:
+        return self._child.pid is not None and psutil.pid_exists(self._child.pid)
 
     def log(self) -> str:
         """What all its processes said, stdout and stderr."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -50,8 +50,8 @@ class Outside:
     """`url` of the server. What waits goes on when its run is released, or its caller is gone."""
 
     url: str = ""
-    holding: bool = True
-    """Whether a run waits for its admission; without, nothing is ever held."""
+    pause: Callable[[], float] | None = None
+    """Seconds that every arrival takes. With it nothing waits for an admission."""
     _runs: defaultdict[str, _Run] = field(default_factory=lambda: defaultdict(_Run))
 
     def admit(self, execution_id: str, hold: Point | None = None) -> None:
@@ -73,9 +73,11 @@ class Outside:
 
     async def arrive(self, execution_id: str, point: Point) -> None:
         run = self._runs[execution_id]
-        if self.holding:
+        if self.pause is None:
             await run.admitted.wait()
         run.arrivals[point] += 1
+        if self.pause is not None:
+            await asyncio.sleep(self.pause())
         if point == run.hold and run.arrivals[point] == 1:
             run.held.set()
             await run.released.wait()

@@ -57,6 +57,27 @@ def graph(outside_url: str) -> dict[str, Any]:
     }
 
 
+def branching(outside_url: str) -> dict[str, Any]:
+    """Branches side by side, so that several ends of nodes meet in one workflow task."""
+    call = f"{outside_url}/call"
+    sides = [f"get{index}" for index in range(6)]
+    nodes = [
+        {"id": "start", "type": "start"},
+        *({"id": side, "type": "http", "config": {"url": call}} for side in sides),
+        *(
+            {"id": f"set{side}", "type": "variable", "config": {"assignments": {side: "{input}"}}}
+            for side in sides
+        ),
+        {"id": "send", "type": "http", "config": {"url": call, "method": "POST"}},
+        {"id": "out", "type": "output", "config": {"value": "{input.node}"}},
+    ]
+    edges = [("start", side) for side in sides]
+    edges += [(side, f"set{side}") for side in sides]
+    edges += [(f"set{side}", "send") for side in sides]
+    edges += [("send", "out")]
+    return {"nodes": nodes, "edges": [{"source": a, "target": b} for a, b in edges]}
+
+
 def output(turns: int) -> dict[str, Any]:
     return {"out": [turns, "send", "agent answers"]}
 
