@@ -13,7 +13,7 @@ from pilot.graph.plan import PlanNode
 from pilot.graph.schedule import Changes, Reason, Schedule
 from pilot.graph.spec import DEFAULT_HANDLE, ERROR_HANDLE
 from pilot.graph.status import NodeStatus
-from pilot.graph.task import NodeResult
+from pilot.graph.task import NodeResult, Scope
 from workflows_def.dispatch import dispatch, policy_of
 from workflows_def.ending import Ending, failed
 from workflows_def.failure import Failure, failure_of, is_cancelled
@@ -113,7 +113,9 @@ class Nodes:
         while self._ready and len(self._tasks) < MAX_IN_FLIGHT:
             node = self._nodes[self._ready.popleft()]
             self._schedule.started(node.id)
-            task = asyncio.create_task(self._run_node(node))
+            # told here and not by its task, which runs after those of all nodes that ended in
+            # this workflow task: if it is done again, it may be given more of them
+            task = asyncio.create_task(self._run_node(node, *self._begin(node)))
             task.add_done_callback(self._task_done)
             self._tasks[node.id] = task
 
@@ -124,16 +126,19 @@ class Nodes:
             self.bug = task.exception()
             self.changed = True
 
-    async def _run_node(self, node: PlanNode) -> None:
-        value, scope = self._records.enter(node)
-        record = self._records[node.id]
+    def _begin(self, node: PlanNode) -> tuple[Any, Scope]:
+        """The node's whole input, and the scope that its activity is given."""
+        entered = self._records.enter(node)
         started = self._journal.append(
             EventType.NODE_STARTED,
             node_id=node.id,
             status=NodeStatus.RUNNING,
             data={"type": node.type, "name": node.name},
         )
-        record.started_at = started.at
+        self._records[node.id].started_at = started.at
+        return entered
+
+    async def _run_node(self, node: PlanNode, value: Any, scope: Scope) -> None:
         try:
             result = await dispatch(self._run, self._pace, node, scope)
             if result.tool_calls:
