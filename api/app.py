@@ -10,6 +10,8 @@ from fastapi import APIRouter, FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
 from api import auth, codec, health, metrics, node_types, problems
+from api.api_keys.routes import router as api_keys
+from api.api_keys.service import PREFIX, KeyVerifier
 from api.body import BodyLimit
 from api.executions.escalation import escalating
 from api.executions.routes import router as executions
@@ -22,6 +24,7 @@ from api.request_id import HEADER as REQUEST_ID
 from api.request_id import RequestId
 from api.runs import Runs
 from api.secrets.routes import router as secrets
+from api.shares.routes import router as shares
 from api.usage.routes import router as usage
 from api.workflows.routes import router as workflows
 from pilot import __version__, tracing
@@ -54,7 +57,16 @@ def create_app(settings: Settings) -> FastAPI:
     )
     problems.install(app)
     v1 = APIRouter(prefix="/api/v1", responses=problems.COMMON)
-    for router in (workflows, executions, node_types.router, secrets, usage, codec.router):
+    for router in (
+        workflows,
+        shares,
+        executions,
+        node_types.router,
+        secrets,
+        usage,
+        api_keys,
+        codec.router,
+    ):
         v1.include_router(router)
     for router in (v1, health.router, metrics.router):
         app.include_router(router)
@@ -94,7 +106,7 @@ def _lifespan(settings: Settings) -> Any:
 async def opened(settings: Settings) -> AsyncIterator[Parts]:
     """The parts of one API process, closed in reverse on the way out."""
     async with AsyncExitStack() as stack:
-        verifier = auth.verifier(settings)
+        tokens = auth.verifier(settings)
         payload_keys = payload_keyring(settings)
         store = await SqlStore.open(settings.store_url)
         stack.push_async_callback(store.close)
@@ -105,7 +117,7 @@ async def opened(settings: Settings) -> AsyncIterator[Parts]:
         feed = await stack.enter_async_context(Feed(bus, history))
         parts = Parts(
             settings,
-            verifier,
+            auth.Verifiers(tokens, PREFIX, KeyVerifier(store)),
             store,
             runs,
             bus,

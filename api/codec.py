@@ -22,13 +22,16 @@ from pydantic import Base64Bytes, BaseModel, Field
 from starlette.responses import Response
 from temporalio.api.common.v1 import Payload
 
-from api.auth import Caller, CallerDep
+from api import access
+from api.auth import CallerDep
+from api.caller import Caller
 from api.parts import Parts, PartsDep, parts_of
 from api.problems import INVALID
 from api.reply import reply
 from api.route import ApiRoute
 from pilot.codec import is_encrypted, run_scope, scope_of
 from pilot.errors import CiphertextError, NotFoundError
+from pilot.roles import Role
 from pilot.settings import Settings
 from pilot.store import temporal_workflow_id
 
@@ -100,7 +103,7 @@ async def decode(parts: PartsDep, caller: CallerDep, body: PayloadsIn) -> Respon
         if parts.codec is not None and is_encrypted(payload):
             scope = scope_of(payload)
             if scope not in readable:
-                readable[scope] = await may_read(parts, caller.user_id, scope)
+                readable[scope] = await may_read(parts, caller, scope)
             if readable[scope]:
                 try:
                     payload = parts.codec.decrypted(payload)  # noqa: PLW2901
@@ -115,20 +118,20 @@ async def encode(parts: PartsDep, caller: CallerDep, body: PayloadsIn) -> Respon
     """The payloads encrypted for the caller alone: for signals sent by hand."""
     payloads = body.messages()
     if parts.codec is not None:
-        payloads = await parts.codec.for_user(caller.user_id).encode(payloads)
+        payloads = await parts.codec.for_user(caller.owner).encode(payloads)
     return _reply(payloads)
 
 
-async def may_read(parts: Parts, user_id: str, scope: str) -> bool:
-    """Whether what is of this scope is the user's to read. A scope that is a lie allows
+async def may_read(parts: Parts, caller: Caller, scope: str) -> bool:
+    """Whether what is of this scope is the caller's to read. A scope that is a lie allows
     nothing: the payload does not open under it."""
-    if user_id in operators(parts.settings) or scope == f"user:{user_id}":
+    if caller.user_id in operators(parts.settings) or scope == f"user:{caller.owner}":
         return True
     execution = _EXECUTION.match(scope)
     if execution is None:
         return False
     try:
-        await parts.store.get_execution(user_id, execution[1])
+        await access.to_execution(parts, caller, execution[1], Role.VIEWER)
     except NotFoundError:
         return False
     return True

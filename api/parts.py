@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import Depends
 from starlette.requests import HTTPConnection
 
-from api.auth import TokenVerifier
+from api.auth import Verifier
 from api.live.connections import Connections
 from api.live.feed import Feed
 from api.live.history import History
@@ -29,7 +29,7 @@ class Parts:
     `codec` encrypts Temporal's payloads; None without a key."""
 
     settings: Settings
-    verifier: TokenVerifier
+    verifier: Verifier
     store: Store
     runs: Runs
     bus: Bus

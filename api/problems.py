@@ -61,6 +61,7 @@ def _documented(status: int, description: str) -> Responses:
     return {status: {"model": ProblemOut, "description": description}}
 
 
+FORBIDDEN = _documented(403, "The caller may see it, but has not the role that this needs.")
 MISSING = _documented(404, "There is no such object, or it is another user's.")
 CONFLICT = _documented(409, "A stale version, or the object's state forbids it.")
 INVALID = _documented(422, "Everything that is wrong, as issues.")

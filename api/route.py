@@ -9,8 +9,9 @@ from typing import Any
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
 
-from api.auth import Caller, authenticate
+from api.auth import authenticate
 from api.body import JsonRequest
+from api.caller import Caller
 from api.parts import parts_of
 from api.problems import Problem
 from pilot import logs

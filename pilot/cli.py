@@ -19,6 +19,7 @@ import typer
 
 from pilot import __version__
 from pilot.errors import PilotError
+from pilot.roles import Role
 
 app = typer.Typer(
     name="pilot",
@@ -147,11 +148,20 @@ def validate(
 
 
 @app.command()
-def token(user: User = "dev", data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
+def token(
+    user: User = "dev",
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+    org: Annotated[
+        str | None, typer.Option(help="Act in this organisation instead of for oneself.")
+    ] = None,
+    role: Annotated[
+        Role, typer.Option(help="The role that the user has in the organisation.")
+    ] = Role.ADMIN,
+) -> None:
     """Print a token of the local development issuer, for the header `Authorization: Bearer`."""
     from pilot.launch import local_token
 
-    typer.echo(local_token(data_dir, user))
+    typer.echo(local_token(data_dir, user, org=org, role=role))
 
 
 @app.command()

@@ -16,8 +16,9 @@ from pilot.errors import PilotError
 from pilot.graph.issues import Issue, errors
 from pilot.graphfile import describe, read_graph_file
 from pilot.progress import progress
+from pilot.roles import Role
 from pilot.settings import load_settings
-from pilot.tokens import mint
+from pilot.tokens import DevelopmentIssuer
 
 TOKEN_VARIABLE = "PILOT_TOKEN"  # noqa: S105
 DEFAULT_USER = "dev"
@@ -36,11 +37,13 @@ class Launch:
     user: str = DEFAULT_USER
 
 
-def local_token(data_dir: Path, user: str) -> str:
+def local_token(
+    data_dir: Path, user: str, *, org: str | None = None, role: Role = Role.ADMIN
+) -> str:
     """A token of the data folder's development issuer. Raises `PilotError` where the issuer
     is off."""
     settings = load_settings()
-    if settings.clerk_jwt_issuer is not None:
+    if settings.issuer is not None:
         raise PilotError(
             "CLERK_JWT_ISSUER is set, so the development issuer is off: sign in with Clerk and "
             f"give its token in {TOKEN_VARIABLE}",
@@ -50,7 +53,7 @@ def local_token(data_dir: Path, user: str) -> str:
         raise PilotError(
             "PILOT_ENV is production, where the development issuer is off", code="issuer_off"
         )
-    return mint(data_dir, user)
+    return DevelopmentIssuer.open(data_dir).mint(user, org=org, role=role.value)
 
 
 def server_url(server: str | None, data_dir: Path) -> str:

@@ -6,6 +6,8 @@ line, by `SettingsError`.
 
 from __future__ import annotations
 
+import base64
+import re
 from decimal import Decimal
 from functools import lru_cache
 from pathlib import Path
@@ -29,6 +31,7 @@ class Settings(BaseSettings):
     clerk_secret_key: SecretStr | None = None
     clerk_publishable_key: str | None = None
     clerk_jwt_issuer: str | None = None
+    clerk_authorized_parties: Annotated[list[str], NoDecode] = Field(default_factory=list)
 
     # where data lives
     supabase_url: str | None = None
@@ -96,6 +99,7 @@ class Settings(BaseSettings):
 
     @field_validator(
         "backend_cors_origins",
+        "clerk_authorized_parties",
         "pilot_allowed_hosts",
         "pilot_allowed_ports",
         "pilot_codec_users",
@@ -120,7 +124,14 @@ class Settings(BaseSettings):
     @property
     def uses_development_issuer(self) -> bool:
         """The local issuer signs tokens: only in development, and only without Clerk."""
-        return self.is_development and self.clerk_jwt_issuer is None
+        return self.is_development and self.issuer is None
+
+    @property
+    def issuer(self) -> str | None:
+        """Who signs tokens: CLERK_JWT_ISSUER, else the address inside CLERK_PUBLISHABLE_KEY."""
+        if self.clerk_jwt_issuer is not None or self.clerk_publishable_key is None:
+            return self.clerk_jwt_issuer
+        return frontend_url(self.clerk_publishable_key)
 
     @property
     def drain_s(self) -> float:
@@ -137,7 +148,7 @@ class Settings(BaseSettings):
 
     def check(self) -> None:
         """Raises `SettingsError` for what is missing or contradicts itself."""
-        if not self.is_development and self.clerk_jwt_issuer is None:
+        if not self.is_development and self.issuer is None:
             raise SettingsError(
                 "CLERK_JWT_ISSUER is not set, and PILOT_ENV is production: "
                 "nobody could sign in. Set it, or start the development stack with `pilot dev`."
@@ -154,6 +165,21 @@ class Settings(BaseSettings):
             raise SettingsError(
                 "BACKEND_CORS_ORIGINS is `*`: name the canvas's origins, separated by commas."
             )
+
+
+def frontend_url(publishable_key: str) -> str:
+    """The address of a Clerk application's front-end API: it is what the key says, in base64.
+    Raises `SettingsError`."""
+    kind, _, encoded = publishable_key.partition("_")[2].partition("_")
+    try:
+        host = base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True).decode("ascii")
+    except ValueError:
+        host = ""
+    if kind not in ("test", "live") or not re.fullmatch(r"[a-z0-9.-]+\$", host):
+        raise SettingsError(
+            "CLERK_PUBLISHABLE_KEY is none of Clerk's: it begins with pk_test_ or pk_live_"
+        )
+    return f"https://{host[:-1]}"
 
 
 def load_settings() -> Settings:

@@ -68,8 +68,16 @@ class DevelopmentIssuer:
             ) from error
         return cls(key, public["kid"])
 
-    def mint(self, user: str, ttl_s: int = DEFAULT_TTL_S) -> str:
-        """A token for `user`, valid for `ttl_s` seconds from now (negative: expired)."""
+    def mint(
+        self,
+        user: str,
+        ttl_s: int = DEFAULT_TTL_S,
+        *,
+        org: str | None = None,
+        role: str = "admin",
+    ) -> str:
+        """A token for `user`, valid for `ttl_s` seconds from now (negative: expired); with `org`
+        one that acts in that organisation, in that role."""
         if not user or len(user) > MAX_USER_CHARS or not user.isprintable():
             raise PilotError(
                 f"a user has 1 to {MAX_USER_CHARS} printable characters", code="invalid_user"
@@ -82,6 +90,8 @@ class DevelopmentIssuer:
             "nbf": min(now, now + ttl_s),
             "exp": now + ttl_s,
         }
+        if org is not None:
+            claims |= {"org_id": org, "org_role": f"org:{role}"}
         return jwt.encode(claims, self.key, algorithm="RS256", headers={"kid": self.kid})
 
 

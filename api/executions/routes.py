@@ -9,6 +9,7 @@ from fastapi import APIRouter, Header, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
+from api import access
 from api.auth import CallerDep
 from api.executions import service
 from api.executions.resource import execution_out
@@ -17,12 +18,13 @@ from api.executions.start import execute, location
 from api.live import sse
 from api.pagination import PageDep, PageOut
 from api.parts import PartsDep
-from api.problems import CONFLICT, DOWN, INVALID, MISSING, OVER_BUDGET
+from api.problems import CONFLICT, DOWN, FORBIDDEN, INVALID, MISSING, OVER_BUDGET
 from api.reply import reply
 from api.route import ApiRoute
 from pilot.graph.status import ExecutionStatus
+from pilot.roles import Role
 
-router = APIRouter(tags=["executions"], route_class=ApiRoute)
+router = APIRouter(tags=["executions"], route_class=ApiRoute, responses={**FORBIDDEN})
 
 
 @router.post(
@@ -71,7 +73,8 @@ async def execute_workflow(
         after = sse.resume_point(last_event_id, None)
         reader.require_place(parts.connections)
     given = body or ExecuteIn()
-    started = await execute(parts, caller.user_id, str(workflow_id), given, idempotency_key)
+    owner = await access.to_workflow(parts, caller, str(workflow_id), Role.RUNNER)
+    started = await execute(parts, owner, caller.user_id, str(workflow_id), given, idempotency_key)
     row = started.execution
     headers = {"Location": location(row.id)}
     if started.replayed:
@@ -79,7 +82,7 @@ async def execute_workflow(
     if stream:
         return await sse.stream(parts, reader, row, after, headers, begins_with_snapshot=True)
     if wait:
-        row = await service.wait(parts, caller.user_id, row.id, wait)
+        row = await service.wait(parts, owner, row.id, wait)
     shown = await execution_out(parts.store, parts.settings, row)
     return reply(shown, 200 if wait and row.status.is_final else 202, headers)
 
@@ -92,15 +95,19 @@ async def list_executions(
     workflow_id: Annotated[UUID | None, Query()] = None,
     status: Annotated[ExecutionStatus | None, Query()] = None,
 ) -> Response:
-    """The caller's executions, newest first."""
-    of = str(workflow_id) if workflow_id is not None else None
-    return reply(await service.listing(parts, caller.user_id, page, of, status))
+    """The caller's executions, newest first; with `workflow_id` those of a workflow, which may be
+    one that somebody shares with the caller."""
+    owner, of = caller.owner, str(workflow_id) if workflow_id is not None else None
+    if of is not None:
+        owner = await access.to_workflow(parts, caller, of, Role.VIEWER)
+    return reply(await service.listing(parts, owner, page, of, status))
 
 
 @router.get("/executions/{execution_id}", response_model=ExecutionOut, responses={**MISSING})
 async def read_execution(parts: PartsDep, caller: CallerDep, execution_id: UUID) -> Response:
     """A run with all its nodes."""
-    return reply(await service.read(parts, caller.user_id, str(execution_id)))
+    owner = await access.to_execution(parts, caller, str(execution_id), Role.VIEWER)
+    return reply(await service.read(parts, owner, str(execution_id)))
 
 
 @router.post(
@@ -111,7 +118,8 @@ async def read_execution(parts: PartsDep, caller: CallerDep, execution_id: UUID)
 )
 async def cancel_execution(parts: PartsDep, caller: CallerDep, execution_id: UUID) -> Response:
     """Asks the run to end. Its status is `cancelled` once its nodes have ended."""
-    return reply(await service.cancel(parts, caller.user_id, str(execution_id)), 202)
+    owner = await access.to_execution(parts, caller, str(execution_id), Role.RUNNER)
+    return reply(await service.cancel(parts, owner, str(execution_id)), 202)
 
 
 @router.post(
@@ -122,7 +130,8 @@ async def cancel_execution(parts: PartsDep, caller: CallerDep, execution_id: UUI
 )
 async def pause_execution(parts: PartsDep, caller: CallerDep, execution_id: UUID) -> Response:
     """Starts no further node until `resume`; nodes that run go on to their end."""
-    return reply(await service.pause(parts, caller.user_id, str(execution_id)), 202)
+    owner = await access.to_execution(parts, caller, str(execution_id), Role.RUNNER)
+    return reply(await service.pause(parts, owner, str(execution_id)), 202)
 
 
 @router.post(
@@ -133,7 +142,8 @@ async def pause_execution(parts: PartsDep, caller: CallerDep, execution_id: UUID
 )
 async def resume_execution(parts: PartsDep, caller: CallerDep, execution_id: UUID) -> Response:
     """Goes on after `pause`."""
-    return reply(await service.resume(parts, caller.user_id, str(execution_id)), 202)
+    owner = await access.to_execution(parts, caller, str(execution_id), Role.RUNNER)
+    return reply(await service.resume(parts, owner, str(execution_id)), 202)
 
 
 @router.get(
@@ -156,5 +166,6 @@ async def stream_events(
     """Server-sent events from the first on, or from after `Last-Event-ID` (or `last_seq`);
     `id:` is `seq`. Ends with the run."""
     after = sse.resume_point(last_event_id, last_seq)
-    execution = await parts.store.get_execution(caller.user_id, str(execution_id))
+    owner = await access.to_execution(parts, caller, str(execution_id), Role.VIEWER)
+    execution = await parts.store.get_execution(owner, str(execution_id))
     return await sse.stream(parts, sse.Reader.of(request, caller), execution, after)

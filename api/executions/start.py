@@ -51,7 +51,7 @@ class Started:
     replayed: bool
 
 
-def execution_id_of(owner: str, workflow_id: str, key: str | None) -> str:
+def execution_id_of(user_id: str, workflow_id: str, key: str | None) -> str:
     """A new id; with a key always the same one for the same caller and workflow."""
     if key is None:
         return str(uuid4())
@@ -61,7 +61,7 @@ def execution_id_of(owner: str, workflow_id: str, key: str | None) -> str:
             "invalid_idempotency_key",
             f"Idempotency-Key has 1 to {MAX_KEY_CHARS} printable ASCII characters.",
         )
-    return str(uuid5(_KEYS, f"{owner}\n{workflow_id}\n{key}"))
+    return str(uuid5(_KEYS, f"{user_id}\n{workflow_id}\n{key}"))
 
 
 def location(execution_id: str) -> str:
@@ -69,15 +69,21 @@ def location(execution_id: str) -> str:
 
 
 async def execute(
-    parts: Parts, owner: str, workflow_id: str, given: ExecuteIn, key: str | None
+    parts: Parts,
+    owner: str,
+    user_id: str,
+    workflow_id: str,
+    given: ExecuteIn,
+    key: str | None,
 ) -> Started:
-    """Starts a run of the workflow's newest version, or finds the one of the same key.
+    """Starts a run of the owner's workflow, in its newest version, for a user; or finds the one
+    of the same key.
 
     The same key with another input is refused (422 `idempotency_key_reused`), as the IETF's
     draft on the header has it.
     """
     workflow = await parts.store.get_workflow(owner, workflow_id)
-    execution_id = execution_id_of(owner, workflow_id, key)
+    execution_id = execution_id_of(user_id, workflow_id, key)
     if key is not None:
         try:
             row = await parts.store.get_execution(owner, execution_id)
@@ -95,6 +101,7 @@ async def execute(
             workflow_version=workflow.version,
             status=ExecutionStatus.QUEUED,
             input=value,
+            started_by=None if user_id == owner else user_id,
             timeout_s=_limit(workflow, given),
             created_at=datetime.now(UTC),
         )

@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from api.auth import LEEWAY_S, Caller
+from api.auth import LEEWAY_S
+from api.caller import Caller
 from api.executions.resource import execution_out
 from api.live.connections import Connections, TooManyConnectionsError
 from api.live.delivery import Delivery
 from api.live.outbox import Outbox
 from api.live.snapshot import snapshot
-from api.live.watch import Watch
+from api.live.watch import OfOne, Watch
 from api.parts import Parts
 from api.problems import RETRY_AFTER_S, Problem
 from pilot.errors import PilotError
@@ -94,28 +95,17 @@ async def stream(
     )
 
 
-class _OfOne:
-    """Passes on the events of the watched execution only."""
-
-    def __init__(self, watch: Watch) -> None:
-        self._watch = watch
-
-    def deliver(self, delivery: Delivery) -> None:
-        if delivery.event.execution_id == self._watch.execution_id:
-            self._watch.deliver(delivery)
-
-
 async def _lines(
     parts: Parts, reader: Reader, execution: Execution, outbox: Outbox, after: int
 ) -> AsyncIterator[str]:
     caller = reader.caller
     # made as its buffer opens: an event between the two would be in neither past nor present
-    watch = Watch(parts.feed, parts.history, outbox, caller.user_id, execution.id)
+    watch = Watch(parts.feed, parts.history, outbox, execution.owner, execution.id)
     seen = after
     with (
         parts.connections.from_address(reader.address),
         parts.connections.of_user(caller.user_id),
-        parts.feed.listening(caller.user_id, _OfOne(watch)),
+        parts.feed.listening(watch.owner, OfOne(watch)),
     ):
         parts.streams.add(outbox)
         replaying = asyncio.create_task(_replay(parts, watch, outbox, after))
@@ -150,7 +140,7 @@ async def _lines(
 
 async def _replay(parts: Parts, watch: Watch, outbox: Outbox, after: int) -> None:
     try:
-        execution = await parts.store.get_execution(watch.user_id, watch.execution_id)
+        execution = await parts.store.get_execution(watch.owner, watch.execution_id)
         await watch.replay(after, execution.status)
     except PilotError as error:
         log.warning("the stream of %s broke: %s", watch.execution_id, error)

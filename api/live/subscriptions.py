@@ -9,17 +9,21 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+from contextlib import ExitStack
 
+from api import access
+from api.caller import Caller
 from api.executions.resource import execution_out
 from api.executions.service import current
 from api.live.delivery import Delivery
 from api.live.messages import Filter, Subscribe, Unsubscribe
 from api.live.outbox import Inbox, Outbox
 from api.live.snapshot import snapshot
-from api.live.watch import Watch
+from api.live.watch import OfOne, Watch
 from api.parts import Parts
 from api.problems import Problem, from_error
 from pilot.errors import PilotError
+from pilot.roles import Role
 
 log = logging.getLogger(__name__)
 
@@ -47,14 +51,15 @@ class Filtered:
 class Subscriptions:
     """`deliver` is what the feed calls; `close` when the connection ends."""
 
-    def __init__(self, parts: Parts, user_id: str, outbox: Outbox) -> None:
+    def __init__(self, parts: Parts, caller: Caller, outbox: Outbox) -> None:
         self._parts = parts
-        self._user_id = user_id
+        self._caller = caller
         self._outbox = outbox
         self._all: Filter | None = Filter()
         self._workflows: dict[str, Filter] = {}
         self._watches: dict[str, Watch] = {}
         self._replays: dict[str, asyncio.Task[None]] = {}
+        self._elsewhere: dict[str, ExitStack] = {}
         # The first live events wait a moment for the subscription that clients send when they
         # connect: without it, some of its events would come before their past.
         self._held: list[Delivery] | None = []
@@ -64,6 +69,8 @@ class Subscriptions:
         self._holding.cancel()
         for replay in self._replays.values():
             replay.cancel()
+        for listening in self._elsewhere.values():
+            listening.close()
 
     def deliver(self, delivery: Delivery) -> None:
         event = delivery.event
@@ -104,7 +111,7 @@ class Subscriptions:
         self._outbox.drop(execution_id)
         # from here on the execution's live events wait for its past
         parts, inbox = self._parts, Filtered(self._outbox, passing)
-        watch = Watch(parts.feed, parts.history, inbox, self._user_id, execution_id)
+        watch = Watch(parts.feed, parts.history, inbox, self._caller.owner, execution_id)
         self._watches[execution_id] = watch
         held, self._held = self._held, None if self._held is None else []
         for delivery in held or ():
@@ -116,22 +123,35 @@ class Subscriptions:
     async def _replay(self, watch: Watch, last_seq: int | None) -> None:
         parts, execution_id = self._parts, watch.execution_id
         try:
-            execution = await current(parts, self._user_id, execution_id)
+            owner = await access.to_execution(parts, self._caller, execution_id, Role.VIEWER)
+            if owner != watch.owner:
+                self._listen_elsewhere(watch, owner)
+            execution = await current(parts, owner, execution_id)
             if last_seq is None:
                 shown = await execution_out(parts.store, parts.settings, execution)
                 last_seq = await parts.store.missing_from(execution_id) - 1
                 await self._outbox.put_patiently(snapshot(shown, last_seq))
             await watch.replay(last_seq, execution.status)
         except (PilotError, Problem) as error:
-            self._watches.pop(execution_id, None)
+            self._drop(execution_id)
             problem = from_error(error)
             self._refuse(problem.code, str(problem.detail), execution_id)
 
     def _drop(self, execution_id: str) -> None:
         self._watches.pop(execution_id, None)
+        listening = self._elsewhere.pop(execution_id, None)
+        if listening is not None:
+            listening.close()
         replay = self._replays.pop(execution_id, None)
-        if replay is not None:
+        if replay is not None and replay is not asyncio.current_task():
             replay.cancel()
+
+    def _listen_elsewhere(self, watch: Watch, owner: str) -> None:
+        """The execution is somebody else's, who shares it: its events are not among the
+        caller's."""
+        watch.owner = owner
+        listening = self._elsewhere[watch.execution_id] = ExitStack()
+        listening.enter_context(self._parts.feed.listening(owner, OfOne(watch)))
 
     def _forget_replay(self, execution_id: str, task: asyncio.Task[None]) -> None:
         if self._replays.get(execution_id) is task:

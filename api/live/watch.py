@@ -34,9 +34,9 @@ class Watch:
     """Make it, let `deliver` have the execution's live events at once, then `replay`."""
 
     def __init__(
-        self, feed: Feed, history: History, outbox: Inbox, user_id: str, execution_id: str
+        self, feed: Feed, history: History, outbox: Inbox, owner: str, execution_id: str
     ) -> None:
-        self.user_id = user_id
+        self.owner = owner
         self.execution_id = execution_id
         self.last_seq = 0
         self.final = False
@@ -64,7 +64,7 @@ class Watch:
         `status` is that of a row read after the buffer was open.
         """
         self.last_seq = after_seq
-        await self._feed.ready(self.user_id)
+        await self._feed.ready(self.owner)
         await self._past(status)
         for delay in CATCH_UP_DELAYS_S:
             if self._overran:
@@ -80,7 +80,7 @@ class Watch:
         await self._flush()
         self._live = True
         if not self.final and not status.is_final:
-            self._feed.expect(self.user_id, self.execution_id, self.last_seq)
+            self._feed.expect(self.owner, self.execution_id, self.last_seq)
 
     @property
     def _misses(self) -> bool:
@@ -92,7 +92,7 @@ class Watch:
         # a row may still say `queued` when the run has said more
         has_begun = status is ExecutionStatus.QUEUED and (self._buffer or self._required)
         async for event in self._history.after(
-            self.user_id, self.execution_id, self.last_seq, None if has_begun else status
+            self.owner, self.execution_id, self.last_seq, None if has_begun else status
         ):
             if event.type in _NODE_ENDS:
                 self._ended_nodes.add((event.node_id, event.path))
@@ -121,3 +121,14 @@ class Watch:
         if delivery.event.seq is not None:
             self.last_seq = delivery.event.seq
         self.final = self.final or delivery.event.type in FINAL_EVENT_TYPES
+
+
+class OfOne:
+    """Passes on the events of the watched execution only."""
+
+    def __init__(self, watch: Watch) -> None:
+        self._watch = watch
+
+    def deliver(self, delivery: Delivery) -> None:
+        if delivery.event.execution_id == self._watch.execution_id:
+            self._watch.deliver(delivery)

@@ -20,7 +20,9 @@ from starlette.routing import Match, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
-from api.auth import LEEWAY_S, Caller, InvalidTokenError, KeysUnavailableError
+from api.auth import LEEWAY_S
+from api.caller import Caller, InvalidTokenError
+from api.keysets import KeysUnavailableError
 from api.live import origin
 from api.live.connections import TooManyConnectionsError
 from api.live.messages import (
@@ -110,7 +112,7 @@ class Connection:
         self._parts = parts
         self._caller = caller
         self._outbox = Outbox(self._has_more)
-        self._subscriptions = Subscriptions(parts, caller.user_id, self._outbox)
+        self._subscriptions = Subscriptions(parts, caller, self._outbox)
         self._allowance = Allowance()
         self._writing: asyncio.Task[None] | None = None
         self._ending: asyncio.Task[None] | None = None
@@ -121,7 +123,7 @@ class Connection:
         """Serves until one side ends it. Raises `Closed` or `WebSocketDisconnect`."""
         self._set_alarm()
         try:
-            with self._parts.feed.listening(self._caller.user_id, self._subscriptions):
+            with self._parts.feed.listening(self._caller.owner, self._subscriptions):
                 while True:
                     await self._hear()
         finally:
@@ -157,11 +159,14 @@ class Connection:
 
     async def _renew(self, token: str) -> None:
         try:
-            self._caller = await _verified(self._parts, token, self._caller.user_id)
+            caller = await _verified(self._parts, token, self._caller.user_id)
         except KeysUnavailableError as error:
             # the token of before still holds
             self._outbox.say(error_text(error.code, "the token cannot be checked now"))
             return
+        if caller.owner != self._caller.owner:
+            raise Closed(NOT_YOUR_USER, "not the organisation of before")
+        self._caller = caller
         self._is_warned = False
         self._set_alarm()
 
@@ -260,7 +265,7 @@ async def _verified(parts: Parts, token: str, user_id: str) -> Caller:
         caller = await parts.verifier.verify(token)
     except InvalidTokenError as error:
         raise Closed(BAD_TOKEN, error.message) from None
-    if caller.user_id != user_id:
+    if user_id not in (caller.user_id, caller.owner):
         raise Closed(NOT_YOUR_USER, "not your user")
     return caller
 

@@ -9,16 +9,18 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
+from api import access
 from api.auth import CallerDep
 from api.pagination import PageDep
 from api.parts import PartsDep
-from api.problems import INVALID, MISSING
+from api.problems import FORBIDDEN, INVALID, MISSING
 from api.reply import reply
 from api.route import ApiRoute
 from api.usage import service
 from api.usage.schemas import BudgetIn, BudgetOut, ReportOut
+from pilot.roles import Role
 
-router = APIRouter(tags=["usage"], route_class=ApiRoute)
+router = APIRouter(tags=["usage"], route_class=ApiRoute, responses={**FORBIDDEN})
 
 
 @router.get("/usage", response_model=ReportOut, responses={**INVALID})
@@ -39,32 +41,33 @@ async def read_usage(
 ) -> Response:
     """What the caller's model calls took: tokens and US dollars, failed calls too. At most 366
     days."""
-    return reply(await service.report(parts, caller.user_id, first, last, group_by, page))
+    return reply(await service.report(parts, caller.owner, first, last, group_by, page))
 
 
 @router.get("/budgets", response_model=BudgetOut)
 async def read_budget(parts: PartsDep, caller: CallerDep) -> Response:
     """The caller's budget over all workflows, and what of it is used today."""
-    return reply(await service.budget(parts, caller.user_id, None))
+    return reply(await service.budget(parts, caller.owner, None))
 
 
 @router.put("/budgets", response_model=BudgetOut, responses={**INVALID})
 async def put_budget(parts: PartsDep, caller: CallerDep, body: BudgetIn) -> Response:
     """Sets the caller's budget. It may not be above the operator's ceiling."""
-    return reply(await service.put_budget(parts, caller.user_id, None, body))
+    return reply(await service.put_budget(parts, access.own(caller, Role.ADMIN), None, body))
 
 
 @router.delete("/budgets", status_code=204, response_class=Response)
 async def delete_budget(parts: PartsDep, caller: CallerDep) -> Response:
     """Removes the caller's budget; the operator's ceiling stays."""
-    await service.delete_budget(parts, caller.user_id, None)
+    await service.delete_budget(parts, access.own(caller, Role.ADMIN), None)
     return Response(status_code=204)
 
 
 @router.get("/workflows/{workflow_id}/budget", response_model=BudgetOut, responses={**MISSING})
 async def read_workflow_budget(parts: PartsDep, caller: CallerDep, workflow_id: UUID) -> Response:
     """One workflow's budget, and what of it is used today."""
-    return reply(await service.budget(parts, caller.user_id, str(workflow_id)))
+    owner = await access.to_workflow(parts, caller, str(workflow_id), Role.VIEWER)
+    return reply(await service.budget(parts, owner, str(workflow_id)))
 
 
 @router.put(
@@ -74,7 +77,8 @@ async def put_workflow_budget(
     parts: PartsDep, caller: CallerDep, workflow_id: UUID, body: BudgetIn
 ) -> Response:
     """Sets one workflow's budget. The caller's own holds beside it."""
-    return reply(await service.put_budget(parts, caller.user_id, str(workflow_id), body))
+    owner = await access.to_workflow(parts, caller, str(workflow_id), Role.ADMIN)
+    return reply(await service.put_budget(parts, owner, str(workflow_id), body))
 
 
 @router.delete(
@@ -85,5 +89,6 @@ async def put_workflow_budget(
 )
 async def delete_workflow_budget(parts: PartsDep, caller: CallerDep, workflow_id: UUID) -> Response:
     """Removes one workflow's budget; the caller's own stays."""
-    await service.delete_budget(parts, caller.user_id, str(workflow_id))
+    owner = await access.to_workflow(parts, caller, str(workflow_id), Role.ADMIN)
+    await service.delete_budget(parts, owner, str(workflow_id))
     return Response(status_code=204)

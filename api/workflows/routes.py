@@ -8,12 +8,13 @@ from uuid import UUID
 from fastapi import APIRouter, Header, Query
 from starlette.responses import JSONResponse, Response
 
+from api import access
 from api.auth import CallerDep
 from api.etag import etag
 from api.executions.service import cancel_all
 from api.pagination import PageDep, PageOut
 from api.parts import PartsDep
-from api.problems import CONFLICT, INVALID, MISSING
+from api.problems import CONFLICT, FORBIDDEN, INVALID, MISSING
 from api.reply import reply
 from api.route import ApiRoute
 from api.workflows import openapi, service
@@ -25,28 +26,41 @@ from api.workflows.schemas import (
     WorkflowSummaryOut,
     WorkflowUpdate,
 )
+from pilot.roles import Role
 
-router = APIRouter(prefix="/workflows", tags=["workflows"], route_class=ApiRoute)
+router = APIRouter(
+    prefix="/workflows", tags=["workflows"], route_class=ApiRoute, responses={**FORBIDDEN}
+)
 
 
 @router.post("", status_code=201, response_model=WorkflowOut, responses={**INVALID})
 async def create_workflow(parts: PartsDep, caller: CallerDep, body: WorkflowIn) -> Response:
     """Saves a graph as version 1. A draft with issues is saved too; they come back."""
-    made = await service.create(parts.store, parts.specs, caller.user_id, body)
+    owner = access.own(caller, Role.EDITOR)
+    made = await service.create(parts.store, parts.specs, owner, body)
     location = f"/api/v1/workflows/{made.id}"
     return reply(made, 201, {"Location": location, "ETag": etag(made.version)})
 
 
 @router.get("", response_model=PageOut[WorkflowSummaryOut])
-async def list_workflows(parts: PartsDep, caller: CallerDep, page: PageDep) -> Response:
+async def list_workflows(
+    parts: PartsDep,
+    caller: CallerDep,
+    page: PageDep,
+    shared: Annotated[
+        bool, Query(description="Those that others share with the caller, instead of their own.")
+    ] = False,
+) -> Response:
     """The caller's workflows, newest first, without their graphs."""
-    return reply(await service.listing(parts.store, caller.user_id, page))
+    if shared:
+        return reply(await service.shared(parts.store, caller.grantees, page))
+    return reply(await service.listing(parts.store, caller.owner, page))
 
 
 @router.post("/validate", response_model=ValidationOut, responses={**INVALID})
 async def validate_graph(parts: PartsDep, caller: CallerDep, body: GraphIn) -> Response:
     """All issues of a graph, by the validator that saving and executing use."""
-    return reply(await service.validation(parts.store, parts.specs, caller.user_id, body))
+    return reply(await service.validation(parts.store, parts.specs, caller.owner, body))
 
 
 @router.get(
@@ -61,9 +75,8 @@ async def read_workflow(
     if_none_match: Annotated[str | None, Header(max_length=1000)] = None,
 ) -> Response:
     """A workflow at its newest version."""
-    found = await service.read(
-        parts.store, parts.specs, caller.user_id, str(workflow_id), if_none_match
-    )
+    owner = await access.to_workflow(parts, caller, str(workflow_id), Role.VIEWER)
+    found = await service.read(parts.store, parts.specs, owner, str(workflow_id), if_none_match)
     if isinstance(found, int):
         return Response(status_code=304, headers={"ETag": etag(found)})
     return reply(found, headers={"ETag": etag(found.version)})
@@ -77,7 +90,8 @@ async def read_workflow(
 async def read_openapi(parts: PartsDep, caller: CallerDep, workflow_id: UUID) -> Response:
     """The workflow as an API of its own: an OpenAPI 3.1 document whose one operation is its
     `execute`, with the start node's inputs as the request's schema."""
-    workflow = await parts.store.get_workflow(caller.user_id, str(workflow_id))
+    owner = await access.to_workflow(parts, caller, str(workflow_id), Role.VIEWER)
+    workflow = await parts.store.get_workflow(owner, str(workflow_id))
     return JSONResponse(openapi.document(workflow), headers={"ETag": etag(workflow.version)})
 
 
@@ -95,9 +109,8 @@ async def update_workflow(
 ) -> Response:
     """Replaces a workflow by a new version. With `If-Match` or `version` a save that would
     overwrite somebody else's is refused (409); the same content makes no new version."""
-    saved = await service.update(
-        parts.store, parts.specs, caller.user_id, str(workflow_id), body, if_match
-    )
+    owner = await access.to_workflow(parts, caller, str(workflow_id), Role.EDITOR)
+    saved = await service.update(parts.store, parts.specs, owner, str(workflow_id), body, if_match)
     return reply(saved, headers={"ETag": etag(saved.version)})
 
 
@@ -114,7 +127,8 @@ async def delete_workflow(
 ) -> Response:
     """Removes a workflow. Its executions stay readable; while one is open it is refused, or
     cancels them first, as asked."""
+    owner = await access.to_workflow(parts, caller, str(workflow_id), Role.ADMIN)
     if cancel_executions:
-        await cancel_all(parts, caller.user_id, str(workflow_id))
-    await parts.store.delete_workflow(caller.user_id, str(workflow_id))
+        await cancel_all(parts, owner, str(workflow_id))
+    await parts.store.delete_workflow(owner, str(workflow_id))
     return Response(status_code=204)

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from api.issues import IssueOut
 from pilot.graph.model import Edge, Graph, Node, Seconds
+from pilot.roles import Role
 
 CHATBOT_NODES: list[dict[str, Any]] = [
     {"id": "start", "type": "start", "position": {"x": 0, "y": 0}, "config": {"name": "Start"}},
@@ -79,6 +80,16 @@ class WorkflowSummaryOut(BaseModel):
     version: int
     created_at: datetime
     updated_at: datetime
+    owner: str | None = Field(
+        default=None,
+        exclude_if=lambda owner: owner is None,
+        description="Whose it is, where it is shared with the caller.",
+    )
+    role: Role | None = Field(
+        default=None,
+        exclude_if=lambda role: role is None,
+        description="What the caller may do with it, where it is somebody else's.",
+    )
 
 
 class WorkflowOut(WorkflowSummaryOut):

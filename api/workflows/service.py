@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 from api.etag import if_match_versions, none_match_hits
@@ -65,6 +66,19 @@ async def read(
 async def listing(store: Store, owner: str, page: PageQuery) -> PageOut[WorkflowSummaryOut]:
     found = await store.list_workflows(owner, limit=page.limit, cursor=page.cursor)
     return PageOut(items=[summary_out(item) for item in found.items], next_cursor=found.next_cursor)
+
+
+async def shared(
+    store: Store, grantees: Sequence[str], page: PageQuery
+) -> PageOut[WorkflowSummaryOut]:
+    found = await store.shares.shared_with(grantees, limit=page.limit, cursor=page.cursor)
+    items = [
+        summary_out(item.workflow).model_copy(
+            update={"owner": item.grant.owner, "role": item.grant.role}
+        )
+        for item in found.items
+    ]
+    return PageOut(items=items, next_cursor=found.next_cursor)
 
 
 async def update(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-from sqlalchemy import Select, and_, case, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Select, and_, case, delete, func, insert, select, update
 
 from pilot.errors import ConflictError, NotFoundError
 from pilot.roles import Role
@@ -32,10 +32,11 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """Whose an object is, and the highest role in which it is shared with the one who asked."""
+    """Whose an object is, and the highest role in which it is shared with the one who asked;
+    None where it is not."""
 
     owner: str
-    role: Role
+    role: Role | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +66,13 @@ class ShareStore(Protocol):
         ...
 
     async def of_execution(self, execution_id: str, grantees: Collection[str]) -> Grant | None:
-        """By what an execution is shared, through its workflow, which may be deleted."""
+        """Whose an execution is, and by what it is shared, through its workflow, which may be
+        deleted. None: there is no such execution."""
         ...
 
     async def grant(self, workflow_id: str, grantees: Collection[str]) -> Grant | None:
-        """By what a workflow (not deleted) is shared with any of the grantees."""
+        """Whose a workflow is, and by what it is shared with any of the grantees. None: there
+        is none, or it is deleted."""
         ...
 
     async def shared_with(
@@ -141,28 +144,26 @@ class SqlShares:
     async def of_execution(self, execution_id: str, grantees: Collection[str]) -> Grant | None:
         query = (
             select(executions.c.owner, shares.c.role)
-            .join(shares, shares.c.workflow_id == executions.c.workflow_id)
-            .where(executions.c.id == execution_id, shares.c.grantee.in_(sorted(grantees)))
+            .join(shares, _shared(executions.c.workflow_id, grantees), isouter=True)
+            .where(executions.c.id == execution_id)
         )
         return await self._highest(query)
 
     async def grant(self, workflow_id: str, grantees: Collection[str]) -> Grant | None:
         query = (
             select(workflows.c.owner, shares.c.role)
-            .join(shares, shares.c.workflow_id == workflows.c.id)
-            .where(
-                workflows.c.id == workflow_id,
-                workflows.c.deleted_at.is_(None),
-                shares.c.grantee.in_(sorted(grantees)),
-            )
+            .join(shares, _shared(workflows.c.id, grantees), isouter=True)
+            .where(workflows.c.id == workflow_id, workflows.c.deleted_at.is_(None))
         )
         return await self._highest(query)
 
     async def _highest(self, query: Select[Any]) -> Grant | None:
         async with self._database.reading() as connection:
             found = (await connection.execute(query)).all()
-        grants = [Grant(row.owner, Role(row.role)) for row in found]
-        return max(grants, key=lambda grant: list(Role).index(grant.role), default=None)
+        if not found:
+            return None
+        roles = [Role(row.role) for row in found if row.role is not None]
+        return Grant(found[0].owner, max(roles, key=list(Role).index, default=None))
 
     async def shared_with(
         self, grantees: Collection[str], *, limit: int = 50, cursor: str | None = None
@@ -193,6 +194,10 @@ class SqlShares:
 
 
 _RANK_OF_ROLE = case({role.value: rank for rank, role in enumerate(Role)}, value=shares.c.role)
+
+
+def _shared(workflow_id: ColumnElement[str], grantees: Collection[str]) -> Any:
+    return and_(shares.c.workflow_id == workflow_id, shares.c.grantee.in_(sorted(grantees)))
 
 
 def _alive(owner: str, workflow_id: str) -> Any:

@@ -54,6 +54,12 @@ def test_the_document_names_every_route(document):
         ("POST", "/api/v1/executions/{execution_id}/cancel"),
         ("POST", "/api/v1/executions/{execution_id}/pause"),
         ("POST", "/api/v1/executions/{execution_id}/resume"),
+        ("GET", f"{W}/{{workflow_id}}/shares"),
+        ("PUT", f"{W}/{{workflow_id}}/shares/{{grantee}}"),
+        ("DELETE", f"{W}/{{workflow_id}}/shares/{{grantee}}"),
+        ("POST", "/api/v1/api-keys"),
+        ("GET", "/api/v1/api-keys"),
+        ("DELETE", "/api/v1/api-keys/{key_id}"),
         ("POST", "/api/v1/secrets"),
         ("GET", "/api/v1/secrets"),
         ("DELETE", "/api/v1/secrets/{name}"),
@@ -139,6 +145,8 @@ async def test_what_the_store_says_is_told_in_http(api, monkeypatch, error, stat
 
     for name in ("get_workflow", "list_workflows", "create_workflow", "get_execution"):
         monkeypatch.setattr(type(api.parts.store), name, broken)
+    for name in ("grant", "of_execution"):
+        monkeypatch.setattr(type(api.parts.store.shares), name, broken)
     some = "00000000-0000-0000-0000-000000000000"
     calls = [
         ("GET", W, None),

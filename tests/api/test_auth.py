@@ -11,8 +11,10 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 
-from api import auth
-from api.auth import HttpKeys, InvalidTokenError, KeysUnavailableError, TokenVerifier
+from api import keysets
+from api.auth import TokenVerifier, verifier
+from api.caller import InvalidTokenError
+from api.keysets import HttpKeys, KeysUnavailableError
 from pilot import tokens
 from pilot.errors import PilotError, SettingsError
 from pilot.settings import Settings
@@ -159,7 +161,7 @@ async def test_an_unknown_key_id_fetches_again_but_not_at_once(key_server, monke
         with pytest.raises(InvalidTokenError):
             await check.verify(signed(issuer, claims(), kid="invented"))
     assert handler.fetches == 1
-    monkeypatch.setattr(auth, "JWKS_RETRY_S", 0)
+    monkeypatch.setattr(keysets, "JWKS_RETRY_S", 0)
     with pytest.raises(InvalidTokenError):
         await check.verify(signed(issuer, claims(), kid="invented"))
     assert handler.fetches == 2
@@ -170,8 +172,8 @@ async def test_known_keys_stay_good_while_the_issuer_is_down(key_server, monkeyp
     check = TokenVerifier(ISSUER, HttpKeys(url))
     await check.verify(issuer.mint("ada"))
     handler.status = 500
-    monkeypatch.setattr(auth, "JWKS_FRESH_S", -1)
-    monkeypatch.setattr(auth, "JWKS_RETRY_S", 0)
+    monkeypatch.setattr(keysets, "JWKS_FRESH_S", -1)
+    monkeypatch.setattr(keysets, "JWKS_RETRY_S", 0)
     assert (await check.verify(issuer.mint("ada"))).user_id == "ada"
     assert handler.fetches == 2
 
@@ -228,5 +230,5 @@ def test_a_broken_key_file_is_named(tmp_path):
 
 def test_production_knows_no_development_issuer(tmp_path):
     with pytest.raises(SettingsError, match="CLERK_JWT_ISSUER"):
-        auth.verifier(Settings(_env_file=None, pilot_env="production", pilot_data_dir=tmp_path))
+        verifier(Settings(_env_file=None, pilot_env="production", pilot_data_dir=tmp_path))
     assert list(tmp_path.iterdir()) == []

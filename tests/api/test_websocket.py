@@ -10,7 +10,7 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
-from api.auth import KeysUnavailableError
+from api.keysets import KeysUnavailableError
 from api.live import websocket as websocket_module
 from tests.sockets import (
     E,

@@ -11,6 +11,7 @@ from pilot.errors import ConflictError, NotFoundError
 from pilot.graph.status import ExecutionStatus
 from pilot.roles import Role
 from pilot.store import Execution, Workflow, shares
+from pilot.store.shares import Grant
 from pilot.store.sql import SqlStore
 from tests.store.conftest import GRAPH
 
@@ -22,10 +23,11 @@ async def test_a_workflow_is_shared_and_no_longer(store: SqlStore, workflow: Wor
     grant = await store.shares.grant(workflow.id, ["bob"])
     assert grant is not None
     assert (grant.owner, grant.role) == ("ada", Role.RUNNER)
-    assert await store.shares.grant(workflow.id, ["eve"]) is None
-    assert await store.shares.grant(workflow.id, []) is None
+    for strangers in (["eve"], []):
+        assert await store.shares.grant(workflow.id, strangers) == Grant("ada", None)
+    assert await store.shares.grant("nothing", ["bob"]) is None
     await store.shares.delete("ada", workflow.id, "bob")
-    assert await store.shares.grant(workflow.id, ["bob"]) is None
+    assert await store.shares.grant(workflow.id, ["bob"]) == Grant("ada", None)
     with pytest.raises(NotFoundError):
         await store.shares.delete("ada", workflow.id, "bob")
 
@@ -70,8 +72,9 @@ async def test_a_deleted_workflow_is_shared_with_nobody_but_its_runs_are(
     assert await store.shares.grant(workflow.id, ["bob"]) is None
     assert (await store.shares.shared_with(["bob"])).items == []
     grant = await store.shares.of_execution(run.id, ["bob"])
-    assert grant is not None and grant.owner == "ada"
-    assert await store.shares.of_execution(run.id, ["eve"]) is None
+    assert grant == Grant("ada", Role.VIEWER)
+    assert await store.shares.of_execution(run.id, ["eve"]) == Grant("ada", None)
+    assert await store.shares.of_execution("nothing", ["eve"]) is None
 
 
 async def test_what_is_shared_is_paged_newest_first(store: SqlStore) -> None:

@@ -1,0 +1,54 @@
+"""What a caller may do: in their own tenant by their role there, elsewhere by what is shared.
+
+Somebody else's object that is not shared with the caller is 404, as one that is not there. What
+the caller may see but not do is 403.
+"""
+
+from __future__ import annotations
+
+from api.caller import Caller
+from api.parts import Parts
+from api.problems import Problem
+from pilot.errors import NotFoundError
+from pilot.roles import Role
+from pilot.store.shares import Grant
+
+
+def own(caller: Caller, need: Role) -> str:
+    """The caller's own tenant, for what belongs to no workflow. Raises `Problem` (403)."""
+    _require(caller.role, need)
+    return caller.owner
+
+
+async def to_workflow(parts: Parts, caller: Caller, workflow_id: str, need: Role) -> str:
+    """Whose workflow it is, if the caller may do with it what `need` allows.
+
+    Raises `NotFoundError`, or `Problem` (403 `insufficient_role`).
+    """
+    grant = await parts.store.shares.grant(workflow_id, caller.grantees)
+    return _allowed(caller, grant, need, f"there is no workflow {workflow_id}")
+
+
+async def to_execution(parts: Parts, caller: Caller, execution_id: str, need: Role) -> str:
+    """The same of an execution, which is shared with its workflow."""
+    grant = await parts.store.shares.of_execution(execution_id, caller.grantees)
+    return _allowed(caller, grant, need, f"there is no execution {execution_id}")
+
+
+def _allowed(caller: Caller, grant: Grant | None, need: Role, absent: str) -> str:
+    if grant is None:
+        raise NotFoundError(absent)
+    role = caller.role if grant.owner == caller.owner else grant.role
+    if role is None:
+        raise NotFoundError(absent)
+    _require(role, need)
+    return grant.owner
+
+
+def _require(role: Role, need: Role) -> None:
+    if not role.includes(need):
+        raise Problem(
+            403,
+            "insufficient_role",
+            f"This needs the role {need.value}; you have {role.value} here.",
+        )

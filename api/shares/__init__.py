@@ -1,0 +1,1 @@
+"""With whom a workflow is shared."""
