@@ -150,7 +150,7 @@ def node_activity(type: str, config: type[C]) -> Callable[[Run[C]], NodeActivity
 
 
 async def _attempt(task: NodeTask, config: type[C], run: Run[C]) -> NodeResult:
-    number = activity.info().attempt
+    number = activity.info().attempt + task.attempts_before
     started_at, clock = datetime.now(UTC), time.perf_counter()
     scrubber = Scrubber()
     try:
@@ -229,7 +229,7 @@ def _times(started_at: datetime, clock: float, number: int) -> dict[str, Any]:
 
 def _announce_retry(failure: NodeError, task: NodeTask, number: int) -> None:
     """Tells watchers that another attempt will follow, where one will."""
-    delay_s = retry_delay_s(failure, number)
+    delay_s = retry_delay_s(failure, activity.info().attempt)
     if delay_s is None:
         return
     attempt: Attempt[NodeConfig] = Attempt(task=task, config=NodeConfig(), number=number)

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
+from temporalio.exceptions import ActivityError
 
 from pilot.graph.plan import PlanNode
 from pilot.graph.spec import Policy
 from pilot.graph.task import NodeResult, NodeTask, Scope
+from workflows_def.failure import cut_off_at
 from workflows_def.messages import RunInput
 from workflows_def.pace import Pace
+
+PATCH_CUT_OFF = "another attempt after a worker's stop"
 
 
 def policy_of(run: RunInput, node: PlanNode) -> Policy:
@@ -66,12 +71,26 @@ async def dispatch(
         )
         pace.add(result)
         return result
-    result = await workflow.execute_activity(
+    while True:
+        try:
+            return await _execute(node, task, policy, retry)
+        except ActivityError as error:
+            last = cut_off_at(error, policy)
+            if last is None or not workflow.patched(PATCH_CUT_OFF):
+                raise
+            task = replace(task, attempts_before=last)
+            retry = replace(retry, maximum_attempts=1)
+
+
+async def _execute(
+    node: PlanNode, task: NodeTask, policy: Policy, retry: RetryPolicy
+) -> NodeResult:
+    result: NodeResult = await workflow.execute_activity(
         node.type,
         task,
         result_type=NodeResult,
-        activity_id=_activity_id(node.id, path, round),
-        start_to_close_timeout=timeout,
+        activity_id=_activity_id(node.id, task.path, task.round),
+        start_to_close_timeout=timedelta(seconds=policy.timeout_s),
         heartbeat_timeout=timedelta(seconds=policy.heartbeat_s) if policy.heartbeat_s else None,
         retry_policy=retry,
         # the run waits for what was under way, so that its last word on it is true

@@ -17,6 +17,9 @@ from temporalio.exceptions import (
 
 from pilot.graph.spec import Policy
 
+CUT_OFF = ("worker_shutdown", "WorkerShutdown")
+"""The code of our own attempts, and the SDK's of any other activity."""
+
 
 @dataclass(frozen=True, slots=True)
 class Failure:
@@ -47,7 +50,21 @@ def _last_attempt(error: FailureError, policy: Policy) -> int | None:
 
 
 def is_cancelled(error: FailureError) -> bool:
+    """Also where an attempt failed, and no other followed as it was to be cancelled."""
+    if isinstance(error, ActivityError) and error.retry_state is RetryState.CANCEL_REQUESTED:
+        return True
     return isinstance(_cause(error), CancelledError)
+
+
+def cut_off_at(error: ActivityError, policy: Policy) -> int | None:
+    """The number of a last attempt that its worker's stop has cut off; None for any other end. A
+    stop is no failure of the node's, so another attempt is due."""
+    cause = error.cause
+    if error.retry_state is not RetryState.MAXIMUM_ATTEMPTS_REACHED:
+        return None
+    if not (isinstance(cause, ApplicationError) and cause.type in CUT_OFF):
+        return None
+    return failure_of(error, policy).attempt or policy.retry.max_attempts
 
 
 def _cause(error: FailureError) -> BaseException | None:

@@ -40,6 +40,9 @@ class NodeTask:
 
     `round` counts a node's activities where it calls tools in between, and `transcript` has the
     messages of the rounds before: what the model asked for, and what the tools gave.
+
+    `attempts_before` counts attempts of earlier activities of this node (and round), the last of
+    which was cut off by its worker's stop.
     """
 
     execution_id: str
@@ -53,6 +56,7 @@ class NodeTask:
     path: str = ""
     round: int = 0
     transcript: list[dict[str, Any]] = field(default_factory=list)
+    attempts_before: int = 0
 
 
 @dataclass(frozen=True, slots=True)

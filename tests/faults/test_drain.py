@@ -159,12 +159,13 @@ async def test_what_does_not_end_in_time_goes_on_at_another_worker(
         models.script(*[Reply("a b c", stall_after=1)] * 2, Reply("again"))
         environment = {"PILOT_DRAIN_S": str(drain_s), "PILOT_LLM_API_BASE": models.base_url}
         async with worker(fleet, **environment) as old:
-            names = ("get", "post", "unsafe")
-            get, post, unsafe = (world.url("hold", name) for name in names)
+            names = ("get", "once", "post", "unsafe")
+            get, once, post, unsafe = (world.url("hold", name) for name in names)
             workflow = await save(
                 client,
                 graph(
                     http("get", get),
+                    http("once", once) | {"retry": {"max_attempts": 1}},
                     http("post", post, method="POST"),
                     http("unsafe", unsafe, method="POST", retry_unsafe=True),
                     llm("strict"),
@@ -181,7 +182,7 @@ async def test_what_does_not_end_in_time_goes_on_at_another_worker(
 
             async with worker(fleet, **environment):
                 terminated = terminate(old)
-                for name in ("get", "unsafe"):
+                for name in ("get", "once", "unsafe"):
                     await world.called(name, 2, within_s=WITHIN_S)
                 over_s = world.calls["get"][1] - terminated - drain_s
                 assert 0 < over_s < SLACK_S
@@ -204,6 +205,7 @@ async def test_what_does_not_end_in_time_goes_on_at_another_worker(
     }
     assert {id for id, node in nodes.items() if node["attempt"] == 2} == {
         "get",
+        "once",
         "unsafe",
         "lenient",
     }
