@@ -54,6 +54,11 @@ class Settings(BaseSettings):
     temporal_address: str = "127.0.0.1:7233"
     temporal_namespace: str = "default"
     temporal_api_key: SecretStr | None = None
+    temporal_tls: bool | None = None
+    temporal_tls_cert: str | None = None
+    temporal_tls_key: SecretStr | None = None
+    temporal_tls_ca: str | None = None
+    temporal_tls_server_name: str | None = None
     temporal_ui_url: str | None = None
     temporal_task_queue: str = "pilot"
     pilot_deployment: Annotated[str, Field(pattern=r"^[^.]+$")] | None = None
@@ -157,6 +162,10 @@ class Settings(BaseSettings):
             from pilot.crypto import Keyring  # noqa: PLC0415 (few processes need it)
 
             Keyring.parse(self.pilot_encryption_key.get_secret_value())
+        if any(name.startswith("temporal_tls") for name in self.model_fields_set):
+            from pilot.temporal_tls import tls_of  # noqa: PLC0415 (few processes need it)
+
+            tls_of(self)
         if (self.pilot_deployment is None) != (self.pilot_build_id is None):
             raise SettingsError(
                 "PILOT_DEPLOYMENT and PILOT_BUILD_ID go together: set both, or neither."

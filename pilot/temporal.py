@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from functools import lru_cache
-from ipaddress import ip_address
 
 from temporalio.api.enums.v1 import IndexedValueType
 from temporalio.api.operatorservice.v1 import (
@@ -29,6 +28,7 @@ from pilot.embedded import SEARCH_ATTRIBUTES
 from pilot.keys import payload_keyring
 from pilot.metrics import exporter
 from pilot.settings import Settings
+from pilot.temporal_tls import tls_of
 
 data_converter = pydantic_data_converter
 
@@ -62,37 +62,27 @@ async def connect(
 ) -> Client:
     """A client for the configured server and namespace.
 
-    With TEMPORAL_API_KEY the connection is over TLS, as Temporal Cloud has it; a server on
-    loopback is spoken to in the clear, so a key meant for the cloud never goes there. With
+    The connection is over TLS as `pilot.temporal_tls` says; TEMPORAL_API_KEY is shown over TLS
+    only, so a key meant for the cloud never goes to a server on loopback in the clear. With
     PILOT_ENCRYPTION_KEY all payloads are encrypted. A `lazy` client connects with its first
     call and never fails here. Metrics are served at `metrics_address` (see `runtime`).
 
-    Raises RuntimeError when the server does not answer, SettingsError for a bad key.
+    Raises RuntimeError when the server does not answer, SettingsError for a bad key
+    or certificate.
     """
     key = settings.temporal_api_key
-    secure = key is not None and not is_loopback(settings.temporal_address)
+    tls = tls_of(settings)
     return await Client.connect(
         settings.temporal_address,
         namespace=settings.temporal_namespace,
-        api_key=key.get_secret_value() if key is not None and secure else None,
-        tls=secure,
+        api_key=key.get_secret_value() if key is not None and tls else None,
+        tls=tls or False,
         data_converter=encrypted(data_converter, payload_keyring(settings)),
         plugins=plugins,
         interceptors=tracing.interceptors(),
         lazy=lazy,
         runtime=runtime(metrics_address),
     )
-
-
-def is_loopback(address: str) -> bool:
-    """Whether `host:port` is this machine."""
-    host = address.rsplit(":", 1)[0].strip("[]")
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 async def register_search_attributes(client: Client) -> tuple[str, ...]:

@@ -21,7 +21,8 @@ from pilot.nodes import specs
 from pilot.plugin import PASSTHROUGH, PilotPlugin
 from pilot.settings import Settings
 from pilot.store.migrate import migrate
-from pilot.temporal import is_loopback, register_search_attributes
+from pilot.temporal import register_search_attributes
+from pilot.temporal_tls import is_loopback
 from workflows_def.messages import WORKFLOW_TYPE, RunInput
 
 
