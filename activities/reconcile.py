@@ -7,6 +7,7 @@
 | queued, without a key | knows no such run | failed: `never_started` |
 | open | completed, failed or cancelled | the events that the store lacks are fetched |
 | open | terminated | cancelled: `terminated`, or `cancel_escalated` |
+| open | fails its workflow task for a day | terminated, failed: `workflow_task_failing` |
 | open | ended by the server for its size | failed: `history_limit` |
 | open | timed out | timed out |
 | running | knows no such run any more | failed: `history_lost` |
@@ -23,10 +24,16 @@ import asyncio
 import logging
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from temporalio import activity
-from temporalio.client import Client, WorkflowQueryFailedError
+from temporalio.client import (
+    Client,
+    WorkflowExecutionDescription,
+    WorkflowHandle,
+    WorkflowQueryFailedError,
+)
 from temporalio.service import RPCError, RPCStatusCode
 
 from pilot import closing, metrics, runs
@@ -50,9 +57,17 @@ SETTLED = timedelta(seconds=30)
 """Younger rows are left alone: the request that writes them is still under way."""
 PATIENCE = timedelta(minutes=5)
 """How long a terminated run is asked for its events before it is closed without them."""
+STUCK_ATTEMPTS = 5
+"""So often a workflow task is tried before the run counts as stuck: a dying worker costs one or
+two. It is tried on, with pauses up to ten minutes, and goes on when a release comes that can."""
+STUCK_LIMIT = timedelta(days=1)
+"""How long that is awaited."""
 START_GRACE = timedelta(seconds=60)
 """A queued row younger than this may yet be started by its own request."""
 
+
+Handle = WorkflowHandle[Any, Any]
+_STUCK = "stuck"
 
 _HISTORY_LOST = closing.failed(
     "history_lost", "Temporal no longer knows this run, and its end was never recorded"
@@ -84,24 +99,28 @@ class Reconciler:
 
         outcomes = await asyncio.gather(*(one(row) for row in page.items), return_exceptions=True)
         repaired: Counter[str] = Counter()
-        stuck: list[Execution] = []
+        differing: list[Execution] = []
+        stuck = 0
         for row, outcome in zip(page.items, outcomes, strict=True):
             if isinstance(outcome, RPCError | PilotError):
                 log.warning("execution %s could not be reconciled: %s", row.id, outcome)
-                stuck.append(row)
+                differing.append(row)
             elif isinstance(outcome, BaseException):
                 raise outcome
+            elif outcome == _STUCK:
+                stuck += 1
             elif outcome is not None:
                 log.info("execution %s was repaired: %s", row.id, outcome)
                 repaired[outcome] += 1
         metrics.current().repaired(repaired)
-        oldest = min((row.created_at for row in stuck), default=None)
+        oldest = min((row.created_at for row in differing), default=None)
         oldest_open = min((row.created_at for row in page.items), default=None)
         return ReconcilePage(
             cursor=page.next_cursor,
             checked=len(page.items),
             repaired=dict(repaired),
-            failed=len(stuck),
+            failed=len(differing),
+            stuck=stuck,
             oldest_failed_at=rfc3339(oldest) if oldest else None,
             oldest_open_at=rfc3339(oldest_open) if oldest_open else None,
         )
@@ -118,7 +137,7 @@ class Reconciler:
         if row.temporal_run_id is None:
             await self._store.set_temporal_run(row.id, description.run_id)
         if description.close_time is None:
-            return None
+            return await self._stuck(row, handle, description)
         try:
             await closing.copy_events(self._store, handle, row.id, limit=QUERY_LIMIT)
         except WorkflowQueryFailedError as error:
@@ -132,6 +151,27 @@ class Reconciler:
         if (await self._fresh(row)).status.is_final:
             return "events_fetched"
         return await self._close(row, await closing.verdict(handle, description, limit=CALL_LIMIT))
+
+    async def _stuck(
+        self, row: Execution, handle: Handle, description: WorkflowExecutionDescription
+    ) -> str | None:
+        """An open run's workflow task may fail each time it is tried: the code of now does not
+        fit the run's history. That is told as an error, and ended after a day."""
+        task = description.raw_description.pending_workflow_task
+        if task.attempt < STUCK_ATTEMPTS:
+            return None
+        since = task.original_scheduled_time.ToDatetime(tzinfo=UTC)
+        log.error(
+            "the workflow task of execution %s has failed %d times since %s: this release may "
+            "not be able to go on with it",
+            row.id,
+            task.attempt - 1,
+            rfc3339(since),
+        )
+        if datetime.now(UTC) - since < STUCK_LIMIT:
+            return _STUCK
+        await handle.terminate(closing.STUCK, rpc_timeout=CALL_LIMIT)
+        return await self._close(row, closing.termination(closing.STUCK))
 
     async def _absent(self, row: Execution) -> str | None:
         if row.temporal_run_id is not None or row.last_seq:

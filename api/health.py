@@ -143,7 +143,8 @@ def _no_worker(parts: Parts) -> PartOut:
 
 
 async def _reconciler(parts: Parts) -> PartOut:
-    """Rows that could not be brought in line with Temporal make it `stuck`."""
+    """Rows that could not be brought in line with Temporal, and runs that their workers cannot go
+    on with, make it `stuck`."""
     last = await parts.runs.reconciled()
     if last is None:
         return PartOut(status="ok", latency_ms=0, detail="no pass yet")
@@ -151,7 +152,10 @@ async def _reconciler(parts: Parts) -> PartOut:
     detail = f"last pass {last.at}: {last.checked} checked, {repaired} repaired"
     if last.failed:
         detail += f", {last.failed} not, the oldest of {last.oldest_failed_at}"
-    return PartOut(status="stuck" if last.failed else "ok", latency_ms=0, detail=detail)
+    if last.stuck:
+        detail += f"; {last.stuck} whose workflow task keeps failing"
+    is_stuck = bool(last.failed or last.stuck)
+    return PartOut(status="stuck" if is_stuck else "ok", latency_ms=0, detail=detail)
 
 
 async def _encryption(parts: Parts) -> PartOut:

@@ -197,6 +197,11 @@ def _say_reconciled(found: _Gauges, last: ReconcileResult) -> None:
         "The age of the oldest of them; 0 where there is none",
         {"": 0 if oldest is None else _age_s(datetime.fromisoformat(oldest))},
     )
+    found.set(
+        "pilot_reconcile_stuck",
+        "Open runs whose workflow task keeps failing",
+        {"": last.stuck},
+    )
 
 
 class _Gauges:

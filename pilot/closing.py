@@ -28,6 +28,9 @@ NOT_ENDED = "pilot: the run was cancelled and did not end in time"
 """Reasons with which an escalated cancel terminates a run. They stay in Temporal, so whoever
 closes the row later knows what it was."""
 
+STUCK = "pilot: its workflow task kept failing"
+"""The reason with which the reconciler terminates a run that no release could go on with."""
+
 _ESCALATIONS = {
     NO_WORKER: "the execution was cancelled, and no worker answered: it was terminated",
     NOT_ENDED: "the execution was cancelled, and did not end in time: it was terminated",
@@ -59,7 +62,7 @@ def failed(code: str, message: str) -> Ending:
 
 
 def escalated(reason: str) -> Ending:
-    """The ending of a run that was terminated with one of the reasons above."""
+    """The ending of a run that a cancel terminated, with one of its reasons."""
     return cancelled("cancel_escalated", _ESCALATIONS[reason])
 
 
@@ -75,7 +78,7 @@ async def verdict(
     """How a closed run ended that could not say so itself. Raises `RPCError`."""
     match description.status:
         case WorkflowExecutionStatus.TERMINATED:
-            return _termination(await _reason(handle, limit))
+            return termination(await _reason(handle, limit))
         case WorkflowExecutionStatus.TIMED_OUT:
             return Ending(
                 EventType.EXECUTION_TIMED_OUT,
@@ -89,9 +92,15 @@ async def verdict(
             return failed("run_failed", "the run failed before it could say why")
 
 
-def _termination(reason: str) -> Ending:
+def termination(reason: str) -> Ending:
+    """The ending of a run that was terminated with this reason."""
     if reason in _ESCALATIONS:
         return escalated(reason)
+    if reason == STUCK:
+        return failed(
+            "workflow_task_failing",
+            "the run's code could not go on with its history, and no other release came that could",
+        )
     if any(text in reason.lower() for text in _TOO_LARGE):
         return failed("history_limit", f"Temporal ended the run: {reason}")
     # a reason typed by an operator is not for the run's user: it may name people and hosts

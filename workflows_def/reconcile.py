@@ -33,7 +33,8 @@ class ReconcileRequest:
 class ReconcilePage:
     """What one page came to. `repaired` counts by kind, `failed` rows that could not be
     repaired now, `oldest_failed_at` is when the oldest of them was created and `oldest_open_at`
-    when the oldest row that was looked at was (RFC 3339)."""
+    when the oldest row that was looked at was (RFC 3339). `stuck` counts open runs whose
+    workflow task keeps failing."""
 
     cursor: str | None = None
     checked: int = 0
@@ -41,6 +42,7 @@ class ReconcilePage:
     failed: int = 0
     oldest_failed_at: str | None = None
     oldest_open_at: str | None = None
+    stuck: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,7 @@ class ReconcileResult:
     failed: int = 0
     oldest_failed_at: str | None = None
     oldest_open_at: str | None = None
+    stuck: int = 0
 
 
 @workflow.defn(name=RECONCILE_WORKFLOW)
@@ -66,7 +69,7 @@ class ReconcileExecutions:
             else None
         )
         cursor = last.cursor if last else None
-        checked, failed = 0, 0
+        checked, failed, stuck = 0, 0, 0
         oldest_failed: str | None = None
         oldest_open: str | None = None
         repaired: dict[str, int] = {}
@@ -81,6 +84,7 @@ class ReconcileExecutions:
             cursor = page.cursor
             checked += page.checked
             failed += page.failed
+            stuck += page.stuck
             for kind, count in page.repaired.items():
                 repaired[kind] = repaired.get(kind, 0) + count
             oldest_failed = _earlier(oldest_failed, page.oldest_failed_at)
@@ -88,7 +92,9 @@ class ReconcileExecutions:
             if cursor is None:
                 break
         at = workflow.now().isoformat(timespec="seconds").replace("+00:00", "Z")
-        return ReconcileResult(at, cursor, checked, repaired, failed, oldest_failed, oldest_open)
+        return ReconcileResult(
+            at, cursor, checked, repaired, failed, oldest_failed, oldest_open, stuck
+        )
 
 
 def _earlier(one: str | None, other: str | None) -> str | None:

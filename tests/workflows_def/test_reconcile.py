@@ -9,9 +9,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from temporalio.client import WorkflowFailureError
+from temporalio import workflow
+from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError
 from temporalio.testing import ActivityEnvironment
+from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
+from activities import reconcile
 from activities.reconcile import Reconciler
 from pilot import closing, runs
 from pilot.errors import NotFoundError
@@ -25,8 +28,10 @@ from pilot.store import Execution
 from pilot.store.sql import SqlStore
 from tests.graph.graphs import graph, node
 from tests.workflows_def.conftest import Runner
+from workflows_def.messages import WORKFLOW_TYPE
 from workflows_def.reconcile import ReconcilePage, ReconcileRequest
 
+UNSANDBOXED = UnsandboxedWorkflowRunner()
 LONG_AGO = timedelta(minutes=10)
 SPIN = {"source": "def main():\n    while True:\n        pass", "limits": {"time_s": 120}}
 SLOW = graph([node("s", "start"), node("k", "code", config=SPIN), node("o", "output")],
@@ -199,6 +204,40 @@ async def test_an_open_run_is_left_to_itself(world: World) -> None:
     with pytest.raises(WorkflowFailureError):
         await asyncio.wait_for(handle.result(), 20)
     assert (await world.fresh(row)).status is ExecutionStatus.CANCELLED
+
+
+@workflow.defn(name=WORKFLOW_TYPE, sandboxed=False)
+class Unfit:
+    """A release that cannot go on with a run."""
+
+    @workflow.run
+    async def run(self, _run: Any) -> None:
+        raise Exception("another release's history")
+
+
+async def test_a_run_that_no_release_can_go_on_with(
+    world: World, temporal_client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reconcile, "STUCK_ATTEMPTS", 2)
+    row = await world.row(QUICK)
+    queue = f"unfit-{row.id}"
+    run = runs.run_of(row, "w", compile_plan(QUICK, specs()))
+    client = temporal_client
+    async with Worker(client, task_queue=queue, workflows=[Unfit], workflow_runner=UNSANDBOXED):
+        await runs.start(client, run, queue, limit=timedelta(seconds=5))
+        handle = client.get_workflow_handle(row.temporal_workflow_id)
+        async with asyncio.timeout(30):
+            while (await world.page()).stuck != 1:
+                await asyncio.sleep(0.2)
+        assert not (await world.fresh(row)).status.is_final
+        monkeypatch.setattr(reconcile, "STUCK_LIMIT", timedelta(0))
+        page = await world.page()
+        assert page.repaired == {"workflow_task_failing": 1}
+        row = await world.fresh(row)
+        assert row.status is ExecutionStatus.FAILED
+        assert row.error is not None and row.error["code"] == "workflow_task_failing"
+        assert (await handle.describe()).status is WorkflowExecutionStatus.TERMINATED
+    await world.gapless(row)
 
 
 async def test_the_schedule_runs_passes_and_says_what_they_did(world: World) -> None:
