@@ -15,6 +15,8 @@ from api.api_keys.service import PREFIX, KeyVerifier
 from api.body import BodyLimit
 from api.executions.escalation import escalating
 from api.executions.routes import router as executions
+from api.limits import HEADERS as RATE_HEADERS
+from api.limits import Limits, RateHeaders, rates
 from api.live.connections import Connections
 from api.live.feed import Feed
 from api.live.history import History
@@ -36,7 +38,14 @@ from pilot.settings import Settings
 from pilot.store.sql import SqlStore
 from pilot.temporal import connect
 
-EXPOSED_HEADERS = ("ETag", "Location", "Retry-After", "Idempotent-Replayed", REQUEST_ID)
+EXPOSED_HEADERS = (
+    "ETag",
+    "Location",
+    "Retry-After",
+    "Idempotent-Replayed",
+    REQUEST_ID,
+    *RATE_HEADERS,
+)
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -46,6 +55,7 @@ def create_app(settings: Settings) -> FastAPI:
     Raises `SettingsError` for settings that are missing or contradict themselves.
     """
     settings.check()
+    rates(settings)
     app = FastAPI(
         title="πlot",
         version=__version__,
@@ -73,6 +83,7 @@ def create_app(settings: Settings) -> FastAPI:
     # the last one added is the outermost
     app.add_middleware(BodyLimit)
     app.add_middleware(problems.Unexpected)
+    app.add_middleware(RateHeaders)
     app.add_middleware(
         CORSMiddleware,
         allow_origins=[*settings.backend_cors_origins, *codec.origins(settings)],
@@ -112,6 +123,8 @@ async def opened(settings: Settings) -> AsyncIterator[Parts]:
         stack.push_async_callback(store.close)
         bus = await serve_bus(settings)
         stack.push_async_callback(bus.close)
+        limits = Limits.open(settings)
+        stack.push_async_callback(limits.close)
         runs = Runs(await connect(settings, lazy=True), settings.temporal_task_queue)
         history = History(store, runs)
         feed = await stack.enter_async_context(Feed(bus, history))
@@ -127,6 +140,7 @@ async def opened(settings: Settings) -> AsyncIterator[Parts]:
             Connections(
                 settings.pilot_connections_per_user, settings.pilot_connections_per_address
             ),
+            limits,
             keyring=secrets_keyring(settings),
             codec=None if payload_keys is None else EncryptionCodec(payload_keys),
         )

@@ -9,6 +9,7 @@ from fastapi import Depends
 from starlette.requests import HTTPConnection
 
 from api.auth import Verifier
+from api.limits import Limits
 from api.live.connections import Connections
 from api.live.feed import Feed
 from api.live.history import History
@@ -37,6 +38,7 @@ class Parts:
     feed: Feed
     specs: Specs
     connections: Connections
+    limits: Limits
     streams: set[Outbox] = field(default_factory=set)
     keyring: Keyring | None = None
     codec: EncryptionCodec | None = None

@@ -70,6 +70,7 @@ DOWN = _documented(503, "Temporal or the store does not answer; try later.")
 COMMON: Responses = {
     **_documented(400, "Not JSON, or a bad header or cursor."),
     **_documented(401, "No token, or one that is not valid."),
+    **_documented(429, "Too many requests (`rate_limited`): see `Retry-After`."),
     **_documented(413, "A body over 5 MB."),
     **DOWN,
 }

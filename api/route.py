@@ -12,6 +12,7 @@ from fastapi.routing import APIRoute
 from api.auth import authenticate
 from api.body import JsonRequest
 from api.caller import Caller
+from api.limits import rate_of
 from api.parts import parts_of
 from api.problems import Problem
 from pilot import logs
@@ -23,7 +24,8 @@ class ApiRoute(APIRoute):
     """A route that no stranger reaches, and whose body is strict JSON.
 
     FastAPI reads bodies before it solves dependencies; here a caller without a token is
-    refused before a byte of the body is read, and no new route can forget to ask.
+    refused before a byte of the body is read, and no new route can forget to ask. So it is with
+    how often they may call (`api.limits`).
     """
 
     async def caller(self, request: Request) -> Caller:
@@ -34,9 +36,19 @@ class ApiRoute(APIRoute):
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handler = super().get_route_handler()
         takes_body = self.body_field is not None
+        rate = rate_of(self.endpoint, self.methods or ())
 
         async def guarded(request: Request) -> Response:
-            request.state.caller = caller = await self.caller(request)
+            limits = parts_of(request).limits
+            address = request.client.host if request.client else None
+            limits.require_address(request.scope, address)
+            try:
+                request.state.caller = caller = await self.caller(request)
+            except Problem as problem:
+                if problem.status_code == 401:
+                    await limits.failed(request.scope, address)
+                raise
+            await limits.admit(request.scope, caller, rate)
             with logs.bound(user_id=caller.user_id, execution_id=_execution_id(request)):
                 strict = JsonRequest(request.scope, request.receive)
                 if takes_body and await strict.body():

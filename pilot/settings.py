@@ -78,6 +78,11 @@ class Settings(BaseSettings):
     pilot_trusted_proxies: Annotated[list[str], NoDecode] = Field(default_factory=list)
     pilot_connections_per_user: Annotated[int, Field(ge=1)] = 200
     pilot_connections_per_address: Annotated[int, Field(ge=1)] = 1_000
+    pilot_rate_reads: str | None = None
+    pilot_rate_writes: str | None = None
+    pilot_rate_executes: str | None = None
+    pilot_rate_validations: str | None = None
+    pilot_rate_address: str | None = None
     pilot_bus_url: str | None = None
     pilot_bus_token: SecretStr | None = None
     pilot_allowed_hosts: Annotated[list[str], NoDecode] = Field(default_factory=list)

@@ -15,6 +15,7 @@ from api.executions import service
 from api.executions.resource import execution_out
 from api.executions.schemas import ExecuteIn, ExecutionOut, ExecutionSummaryOut
 from api.executions.start import execute, location
+from api.limits import Rate, counted_as
 from api.live import sse
 from api.pagination import PageDep, PageOut
 from api.parts import PartsDep
@@ -43,6 +44,7 @@ router = APIRouter(tags=["executions"], route_class=ApiRoute, responses={**FORBI
         **DOWN,
     },
 )
+@counted_as(Rate.EXECUTES)
 async def execute_workflow(
     request: Request,
     parts: PartsDep,

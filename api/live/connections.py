@@ -48,7 +48,7 @@ class Connections:
         self.addresses: Counter[str] = Counter()
 
     def from_address(self, address: str | None) -> Place:
-        return Place(self.addresses, _network(address), self.per_address, "from your address")
+        return Place(self.addresses, network_of(address), self.per_address, "from your address")
 
     def of_user(self, user_id: str) -> Place:
         return Place(self.users, user_id, self.per_user, "of yours")
@@ -58,7 +58,7 @@ class Connections:
         return self.addresses.total()
 
 
-def _network(address: str | None) -> str:
+def network_of(address: str | None) -> str:
     try:
         parsed = ipaddress.ip_address(address or "")
     except ValueError:

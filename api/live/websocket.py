@@ -86,20 +86,24 @@ async def watch_user(socket: WebSocket, user_id: str) -> None:
     if not _is_from_allowed_page(socket, parts):
         await _refuse(socket, "origin_not_allowed", "Pages of this origin may not connect.")
         return
+    address = socket.client.host if socket.client else None
     try:
-        with parts.connections.from_address(socket.client.host if socket.client else None):
+        parts.limits.require_address(socket.scope, address)
+        with parts.connections.from_address(address):
             await socket.accept(_chosen_subprotocol(socket))
             caller = await _authenticated(socket, parts, user_id)
             socket.scope["headers"].clear()  # the token among them
             with parts.connections.of_user(user_id):
                 await Connection(socket, parts, caller).run()
     except Closed as closed:
+        if closed.code == BAD_TOKEN:
+            await parts.limits.failed(socket.scope, address)
         await close(socket, closed.code, closed.reason)
-    except TooManyConnectionsError as error:
+    except (TooManyConnectionsError, Problem) as error:
         # a browser is told the code of an open connection only, not why it was not opened
         if socket.application_state is WebSocketState.CONNECTING:
             await socket.accept(_chosen_subprotocol(socket))
-        await close(socket, TOO_MANY, error.message)
+        await close(socket, TOO_MANY, str(error.detail if isinstance(error, Problem) else error))
     except WebSocketDisconnect:
         pass
 

@@ -12,6 +12,7 @@ from api import access
 from api.auth import CallerDep
 from api.etag import etag
 from api.executions.service import cancel_all
+from api.limits import Rate, counted_as
 from api.pagination import PageDep, PageOut
 from api.parts import PartsDep
 from api.problems import CONFLICT, FORBIDDEN, INVALID, MISSING
@@ -58,6 +59,7 @@ async def list_workflows(
 
 
 @router.post("/validate", response_model=ValidationOut, responses={**INVALID})
+@counted_as(Rate.VALIDATIONS)
 async def validate_graph(parts: PartsDep, caller: CallerDep, body: GraphIn) -> Response:
     """All issues of a graph, by the validator that saving and executing use."""
     return reply(await service.validation(parts.store, parts.specs, caller.owner, body))

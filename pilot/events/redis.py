@@ -12,6 +12,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 from urllib.parse import urlsplit
 
 from redis.asyncio import Redis
@@ -62,15 +63,19 @@ def parse_redis_url(url: str) -> str:
 
 def connection(url: str, *, answer_limit_s: float = ANSWER_LIMIT_S) -> Redis:
     """A client that connects when it is first used and leaves all trying again to us."""
-    return Redis.from_url(
-        url,
-        socket_connect_timeout=ANSWER_LIMIT_S,
-        socket_timeout=answer_limit_s,
-        socket_keepalive=True,
-        retry=Retry(NoBackoff(), 0),
-        protocol=2,
-        client_name="pilot",
-    )
+    return Redis.from_url(url, **connection_options(answer_limit_s))
+
+
+def connection_options(answer_limit_s: float) -> dict[str, Any]:
+    """Of every connection; an answer is waited for `answer_limit_s` seconds."""
+    return {
+        "socket_connect_timeout": ANSWER_LIMIT_S,
+        "socket_timeout": answer_limit_s,
+        "socket_keepalive": True,
+        "retry": Retry(NoBackoff(), 0),
+        "protocol": 2,
+        "client_name": "pilot",
+    }
 
 
 class RedisPublisher:
