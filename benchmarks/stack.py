@@ -59,7 +59,14 @@ class Stack:
         )
         await self.store.create_execution(execution)
         run = RunInput(
-            execution.id, workflow.id, "benchmark", 1, USER, compile_plan(graph, specs()), input
+            execution.id,
+            workflow.id,
+            "benchmark",
+            1,
+            USER,
+            compile_plan(graph, specs()),
+            input,
+            graph.timeout_s,
         )
         return await self.client.start_workflow(
             WORKFLOW_TYPE, run, id=execution.temporal_workflow_id, task_queue=self.task_queue

@@ -33,8 +33,8 @@ def edge(text: str) -> dict[str, Any]:
     return {"source": source, "target": target} | ({"source_handle": handle} if handle else {})
 
 
-def graph(nodes: list[dict[str, Any]], *edges: str) -> Graph:
-    return Graph.model_validate({"nodes": nodes, "edges": [edge(text) for text in edges]})
+def graph(nodes: list[dict[str, Any]], *edges: str, **fields: Any) -> Graph:
+    return Graph.model_validate({"nodes": nodes, "edges": [edge(text) for text in edges], **fields})
 
 
 def issues(nodes: list[dict[str, Any]], *edges: str) -> list[Issue]:

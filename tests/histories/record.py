@@ -87,6 +87,10 @@ START, OUTPUT = node("s", "start"), node("o", "output")
 SPIN = "def main():\n    while True:\n        pass"
 
 
+UNDO = node("undo", "code", on_cancel=True,
+            config={"source": "def main(nodes):\n    return sorted(nodes)"})  # fmt: skip
+
+
 def spinning(seconds: int, **fields: Any) -> dict[str, Any]:
     config = {"source": SPIN, "limits": {"time_s": seconds}}
     return node("slow", "code", config=config, **fields)
@@ -134,6 +138,11 @@ def cases(address: str = "") -> dict[str, Case]:
                                   node("j", join="any"), OUTPUT],
                                  "s>a", "s>slow", "a>j", "slow>j", "j>o")),
         "tools": calling(),
+        "timed_out": Case(graph([START, spinning(60), UNDO, OUTPUT],
+                                "s>slow", "slow>o", timeout_s=1)),
+        "cleaned_up": Case(graph([START, spinning(60), UNDO, node("then", "code", config={
+                                  "source": "def main(x):\n    return x"}), OUTPUT],
+                                 "s>slow", "slow>o", "undo>then"), meanwhile=[cancel]),
     }  # fmt: skip
 
 
