@@ -43,8 +43,11 @@ class Stack:
     task_queue: str
     publisher: Publisher
 
-    async def start_graph(self, graph: Graph, input: Any) -> WorkflowHandle[Any, Any]:
-        """Starts a stored graph as the API does: version, row, workflow."""
+    async def start_graph(
+        self, graph: Graph, input: Any, *, signal: str | None = None
+    ) -> WorkflowHandle[Any, Any]:
+        """Starts a stored graph as the API does: version, row, workflow; with a `signal` that it
+        has before it begins."""
         workflow = await self.store.create_workflow(
             USER, name="benchmark", description="", graph=graph.to_json()
         )
@@ -69,7 +72,11 @@ class Stack:
             graph.timeout_s,
         )
         return await self.client.start_workflow(
-            WORKFLOW_TYPE, run, id=execution.temporal_workflow_id, task_queue=self.task_queue
+            WORKFLOW_TYPE,
+            run,
+            id=execution.temporal_workflow_id,
+            task_queue=self.task_queue,
+            start_signal=signal,
         )
 
 
