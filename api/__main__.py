@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 import sys
 
@@ -61,6 +62,10 @@ def main() -> int:
     except PilotError as error:
         print(f"api: {error}", file=sys.stderr)
         return 2
+    # uvicorn raises the signal that stopped it once more when all is closed: a stop that was
+    # asked for is no failure.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: sys.exit(0))
     running.run()
     return 0 if running.started else 1
 

@@ -1,0 +1,1 @@
+"""The files of deployment: parsed, linted, rendered, and followed by hand."""
