@@ -13,6 +13,7 @@ from api import auth, codec, health, metrics, node_types, problems
 from api.api_keys.routes import router as api_keys
 from api.api_keys.service import PREFIX, KeyVerifier
 from api.body import BodyLimit
+from api.directory import Directory
 from api.executions.escalation import escalating
 from api.executions.routes import router as executions
 from api.limits import HEADERS as RATE_HEADERS
@@ -143,6 +144,9 @@ async def opened(settings: Settings) -> AsyncIterator[Parts]:
             limits,
             keyring=secrets_keyring(settings),
             codec=None if payload_keys is None else EncryptionCodec(payload_keys),
+            directory=None
+            if settings.clerk_secret_key is None
+            else Directory(settings.clerk_secret_key),
         )
         await stack.enter_async_context(escalating(parts))
         yield parts

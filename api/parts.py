@@ -9,6 +9,7 @@ from fastapi import Depends
 from starlette.requests import HTTPConnection
 
 from api.auth import Verifier
+from api.directory import Directory
 from api.limits import Limits
 from api.live.connections import Connections
 from api.live.feed import Feed
@@ -42,6 +43,7 @@ class Parts:
     streams: set[Outbox] = field(default_factory=set)
     keyring: Keyring | None = None
     codec: EncryptionCodec | None = None
+    directory: Directory | None = None
 
 
 def parts_of(connection: HTTPConnection) -> Parts:

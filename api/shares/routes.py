@@ -11,7 +11,7 @@ from starlette.responses import Response
 from api import access
 from api.auth import CallerDep
 from api.pagination import PageOut
-from api.parts import PartsDep
+from api.parts import Parts, PartsDep
 from api.problems import CONFLICT, FORBIDDEN, INVALID, MISSING, Problem
 from api.reply import reply
 from api.route import ApiRoute
@@ -45,8 +45,11 @@ async def put_share(
     parts: PartsDep, caller: CallerDep, workflow_id: UUID, grantee: Grantee, body: ShareIn
 ) -> Response:
     """Shares the workflow with a user or an organisation, or changes their role. Its executions
-    are shared with it; what it costs stays its owner's."""
+    are shared with it; what it costs stays its owner's. A user may be named by the e-mail address
+    that they signed up with, where the operator has set CLERK_SECRET_KEY."""
     owner = await access.to_workflow(parts, caller, str(workflow_id), Role.ADMIN)
+    if "@" in grantee:
+        grantee = await _user_of(parts, grantee)
     if grantee == owner:
         raise Problem(422, "shared_with_owner", "The workflow is theirs already.")
     share = await parts.store.shares.put(owner, str(workflow_id), grantee, body.role)
@@ -61,6 +64,12 @@ async def delete_share(
     owner = await access.to_workflow(parts, caller, str(workflow_id), Role.ADMIN)
     await parts.store.shares.delete(owner, str(workflow_id), grantee)
     return Response(status_code=204)
+
+
+async def _user_of(parts: Parts, email: str) -> str:
+    if parts.directory is None:
+        raise Problem(422, "no_directory", "Without CLERK_SECRET_KEY a user is named by their id.")
+    return await parts.directory.user_id(email)
 
 
 def _out(share: Share) -> ShareOut:
