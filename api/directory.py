@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretStr
@@ -11,7 +12,8 @@ from api.problems import Problem, unavailable
 if TYPE_CHECKING:
     from clerk_backend_api import Clerk
 
-LIMIT_MS = 5_000
+LIMIT_S = 5.0
+"""For one answer with its retries, which Clerk's client would go on with for an hour."""
 
 
 class Directory:
@@ -32,10 +34,9 @@ class Directory:
         from httpx import HTTPError  # noqa: PLC0415
 
         try:
-            found = await self._open().users.list_async(
-                request={"email_address": [email]}, timeout_ms=LIMIT_MS
-            )
-        except (ClerkBaseError, NoResponseError, HTTPError) as error:
+            async with asyncio.timeout(LIMIT_S):
+                found = await self._open().users.list_async(request={"email_address": [email]})
+        except (TimeoutError, ClerkBaseError, NoResponseError, HTTPError) as error:
             raise unavailable(
                 "directory_unavailable", "Clerk's list of users does not answer. Try again shortly."
             ) from error

@@ -105,7 +105,7 @@ class Clerk:
         self.status = 200
         self.asked: list[tuple[str, list[str]]] = []
 
-    async def __call__(self, request: Request) -> JSONResponse:
+    async def answer(self, request: Request) -> JSONResponse:
         wanted = request.query_params.getlist("email_address")
         self.asked.append((request.headers["authorization"], wanted))
         found = [
@@ -119,7 +119,7 @@ class Clerk:
 @pytest.fixture
 async def clerk() -> AsyncIterator[tuple[Clerk, Directory]]:
     fake = Clerk()
-    async with serve(Starlette(routes=[Route("/users", fake)])) as port:
+    async with serve(Starlette(routes=[Route("/users", fake.answer)])) as port:
         yield fake, Directory(SecretStr(KEY), f"http://127.0.0.1:{port}")
 
 
@@ -137,9 +137,12 @@ async def test_a_confirmed_address_names_its_user(clerk: tuple[Clerk, Directory]
         assert (caught.value.status_code, caught.value.code) == (422, "unknown_user")
 
 
-async def test_clerk_down_is_503(clerk: tuple[Clerk, Directory]) -> None:
+async def test_clerk_down_is_503(
+    clerk: tuple[Clerk, Directory], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("api.directory.LIMIT_S", 0.5)
     fake, directory = clerk
-    fake.status = 422
+    fake.status = 500
     nowhere = Directory(SecretStr(KEY), "http://127.0.0.1:9")
     for broken in (directory, nowhere):
         with pytest.raises(Problem) as caught:
