@@ -59,6 +59,8 @@ class Recorder:
     async def _record(self, request: RecordRequest) -> RecordResult:
         await self._publisher.flush(request.execution_id)
         final = self._publisher.take_final(request.execution_id)
+        if request.rebuilt:
+            final = None  # this worker may be the one that told what is void
         try:
             return await self._complete(request, final)
         except UnavailableError as error:

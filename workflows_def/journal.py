@@ -1,7 +1,8 @@
 """The ordered list of a run's events, and their way out.
 
-Each event goes out once by the sink, when it happens and not when it is replayed. Whatever a
-reader misses it gets from this list, by the query `events(after_seq)`.
+Each event goes out once by the sink, when it happens and not when it is replayed; what a worker
+sends so, it stamps with its edition. Whatever a reader misses it gets from this list, by the query
+`events(after_seq)`.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any
 from temporalio import workflow
 
 from pilot.events import sink
+from pilot.events.edition import edition_of
 from pilot.events.model import Envelope, Event, EventType, rfc3339
 from workflows_def.messages import EVENTS_PAGE_BYTES, EventsPage, RunInput
 
@@ -39,6 +41,7 @@ class Journal:
         self._run = run
         self._events: list[Event] = []
         self._last = workflow.now()
+        self._edition: str | None = None
         self.rebuilt = workflow.info().get_current_history_length() > FIRST_TASK_LENGTH
         """Whether a worker before this one may have sent other events in the place of these: it
         had the run, and died or dropped it, perhaps in the middle of a workflow task. This says
@@ -88,8 +91,16 @@ class Journal:
         if workflow.unsafe.is_replaying():
             self.rebuilt = True
         else:
-            sink.emit(Envelope(self._run.user_id, event))
+            sink.emit(Envelope(self._run.user_id, event, self._own_edition()))
         return event
+
+    def _own_edition(self) -> str:
+        """That of this worker. All events before its first live one are in the run's history,
+        so whoever replays it comes to the same."""
+        if self._edition is None:
+            shared = self.last_seq - 1 if self.rebuilt else None
+            self._edition = edition_of(workflow.now(), shared)
+        return self._edition
 
     def page(self, after_seq: int) -> EventsPage:
         """The events after `after_seq`, as many as fit one answer but at least one."""

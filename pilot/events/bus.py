@@ -11,6 +11,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import replace
 from typing import Protocol
 
 from pilot.events.model import Envelope
@@ -99,7 +100,7 @@ class InProcessBus:
         self._closed = False
 
     async def publish(self, envelopes: Sequence[Envelope]) -> None:
-        self.deliver([Envelope(envelope.user_id, trim(envelope.event)) for envelope in envelopes])
+        self.deliver([replace(envelope, event=trim(envelope.event)) for envelope in envelopes])
 
     def deliver(self, envelopes: Sequence[Envelope]) -> None:
         """Hands on envelopes that are trimmed already."""

@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
+from pilot.events.edition import UNKNOWN
+
 
 def rfc3339(moment: datetime) -> str:
     """An aware time as events have it: RFC 3339 in UTC, with milliseconds."""
@@ -95,7 +97,9 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """An event on the bus, with the user whose watchers may see it."""
+    """An event on the bus, with the user whose watchers may see it and the edition of the run
+    that it belongs to (`pilot.events.edition`; of those with a `seq` only)."""
 
     user_id: str
     event: Event
+    edition: str = UNKNOWN

@@ -14,7 +14,9 @@ import threading
 import time
 from collections import deque
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import groupby
+from operator import attrgetter
 from types import TracebackType
 from typing import Self
 
@@ -56,9 +58,9 @@ class _Flush:
 
 @dataclass(slots=True)
 class _Backlog:
-    """One execution's events on their way to the store."""
+    """One execution's events on their way to the store; nearly always of one edition."""
 
-    events: list[Event] = field(default_factory=list)
+    envelopes: list[Envelope] = field(default_factory=list)
     size: int = 0
 
 
@@ -183,9 +185,9 @@ class Publisher:
                 continue
             self._pending.popleft()
             trimmed, size = trim_measured(item.event)
-            batch.append(Envelope(item.user_id, trimmed))
+            batch.append(replace(item, event=trimmed))
             if item.event.seq is not None:
-                self._keep(item.event, size)
+                self._keep(item, size)
         return batch
 
     def take_final(self, execution_id: str) -> Event | None:
@@ -200,7 +202,8 @@ class Publisher:
         if len(self._finals) > MAX_FINALS:
             del self._finals[next(iter(self._finals))]
 
-    def _keep(self, event: Event, size: int) -> None:
+    def _keep(self, envelope: Envelope, size: int) -> None:
+        event = envelope.event
         if event.type in FINAL_EVENT_TYPES:
             # another worker may do the recording, and then fetches the event by query
             if size <= MAX_FINAL_BYTES:
@@ -211,7 +214,7 @@ class Publisher:
             self.counters.unstored += 1
             return
         backlog = self._durable.setdefault(event.execution_id, _Backlog())
-        backlog.events.append(event)
+        backlog.envelopes.append(envelope)
         backlog.size += size
         self._durable_bytes += size
         self._storable.set()
@@ -286,13 +289,15 @@ class Publisher:
     async def _append(self, execution_id: str, backlog: _Backlog) -> bool:
         """Writes the events, or puts them back before what came meanwhile and says False."""
         try:
-            await self._store.append_events(execution_id, backlog.events)
+            for edition, told in groupby(backlog.envelopes, attrgetter("edition")):
+                events = [envelope.event for envelope in told]
+                await self._store.append_events(execution_id, events, edition=edition)
         except UnavailableError as error:
             if not self._is_away:
                 self._is_away = True
                 log.warning("the store is away, events wait for it: %s", error)
             if (newer := self._durable.pop(execution_id, None)) is not None:
-                backlog.events += newer.events
+                backlog.envelopes += newer.envelopes
                 backlog.size += newer.size
             self._durable[execution_id] = backlog
             return False
@@ -300,15 +305,15 @@ class Publisher:
             # a run that was started without the API has no row, and needs none
             log.debug("execution %s has no row", execution_id)
         except Exception as error:
-            self.counters.unstored += len(backlog.events)
+            self.counters.unstored += len(backlog.envelopes)
             log.warning(
                 "%d events of execution %s were not stored now, its last activity will: %s",
-                len(backlog.events),
+                len(backlog.envelopes),
                 execution_id,
                 error,
             )
         else:
-            self.counters.stored += len(backlog.events)
+            self.counters.stored += len(backlog.envelopes)
         if self._is_away:
             self._is_away = False
             log.info("the store is back, %d executions have events for it", len(self._durable))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from pilot.events.model import Envelope
@@ -39,9 +40,8 @@ class WaitingLines:
         """Encodes and appends them, trimmed."""
         for envelope in envelopes:
             event = trim(envelope.event)
-            line = Line(
-                envelope.user_id, encode(Envelope(envelope.user_id, event)), event.seq is None
-            )
+            text = encode(replace(envelope, event=event))
+            line = Line(envelope.user_id, text, event.seq is None)
             if len(line.text) >= MAX_LINE_BYTES:
                 self.dropped += 1
                 continue

@@ -12,6 +12,7 @@ from typing import Any
 
 import orjson
 
+from pilot.events.edition import UNKNOWN, begins_after
 from pilot.events.model import Envelope, Event
 
 
@@ -45,7 +46,10 @@ def _finite(value: Any) -> Any:
 
 def encode(envelope: Envelope) -> bytes:
     """One line of the bus, without its newline."""
-    return dumps({"user_id": envelope.user_id, "event": envelope.event.to_json()})
+    body = {"user_id": envelope.user_id, "event": envelope.event.to_json()}
+    if envelope.edition:
+        body["edition"] = envelope.edition
+    return dumps(body)
 
 
 def decode(line: bytes) -> Envelope:
@@ -54,8 +58,16 @@ def decode(line: bytes) -> Envelope:
         body = json.loads(line)
         user_id = body["user_id"]
         event = Event.from_json(body["event"])
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        edition = body.get("edition", UNKNOWN)
+        begins_after(edition)
+    except (
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        RecursionError,
+    ) as error:
         raise ValueError("not an envelope") from error
     if not isinstance(user_id, str) or not isinstance(event.execution_id, str):
         raise ValueError("not an envelope")
-    return Envelope(user_id, event)
+    return Envelope(user_id, event, edition)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
+from pilot.events.edition import UNKNOWN
 from pilot.events.model import Event
 from pilot.graph.status import ExecutionStatus, NodeStatus
 
@@ -120,6 +121,7 @@ class Execution:
     started_by: str | None = None
     timeout_s: float | None = None
     cancel_requested_at: datetime | None = None
+    edition: str = UNKNOWN
 
     @property
     def temporal_workflow_id(self) -> str:
@@ -136,12 +138,13 @@ class OpenCount:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far the store is with an execution."""
+    """How far the store is with an execution, and in which edition of it."""
 
     execution_id: str
     owner: str
     created_at: datetime
     last_seq: int
+    edition: str = UNKNOWN
 
 
 def temporal_workflow_id(execution_id: str) -> str:
@@ -281,10 +284,24 @@ class Store(Protocol):
         the longest waiting first; `input` and `output` are left None."""
         ...
 
-    async def append_events(self, execution_id: str, events: Sequence[Event]) -> None:
+    async def append_events(
+        self, execution_id: str, events: Sequence[Event], *, edition: str = UNKNOWN
+    ) -> None:
         """Writes durable events and folds them into the rows of execution and nodes, in one
         transaction. Idempotent by `seq`, in any order: an event that is there already changes
-        nothing, and an older event never overwrites what a newer one said."""
+        nothing, and an older event never overwrites what a newer one said.
+
+        `edition` (`pilot.events.edition`) is that of all these events. The execution keeps the
+        newest that it was given, which is the greatest text:
+
+        - of an older one, only events that the newest shares with it are written;
+        - a newer one, where `begins_after` says a `seq`, first takes back all that events after
+          that `seq` have said, in the same transaction: the events, and the rows of execution
+          and nodes are as if they had never come (a node that only they named has no row; a
+          value that the events' previews no longer hold whole may stay a preview);
+        - one that is unknown is no such statement: the events are added to what is there;
+        - of an execution that is final, an edition has nothing more to say: it writes nothing.
+        """
         ...
 
     async def replace_events(self, execution_id: str, events: Sequence[Event]) -> None:

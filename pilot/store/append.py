@@ -9,14 +9,28 @@ written a second time here, in SQL, so that no stored output is read in order to
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, case, delete, func, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Row,
+    Update,
+    case,
+    delete,
+    exists,
+    func,
+    insert,
+    literal,
+    select,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pilot.errors import NotFoundError
+from pilot.events.edition import UNKNOWN, begins_after, is_void
 from pilot.events.model import Event
 from pilot.graph.status import ExecutionStatus, NodeStatus
 from pilot.store import rows
@@ -65,55 +79,107 @@ class Batch:
         return Batch.of(self.execution_id, left)
 
 
-async def append(connection: AsyncConnection, batch: Batch) -> None:
+async def append(connection: AsyncConnection, batch: Batch, edition: str = UNKNOWN) -> None:
     """Writes the batch; `NotFoundError` where there is no such execution."""
     execution = await _locked_execution(connection, batch.execution_id)
-    if min(batch.events) <= execution.last_seq:
-        batch = batch.without(await _known_seqs(connection, batch))
-    if not batch.events:
+    if edition and execution.status.is_final:
         return
+    is_newer = edition > execution.edition
+    if edition and edition < execution.edition:
+        batch = batch.without({seq for seq in batch.events if is_void(seq, execution.edition)})
+    if is_newer and is_void(execution.last_seq, edition):
+        await _forget_after(connection, execution, begins_after(edition) or 0)
+        execution = await _locked_execution(connection, batch.execution_id)
+    if batch.events and min(batch.events) <= execution.last_seq:
+        batch = batch.without(await _known_seqs(connection, batch))
+    columns: dict[str, Any] = {"edition": edition} if is_newer else {}
+    if batch.events:
+        columns |= await _add(connection, execution, batch)
+    if columns:
+        await connection.execute(_update_execution(batch.execution_id), columns)
+
+
+async def _add(
+    connection: AsyncConnection, execution: LockedExecution, batch: Batch
+) -> dict[str, Any]:
+    """Writes events and node runs; what comes of the execution's columns."""
     await connection.execute(insert(events_table), batch.event_rows)
-    if batch.node_rows:
-        await _name_types(connection, execution, batch.node_rows)
-        upsert = _UPSERT_NODE_RUNS[connection.dialect.name]
-        await connection.execute(upsert, batch.node_rows)
+    await _write_nodes(connection, execution, batch.node_rows)
     change = batch.change
     if change.status is not None and change.status.is_final:
         usage = await settled(connection, batch.execution_id, change.usage)
         change = replace(change, usage=usage)
-    await connection.execute(
-        update(executions).where(executions.c.id == batch.execution_id),
-        _execution_columns(execution, change),
-    )
+    return _execution_columns(execution, change)
+
+
+async def _write_nodes(
+    connection: AsyncConnection, execution: LockedExecution, node_rows: list[dict[str, Any]]
+) -> None:
+    if node_rows:
+        await _name_types(connection, execution, node_rows)
+        await connection.execute(_UPSERT_NODE_RUNS[connection.dialect.name], node_rows)
 
 
 async def forget(connection: AsyncConnection, execution_id: str) -> None:
     """Takes back what events have made of the rows; `NotFoundError` where there is no such
     execution."""
-    await _locked_execution(connection, execution_id)
-    for table in (events_table, node_runs):
-        await connection.execute(delete(table).where(table.c.execution_id == execution_id))
-    await connection.execute(
-        update(executions)
-        .where(executions.c.id == execution_id)
-        .values(status=ExecutionStatus.RUNNING, status_seq=0, last_seq=0, started_at=None)
+    await _forget_after(connection, await _locked_execution(connection, execution_id), 0)
+
+
+async def _forget_after(connection: AsyncConnection, execution: LockedExecution, seq: int) -> None:
+    """Takes back what the events after `seq` have made of the rows. What they overwrote is made
+    again of the events that stay."""
+    run, id = node_runs.c, execution.id
+    is_hit = (run.execution_id == id) & (run.last_seq > seq)
+    event = events_table.c
+    of_the_hit = exists().where(is_hit, run.node_id == event.node_id, run.path == event.path)
+    staying = select(events_table, literal(execution.workflow_id).label("workflow_id")).where(
+        event.execution_id == id, event.seq <= seq, event.node_id.is_(None) | of_the_hit
     )
+    left = fold(rows.event(row) for row in await connection.execute(staying))
+    await connection.execute(delete(node_runs).where(is_hit))
+    await connection.execute(delete(events_table).where(event.execution_id == id, event.seq > seq))
+    again = [rows.node_row(id, node) for node in left.nodes.values()]
+    await _write_nodes(connection, execution, again)
+    highest = select(func.coalesce(func.max(event.seq), 0)).where(event.execution_id == id)
+    columns: dict[str, Any] = {
+        "last_seq": (await connection.execute(highest)).scalar_one(),
+        "started_at": left.execution.started_at,
+    }
+    if execution.status_seq > seq:
+        said = left.execution
+        if said.status is None:
+            said = replace(said, status=ExecutionStatus.RUNNING)
+        columns |= rows.execution_verdict(said)
+    await connection.execute(_update_execution(id), columns)
 
 
-async def _locked_execution(connection: AsyncConnection, execution_id: str) -> Row[Any]:
-    columns = executions.c
-    query: Select[Any] = select(
-        columns.workflow_id,
-        columns.workflow_version,
-        columns.status,
-        columns.status_seq,
-        columns.last_seq,
-        columns.started_at,
-    ).where(columns.id == execution_id)
-    row: Row[Any] | None = (await connection.execute(query.with_for_update())).one_or_none()
+def _update_execution(execution_id: str) -> Update:
+    return update(executions).where(executions.c.id == execution_id)
+
+
+@dataclass(frozen=True, slots=True)
+class LockedExecution:
+    """What of an execution's row a batch is joined with."""
+
+    id: str
+    workflow_id: str
+    workflow_version: int
+    status: ExecutionStatus
+    status_seq: int
+    last_seq: int
+    started_at: datetime | None
+    edition: str
+
+
+async def _locked_execution(connection: AsyncConnection, execution_id: str) -> LockedExecution:
+    query = select(*(executions.c[column.name] for column in fields(LockedExecution)))
+    query = query.where(executions.c.id == execution_id).with_for_update()
+    row: Row[Any] | None = (await connection.execute(query)).one_or_none()
     if row is None:
         raise NotFoundError(f"there is no execution {execution_id}")
-    return row
+    locked = LockedExecution(**row._asdict())
+    return replace(locked, status=ExecutionStatus(locked.status))
 
 
 async def _known_seqs(connection: AsyncConnection, batch: Batch) -> set[int]:
@@ -124,10 +190,10 @@ async def _known_seqs(connection: AsyncConnection, batch: Batch) -> set[int]:
     return set((await connection.execute(query)).scalars())
 
 
-def _execution_columns(execution: Row[Any], change: ExecutionChange) -> dict[str, Any]:
+def _execution_columns(execution: LockedExecution, change: ExecutionChange) -> dict[str, Any]:
     verdict = (
         rows.execution_verdict(change)
-        if change.overrules(ExecutionStatus(execution.status), execution.status_seq)
+        if change.overrules(execution.status, execution.status_seq)
         else {}
     )
     return {
@@ -138,7 +204,7 @@ def _execution_columns(execution: Row[Any], change: ExecutionChange) -> dict[str
 
 
 async def _name_types(
-    connection: AsyncConnection, execution: Row[Any], node_rows: list[dict[str, Any]]
+    connection: AsyncConnection, execution: LockedExecution, node_rows: list[dict[str, Any]]
 ) -> None:
     """Fills in the types of nodes that ended without a start, which would have said them."""
     ended = (NodeStatus.SKIPPED, NodeStatus.CANCELLED)

@@ -26,7 +26,11 @@ from pilot.store.tables import (
 )
 
 _PROGRESS = select(
-    executions.c.id, executions.c.owner, executions.c.created_at, executions.c.last_seq
+    executions.c.id,
+    executions.c.owner,
+    executions.c.created_at,
+    executions.c.last_seq,
+    executions.c.edition,
 )
 _LISTED = [column for column in executions.c if column.name not in ("input", "output")]
 

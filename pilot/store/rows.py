@@ -98,6 +98,7 @@ def execution(row: Row[Any]) -> Execution:
         started_by=row.started_by,
         timeout_s=row.timeout_s,
         cancel_requested_at=row.cancel_requested_at,
+        edition=row.edition,
     )
 
 
@@ -117,6 +118,7 @@ def execution_row(execution: Execution) -> dict[str, Any]:
         "started_by": execution.started_by,
         "timeout_s": execution.timeout_s,
         "cancel_requested_at": execution.cancel_requested_at,
+        "edition": execution.edition,
         "usage": json_text.dumps(execution.usage),
         "error": json_or_null(execution.error),
         "input": json_or_null(execution.input),

@@ -12,6 +12,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from pilot.errors import ConflictError, NotFoundError, StaleVersionError
+from pilot.events.edition import UNKNOWN
 from pilot.events.model import Event
 from pilot.graph.status import ExecutionStatus
 from pilot.store import (
@@ -287,13 +288,15 @@ class SqlStore:
 
     # events
 
-    async def append_events(self, execution_id: str, events: Sequence[Event]) -> None:
+    async def append_events(
+        self, execution_id: str, events: Sequence[Event], *, edition: str = UNKNOWN
+    ) -> None:
         """As the protocol says. Live-only events are left out. Raises `ValueError` for an
         event of another execution and for what JSON cannot hold (NaN)."""
         batch = Batch.of(execution_id, events)
         if batch.events:
             async with self._database.writing() as connection:
-                await append(connection, batch)
+                await append(connection, batch, edition)
 
     async def replace_events(self, execution_id: str, events: Sequence[Event]) -> None:
         """As the protocol says. Raises as `append_events` does."""

@@ -161,7 +161,8 @@ workflow_versions = Table(
 # `status_seq` is the seq of the event that set `status`; 0 for the status that the row was
 # created with; `started_by` is the user, where it is not the owner, `timeout_s` the execution's own
 # time limit, in seconds, and
-# `cancel_requested_at` when it was first cancelled. The large columns stand last: SQLite reads
+# `cancel_requested_at` when it was first cancelled; `edition` is the newest one that told of it
+# (`pilot.events.edition`). The large columns stand last: SQLite reads
 # past them for whatever follows.
 executions = Table(
     "executions",
@@ -180,6 +181,7 @@ executions = Table(
     Column("started_by", Owner),
     Column("timeout_s", Float),
     Column("cancel_requested_at", UtcDateTime),
+    Column("edition", Text, nullable=False, server_default=text("''")),
     Column("usage", JsonText, nullable=False),
     Column("error", JsonText),
     Column("input", JsonText),

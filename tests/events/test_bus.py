@@ -52,7 +52,8 @@ def user() -> str:
 
 def envelope(user: str, seq: int | None, **data: object) -> Envelope:
     kind = EventType.NODE_SUCCEEDED if seq else EventType.LLM_TOKEN
-    return Envelope(user, Event(kind, "e1", "w1", "2026-01-01T00:00:00Z", seq, "n", data=data))
+    event = Event(kind, "e1", "w1", "2026-01-01T00:00:00Z", seq, "n", data=data)
+    return Envelope(user, event, f"0000000000000001.{seq}" if seq else "")
 
 
 async def take(events, count: int) -> list[Envelope]:

@@ -3,6 +3,7 @@
 import asyncio
 import threading
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -23,12 +24,14 @@ class RecordingStore:
 
     def __init__(self, delay: float = 0.0, error: Exception | None = None) -> None:
         self.calls: list[tuple[str, list[int | None]]] = []
+        self.editions: list[tuple[str, list[int | None]]] = []
         self.delay, self.error = delay, error
 
-    async def append_events(self, execution_id, events):
+    async def append_events(self, execution_id, events, *, edition=""):
         await asyncio.sleep(self.delay)
         if self.error:
             raise self.error
+        self.editions.append((edition, [event.seq for event in events]))
         self.calls.append((execution_id, [event.seq for event in events]))
 
     def seqs(self, execution_id: str) -> list[int | None]:
@@ -137,6 +140,21 @@ async def test_flush_of_one_execution_overtakes_the_others():
         assert len(store.calls) == 20
 
 
+async def test_each_edition_goes_to_the_store_by_itself_and_with_each_event_to_the_bus(hearing):
+    """Also where the store was away while the next one began."""
+    store = RecordingStore(error=UnavailableError("away"))
+    bus = InProcessBus()
+    async with hearing(bus) as events, Publisher(bus, store) as publisher:
+        for seq, edition in ((1, "1"), (2, "1"), (3, "1"), (2, "2.1"), (3, "2.1")):
+            publisher.emit(replace(envelope(seq), edition=edition))
+        got = await drain(events, 5)
+        await publisher.flush("e1")
+        store.error = None
+        await publisher.flush("e1")
+    assert [(one.edition, one.event.seq) for one in got[2:4]] == [("1", 3), ("2.1", 2)]
+    assert store.editions == [("1", [1, 2, 3]), ("2.1", [2, 3])]
+
+
 async def test_flush_of_nothing_and_of_a_publisher_that_does_not_run():
     publisher = Publisher(InProcessBus(), RecordingStore())
     await publisher.flush()
@@ -186,7 +204,7 @@ async def test_a_large_event_is_stored_whole_and_published_trimmed(hearing):
     kept: list[Event] = []
 
     class Keeping(RecordingStore):
-        async def append_events(self, execution_id, events):
+        async def append_events(self, execution_id, events, *, edition=""):
             kept.extend(events)
 
     async with hearing(bus) as events, Publisher(bus, Keeping()) as publisher:

@@ -182,6 +182,126 @@ async def test_what_replaces_a_run_leaves_nothing_of_it(store, execution, said, 
         await store.replace_events("00000000-0000-4000-8000-000000000000", [])
 
 
+FIRST, SECOND, THIRD = "0000000000000001", "0000000000000002.4", "0000000000000003.6"
+"""Editions of a run: the first, one that begins after event 4, one that begins after event 6."""
+
+
+async def test_a_newer_edition_takes_back_what_older_ones_said_after_its_beginning(
+    store, execution, said, at
+):
+    run = whole_run(said)
+    void = [
+        replace(said(5, "node.failed", "ask", error={"code": "c", "message": "m"}), attempt=7),
+        said(6, "node.started", "gone", type="code"),
+        said(7, "execution.failed", error={"code": "c", "message": "m"}),
+    ]
+    await store.append_events(execution.id, run[:4], edition=FIRST)
+    await store.append_events(execution.id, void[:2], edition=FIRST)
+    await store.append_events(execution.id, [said(7, "execution.paused")], edition=FIRST)
+    assert (await store.get_execution("ada", execution.id)).status is ExecutionStatus.PAUSED
+    await store.append_events(execution.id, run[4:5], edition=SECOND)
+    assert await store.events("ada", execution.id) == run[:5]
+    start, ask = await store.node_runs("ada", execution.id)
+    assert (start, ask.status, ask.started_at, ask.error) == (
+        expected_nodes(at)[0],
+        NodeStatus.RUNNING,
+        at(4),
+        run[4].data["error"],
+    )
+    found = await store.get_execution("ada", execution.id)
+    assert found == replace(
+        execution, status=ExecutionStatus.RUNNING, started_at=at(1), last_seq=5, edition=SECOND
+    )
+    await store.append_events(execution.id, void, edition=FIRST)  # by a worker that was slow
+    assert await store.events("ada", execution.id) == run[:5]
+    await store.append_events(execution.id, run[5:], edition=SECOND)
+    final = await store.get_execution("ada", execution.id)
+    assert final == replace(
+        execution,
+        status=ExecutionStatus.SUCCEEDED,
+        output="because",
+        usage={"prompt_tokens": 9},
+        started_at=at(1),
+        finished_at=at(10),
+        last_seq=10,
+        edition=SECOND,
+    )
+    assert await store.node_runs("ada", execution.id) == expected_nodes(at)
+    # what is final is complete
+    await store.append_events(execution.id, [said(7, "log")], edition=THIRD)
+    assert await store.get_execution("ada", execution.id) == final
+    assert await store.events("ada", execution.id) == run
+
+
+async def test_an_edition_leaves_alone_what_it_shares(store, execution, said):
+    run = whole_run(said)
+    await store.append_events(execution.id, run[:3], edition=FIRST)
+    await store.append_events(execution.id, run[4:6], edition=SECOND)
+    assert await store.missing_from(execution.id) == 4
+    # what the first had not written in time is true all the same; where nothing is new, an
+    # edition is noted too
+    await store.append_events(execution.id, run[3:5], edition=FIRST)
+    await store.append_events(execution.id, run[5:6], edition=THIRD)
+    assert await store.events("ada", execution.id) == run[:6]
+    [progress] = await store.progress([execution.id])
+    assert (progress.last_seq, progress.edition) == (6, THIRD)
+    # read back from the run, and so of no edition
+    await store.append_events(execution.id, run[6:])
+    assert await store.events("ada", execution.id) == run
+
+
+async def test_an_edition_from_the_very_beginning(store, execution, said):
+    """The first workflow task was lost."""
+    again = "0000000000000002.0"
+    await store.append_events(
+        execution.id,
+        [said(1, "execution.started"), said(2, "node.started", "ask", type="llm")],
+        edition=FIRST,
+    )
+    await store.append_events(execution.id, [said(2, "node.skipped", "end")], edition=again)
+    found = await store.get_execution("ada", execution.id)
+    assert (found.status, found.started_at, found.last_seq) == ("running", None, 2)
+    assert [node.node_id for node in await store.node_runs("ada", execution.id)] == ["end"]
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_after_a_newer_edition_all_is_as_if_the_void_had_never_come(
+    store, workflow, make_execution, said, seed
+):
+    chance = random.Random(seed)
+    kinds = [kind.value for kind in EventType if kind.startswith("node.")]
+    kinds += [f"execution.{kind}" for kind in ("started", "paused", "resumed", "waiting")]
+
+    def some(seqs):
+        for seq in seqs:
+            kind = chance.choice(kinds)
+            node = chance.choice("abcd") if kind.startswith("node.") else None
+            yield replace(said(seq, kind, node, type="code", output=seq), attempt=seq % 3)
+
+    shared, void, true = list(some(range(1, 21))), list(some(range(21, 31))), list(some([21, 22]))
+    rows = []
+    for told in ([shared, void], [shared]):
+        execution = make_execution(workflow)
+        await store.create_execution(execution)
+
+        async def tell(events, edition, id=execution.id):
+            events = [replace(event, execution_id=id) for event in events]
+            await store.append_events(id, events, edition=edition)
+
+        for events in told:
+            await tell(events, FIRST)
+        await tell(true, "0000000000000002.20")
+        found = await store.get_execution("ada", execution.id)
+        rows.append(
+            (
+                replace(found, id="", created_at=None),
+                await store.node_runs("ada", execution.id),
+                [replace(one, execution_id="") for one in await store.events("ada", execution.id)],
+            )
+        )
+    assert rows[0] == rows[1]
+
+
 async def test_iterations_of_a_node_are_apart(store, execution, said):
     for seq, path in enumerate(("", "loop:0", "loop:1"), start=1):
         event = replace(said(seq, "node.succeeded", "ask", output=path), path=path)
