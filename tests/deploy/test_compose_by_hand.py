@@ -11,6 +11,7 @@ import httpx
 from pilot.crypto import new_key
 from tests.deploy import compose
 from tests.deploy.by_hand import ByHand
+from tests.deploy.confined import UID, can_write, status
 from tests.deploy.issuer import issuer
 from tests.deploy.tools import ROOT
 from tests.stack import finished, save
@@ -30,12 +31,25 @@ async def test_it_starts_runs_an_example_and_stops(tmp_path: Path) -> None:
             await deployment.healthy("api")
             await deployment.healthy("worker")
             await use(deployment, clerk.token("user_ada"))
+            for name in ("api", "worker"):
+                pid = deployment.pid(name)
+                if deployment.confinement.is_on:
+                    has_no_privilege(pid)
+                kept = Path(f"/proc/{pid}/root{deployment.confinement.data_dir}")
+                assert not kept.exists(), "nothing is kept in the container"
             for name in ("worker", "api"):
                 assert await deployment.stop(name) == 0, deployment.log(name)[-2000:]
             logs = deployment.log("worker") + deployment.log("api") + deployment.log("migrate")
             assert "Traceback" not in logs
             assert "5ecret" not in logs
-            assert not (tmp_path / "data").exists(), "nothing is kept in the container"
+
+
+def has_no_privilege(pid: int) -> None:
+    its = status(pid)
+    assert its["Uid"].split() == [str(UID)] * 4
+    assert {its[name] for name in ("CapPrm", "CapEff", "CapBnd", "CapAmb")} == {"0" * 16}
+    assert its["NoNewPrivs"] == "1"
+    assert not can_write(pid, "/")
 
 
 async def use(deployment: ByHand, token: str) -> None:
