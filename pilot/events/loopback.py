@@ -10,13 +10,13 @@ import asyncio
 import hmac
 import logging
 from collections.abc import Sequence
-from contextlib import AbstractAsyncContextManager, suppress
+from contextlib import AbstractAsyncContextManager
 from urllib.parse import urlsplit
 
 from pilot.errors import SettingsError
 from pilot.events.bus import InProcessBus, Subscription
 from pilot.events.model import Envelope
-from pilot.events.waiting import MAX_LINE_BYTES, WaitingLines
+from pilot.events.waiting import MAX_LINE_BYTES, BufferedPublisher
 from pilot.events.wire import decode
 
 log = logging.getLogger(__name__)
@@ -121,43 +121,16 @@ class LoopbackHub:
             self._connections.discard(task)
 
 
-class LoopbackPublisher:
-    """A worker's end. `publish` buffers and returns; a task keeps the connection.
-
-    Reconnects by itself, with backoff. Lines on the way when a connection breaks are lost.
-    """
+class LoopbackPublisher(BufferedPublisher):
+    """A worker's end: keeps the connection, with backoff. Lines on the way when a connection
+    breaks are lost."""
 
     def __init__(self, url: str, token: str) -> None:
+        super().__init__()
         self._host, self._port = parse_bus_url(url)
         self._token = token.encode()
-        self._lines = WaitingLines()
-        self._ready = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
-        self._closing = False
-        self.connected = False
 
-    @property
-    def dropped(self) -> int:
-        return self._lines.dropped
-
-    async def publish(self, envelopes: Sequence[Envelope]) -> None:
-        self._lines.add(envelopes)
-        self._ready.set()
-        if self._task is None and not self._closing:
-            self._task = asyncio.create_task(self._keep_connected())
-
-    async def close(self) -> None:
-        """Sends what is buffered if there is a connection (at most one second), then ends."""
-        self._closing = True
-        self._ready.set()
-        if self._task is not None:
-            if self.connected:
-                await asyncio.wait([self._task], timeout=1.0)
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
-
-    async def _keep_connected(self) -> None:
+    async def _keep_sending(self) -> None:
         backoff = FIRST_BACKOFF_S
         while not (self._closing and not self._lines):
             try:

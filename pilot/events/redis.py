@@ -31,10 +31,9 @@ from pilot.events.streams import (
     FIRST_BACKOFF_S,
     MAX_BACKOFF_S,
     StreamReader,
-    ended,
     stream_of,
 )
-from pilot.events.waiting import Line, WaitingLines
+from pilot.events.waiting import BufferedPublisher, Line
 
 log = logging.getLogger(__name__)
 
@@ -78,43 +77,24 @@ def connection_options(answer_limit_s: float) -> dict[str, Any]:
     }
 
 
-class RedisPublisher:
-    """A worker's end. `publish` buffers and returns; a task writes, with backoff where Redis is
-    away. Durable events that perhaps did not arrive are written again: `seq` tells doubles."""
+class RedisPublisher(BufferedPublisher):
+    """A worker's end: writes with backoff where Redis is away. Durable events that perhaps did
+    not arrive are written again: `seq` tells doubles."""
 
     def __init__(self, url: str) -> None:
+        super().__init__()
         self._redis = connection(parse_redis_url(url))
-        self._lines = WaitingLines()
-        self._ready = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
-        self._closing = False
         self.connected = True
-
-    @property
-    def dropped(self) -> int:
-        return self._lines.dropped
-
-    async def publish(self, envelopes: Sequence[Envelope]) -> None:
-        self._lines.add(envelopes)
-        self._ready.set()
-        if self._task is None and not self._closing:
-            self._task = asyncio.create_task(self._keep_writing())
 
     async def ping(self) -> None:
         """One round trip. Raises one of `AWAY`."""
         await self._redis.ping()
 
     async def close(self) -> None:
-        """Writes what waits (at most one second), then ends."""
-        self._closing = True
-        self._ready.set()
-        if self._task is not None:
-            if self.connected:
-                await asyncio.wait([self._task], timeout=1.0)
-            await ended(self._task)
+        await super().close()
         await self._redis.aclose()
 
-    async def _keep_writing(self) -> None:
+    async def _keep_sending(self) -> None:
         backoff = FIRST_BACKOFF_S
         while not (self._closing and not self._lines):
             await self._ready.wait()

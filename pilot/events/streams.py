@@ -19,6 +19,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from pilot.events.bus import Subscription
+from pilot.events.waiting import ended
 from pilot.events.wire import decode
 
 log = logging.getLogger(__name__)
@@ -45,14 +46,6 @@ _Answer = list[tuple[bytes, list[tuple[bytes, dict[bytes, bytes]]]]]
 def stream_of(user_id: str) -> bytes:
     """The key of a user's stream."""
     return b"pilot:events:" + user_id.encode(errors="surrogatepass")
-
-
-async def ended(task: asyncio.Task[None]) -> None:
-    """Cancels the task until it has ended. Redis' client uses `asyncio.wait_for`, which until
-    Python 3.12 may swallow a cancellation (python/cpython#86296)."""
-    while not task.done():
-        task.cancel()
-        await asyncio.wait([task], timeout=0.1)
 
 
 class StreamReader(Subscription):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
@@ -99,3 +100,45 @@ class WaitingLines:
         self._bytes += sign * len(line.text)
         if line.is_live:
             self._live_bytes += sign * len(line.text)
+
+
+class BufferedPublisher:
+    """A worker's end of a bus. `publish` buffers and returns; a task of its own, `_keep_sending`,
+    sends what waits until the publisher is closed and nothing waits any more."""
+
+    def __init__(self) -> None:
+        self._lines = WaitingLines()
+        self._ready = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._closing = False
+        self.connected = False
+
+    @property
+    def dropped(self) -> int:
+        return self._lines.dropped
+
+    async def publish(self, envelopes: Sequence[Envelope]) -> None:
+        self._lines.add(envelopes)
+        self._ready.set()
+        if self._task is None and not self._closing:
+            self._task = asyncio.create_task(self._keep_sending())
+
+    async def close(self) -> None:
+        """Sends what waits if there is a connection (at most one second), then ends."""
+        self._closing = True
+        self._ready.set()
+        if self._task is not None:
+            if self.connected:
+                await asyncio.wait([self._task], timeout=1.0)
+            await ended(self._task)
+
+    async def _keep_sending(self) -> None:
+        raise NotImplementedError
+
+
+async def ended(task: asyncio.Task[None]) -> None:
+    """Cancels the task until it has ended. Redis' client uses `asyncio.wait_for`, which until
+    Python 3.12 may swallow a cancellation (python/cpython#86296)."""
+    while not task.done():
+        task.cancel()
+        await asyncio.wait([task], timeout=0.1)
