@@ -2,7 +2,9 @@
 
 | the row | Temporal | what is done |
 | --- | --- | --- |
+| held: it waits for a slot | is not asked | released and started, if there is one |
 | queued, asked to cancel | knows no such run | cancelled |
+| queued, was held before | knows no such run | the run is started |
 | queued, with an idempotency key | knows no such run | the run is started |
 | queued, without a key | knows no such run | failed: `never_started` |
 | open | completed, failed or cancelled | the events that the store lacks are fetched |
@@ -12,8 +14,9 @@
 | open | timed out | timed out |
 | running | knows no such run any more | failed: `history_lost` |
 
-A client that sent a key repeats its request and gets this execution, so it may be started late;
-one that sent none has been told of a failure and may have tried again.
+A client that sent a key repeats its request and gets this execution, so it may be started late,
+and so may one whose run was held: it was told to wait. One that sent no key has been told of a
+failure and may have tried again.
 
 All repairs are events with the next `seq`, so doing one twice changes nothing.
 """
@@ -36,19 +39,16 @@ from temporalio.client import (
 )
 from temporalio.service import RPCError, RPCStatusCode
 
-from pilot import closing, metrics, runs
+from activities.slots import CALL_LIMIT, Slots
+from pilot import closing, metrics
 from pilot.errors import PilotError
 from pilot.events import sink
 from pilot.events.model import Envelope, rfc3339
-from pilot.graph.compile import compile_plan
-from pilot.graph.model import Graph
-from pilot.nodes import specs
 from pilot.store import Execution, Store
 from workflows_def.reconcile import RECONCILE_ACTIVITY, ReconcilePage, ReconcileRequest
 
 log = logging.getLogger(__name__)
 
-CALL_LIMIT = timedelta(seconds=5)
 QUERY_LIMIT = timedelta(seconds=10)
 AT_ONCE = 10
 """Rows of a page that are looked at side by side."""
@@ -80,10 +80,10 @@ _NEVER_STARTED = closing.failed(
 class Reconciler:
     """The activity, with what it compares."""
 
-    def __init__(self, store: Store, client: Client, task_queue: str) -> None:
+    def __init__(self, store: Store, client: Client, slots: Slots) -> None:
         self._store = store
         self._client = client
-        self._task_queue = task_queue
+        self._slots = slots
 
     @activity.defn(name=RECONCILE_ACTIVITY)
     async def reconcile(self, request: ReconcileRequest) -> ReconcilePage:
@@ -113,6 +113,7 @@ class Reconciler:
                 log.info("execution %s was repaired: %s", row.id, outcome)
                 repaired[outcome] += 1
         metrics.current().repaired(repaired)
+        await self._release()
         oldest = min((row.created_at for row in differing), default=None)
         oldest_open = min((row.created_at for row in page.items), default=None)
         return ReconcilePage(
@@ -125,8 +126,23 @@ class Reconciler:
             oldest_open_at=rfc3339(oldest_open) if oldest_open else None,
         )
 
+    async def _release(self) -> None:
+        """Starts what is held without need: what had its slot ended without a worker's help."""
+        for owner in await self._store.slots.owners():
+            try:
+                count = await self._slots.fill(owner)
+            except (RPCError, PilotError) as error:
+                log.warning("executions that wait for a slot could not be started: %s", error)
+            else:
+                if count:
+                    log.info("%d executions that waited for a slot were started", count)
+
     async def _row(self, row: Execution) -> str | None:
         """Brings one row in line. The kind of repair, None where there was none to make."""
+        if row.is_held:
+            if row.cancel_requested_at is not None:
+                return await self._close(row, closing.NEVER_BEGUN)
+            return None
         handle = self._client.get_workflow_handle(row.temporal_workflow_id)
         try:
             description = await handle.describe(rpc_timeout=CALL_LIMIT)
@@ -176,22 +192,17 @@ class Reconciler:
     async def _absent(self, row: Execution) -> str | None:
         if row.temporal_run_id is not None or row.last_seq:
             return await self._close(row, _HISTORY_LOST)
-        if datetime.now(UTC) - row.created_at < START_GRACE:
+        if datetime.now(UTC) - row.due_at < START_GRACE:
             return None
         if row.cancel_requested_at is not None:
             return await self._close(row, closing.NEVER_BEGUN)
-        if UUID(row.id).version == 5:
+        if row.released_at is not None or UUID(row.id).version == 5:
             return await self._start(row)
         return await self._close(row, _NEVER_STARTED)
 
     async def _start(self, row: Execution) -> str:
         # a row of a list comes without its input
-        row = await self._fresh(row)
-        version = await self._store.get_version(row.owner, row.workflow_id, row.workflow_version)
-        plan = compile_plan(Graph.model_validate(version.graph), specs())
-        run = runs.run_of(row, version.name, plan)
-        run_id = await runs.start(self._client, run, self._task_queue, limit=CALL_LIMIT)
-        await self._store.set_temporal_run(row.id, run_id)
+        await self._slots.begin(await self._fresh(row))
         return "started"
 
     async def _fresh(self, row: Execution) -> Execution:

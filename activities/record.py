@@ -19,6 +19,7 @@ from temporalio.client import Client
 from temporalio.exceptions import ApplicationError
 
 from activities.heartbeats import heartbeats
+from activities.slots import Slots
 from pilot.errors import NotFoundError, UnavailableError
 from pilot.events.model import Event
 from pilot.events.publisher import Publisher
@@ -38,12 +39,14 @@ seconds of its return, and not all in the same moment."""
 
 
 class Recorder:
-    """The activity, with the store it writes to and the publisher that has written before."""
+    """The activity, with the store it writes to, the publisher that has written before, and
+    whom a run that ends makes room for."""
 
-    def __init__(self, store: Store, publisher: Publisher, client: Client) -> None:
+    def __init__(self, store: Store, publisher: Publisher, client: Client, slots: Slots) -> None:
         self._store = store
         self._publisher = publisher
         self._client = client
+        self._slots = slots
 
     @activity.defn(name=RECORD_ACTIVITY)
     async def record(self, request: RecordRequest) -> RecordResult:
@@ -54,7 +57,9 @@ class Recorder:
         the store is away, the attempt fails and the next one follows soon.
         """
         async with heartbeats():
-            return await self._record(request)
+            result = await self._record(request)
+            await self._slots.freed(request.execution_id)
+            return result
 
     async def _record(self, request: RecordRequest) -> RecordResult:
         await self._publisher.flush(request.execution_id)

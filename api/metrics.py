@@ -134,8 +134,9 @@ def _is_loopback(host: str) -> bool:
 
 async def _asked(parts: Parts) -> CollectorRegistry:
     """What is true now, of this process's watchers and of all that is shared."""
-    counts, pollers, last = await asyncio.gather(
+    counts, held, pollers, last = await asyncio.gather(
         _answer(parts.store.open_counts()),
+        _answer(parts.store.slots.held()),
         _answer(parts.runs.pollers()),
         _answer(parts.runs.reconciled()),
     )
@@ -149,6 +150,8 @@ async def _asked(parts: Parts) -> CollectorRegistry:
     )
     if counts is not None:
         _say_counts(found, counts[0])
+    if held is not None:
+        found.set("pilot_executions_held", "Executions that wait for a slot", {"": held[0]})
     if pollers is not None:
         found.set("pilot_worker_pollers", "Workers that poll the queue", {"": len(pollers[0])})
     if last is not None and last[0] is not None:
@@ -165,7 +168,7 @@ def _say_counts(found: _Gauges, counts: dict[ExecutionStatus, OpenCount]) -> Non
     queued = counts.get(ExecutionStatus.QUEUED)
     found.set(
         "pilot_executions_open",
-        "Executions that have not ended",
+        "Executions that have not ended, and wait for no slot",
         {
             status.value: counts[status].count if status in counts else 0
             for status in ExecutionStatus

@@ -16,6 +16,7 @@ from temporalio.testing import ActivityEnvironment
 
 from activities import reconcile
 from activities.reconcile import Reconciler
+from activities.slots import Slots
 from benchmarks.stack import Stack, stack
 from pilot.graph.model import Graph
 from workflows_def.messages import SIGNAL_PAUSE, SIGNAL_RESUME
@@ -52,7 +53,9 @@ async def main(runs: int) -> None:
     reconcile.SETTLED = timedelta(0)
     async with stack([]) as bench:
         ids = await waiting(bench, runs)
-        reconciler = Reconciler(bench.store, bench.client, bench.task_queue)
+        reconciler = Reconciler(
+            bench.store, bench.client, Slots(bench.store, bench.client, bench.task_queue, None)
+        )
         found, seconds = await page(reconciler, runs)
         assert (found.checked, found.repaired) == (runs, {}), found
         print(f"{runs} open runs looked at in {seconds:.2f} s: {seconds / runs * 1e3:.1f} ms each")

@@ -28,6 +28,7 @@ from activities.reconcile import Reconciler
 from activities.record import Recorder
 from activities.registry import node_activities, resources
 from activities.secrets import Secrets
+from activities.slots import Slots
 from pilot import metrics
 from pilot.codec import encrypted
 from pilot.crypto import Keyring
@@ -71,6 +72,8 @@ class PilotPlugin(SimplePlugin):
         store: Store | None = None,
         publisher: Publisher | None = None,
         keyring: Keyring | None = None,
+        *,
+        max_runs: int | None = None,
     ) -> None:
         super().__init__(
             "pilot.PilotPlugin",
@@ -79,6 +82,7 @@ class PilotPlugin(SimplePlugin):
             workflow_runner=_with_passthrough,
         )
         self._store = store
+        self._max_runs = max_runs
         self.publisher = publisher
         self._layers: tuple[str, ...] = ()
         self._metrics = metrics.current()
@@ -98,7 +102,7 @@ class PilotPlugin(SimplePlugin):
             shared = await stack.enter_async_context(
                 resources(settings, secrets, store.usage, store.llm_calls)
             )
-            plugin = cls(store, publisher, payload_keyring(settings))
+            plugin = cls(store, publisher, payload_keyring(settings), max_runs=settings.max_runs)
             plugin._layers = shared.sandbox.layers
             yield plugin
 
@@ -106,8 +110,10 @@ class PilotPlugin(SimplePlugin):
         if self._store is None or self.publisher is None:
             raise PilotError("a worker needs a store: make the plugin by `PilotPlugin.open`")
         config = super().configure_worker(config)
-        recorder = Recorder(self._store, self.publisher, config["client"])
-        reconciler = Reconciler(self._store, config["client"], config["task_queue"])
+        client = config["client"]
+        slots = Slots(self._store, client, config["task_queue"], self._max_runs)
+        recorder = Recorder(self._store, self.publisher, client, slots)
+        reconciler = Reconciler(self._store, client, slots)
         config["activities"] = [
             *(config.get("activities") or ()),
             *node_activities(),

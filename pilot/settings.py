@@ -19,6 +19,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from pilot.errors import SettingsError
 
 MAX_BUDGET_TOKENS, MAX_BUDGET_USD = 10**15, 10**9
+MAX_RUNS = 100
 DRAIN_S, DEVELOPMENT_DRAIN_S = 20.0, 1.0
 
 
@@ -78,6 +79,7 @@ class Settings(BaseSettings):
     pilot_trusted_proxies: Annotated[list[str], NoDecode] = Field(default_factory=list)
     pilot_connections_per_user: Annotated[int, Field(ge=1)] = 200
     pilot_connections_per_address: Annotated[int, Field(ge=1)] = 1_000
+    pilot_max_runs_per_user: Annotated[int, Field(ge=0)] | None = None
     pilot_rate_reads: str | None = None
     pilot_rate_writes: str | None = None
     pilot_rate_executes: str | None = None
@@ -142,6 +144,13 @@ class Settings(BaseSettings):
         if self.clerk_jwt_issuer is not None or self.clerk_publishable_key is None:
             return self.clerk_jwt_issuer
         return frontend_url(self.clerk_publishable_key)
+
+    @property
+    def max_runs(self) -> int | None:
+        """How many runs an owner may have at once; None: any number."""
+        if self.pilot_max_runs_per_user is not None:
+            return self.pilot_max_runs_per_user or None
+        return None if self.is_development else MAX_RUNS
 
     @property
     def drain_s(self) -> float:

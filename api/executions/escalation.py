@@ -9,7 +9,7 @@ and an outage of Temporal. Every few seconds a pass looks at the open rows that 
 | cancelled, and a worker answers for it | left until the hard bound: nodes may be cleaning up |
 | cancelled, and no worker answers | terminated in Temporal, and the row is closed |
 | terminated or timed out already | the row is closed by what Temporal says |
-| never began | the row is closed |
+| never began, or waits for a slot | the row is closed |
 | ended in any other way | left to the reconciler, which asks the run for its events |
 
 Any number of processes may do so at once: a run is terminated once, and two that close a row
@@ -114,6 +114,9 @@ class Escalation:
 
     async def _row(self, row: Execution) -> None:
         runs = self._parts.runs
+        if row.is_held:
+            await close(self._parts, row, closing.NEVER_BEGUN)
+            return
         description = await runs.describe(row.id)
         if description is None:
             await self._absent(row)
@@ -129,7 +132,7 @@ class Escalation:
     async def _absent(self, row: Execution) -> None:
         if row.temporal_run_id is not None or row.last_seq:
             return  # Temporal has lost it: the reconciler's to say
-        if datetime.now(UTC) - row.created_at > START_GRACE:
+        if datetime.now(UTC) - row.due_at > START_GRACE:
             await close_unbegun(self._parts, row)
 
     async def _close_ended(self, row: Execution, description: WorkflowExecutionDescription) -> None:

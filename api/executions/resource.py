@@ -12,6 +12,7 @@ from api.executions.schemas import (
     ExecutionOut,
     ExecutionSummaryOut,
     NodeOut,
+    QueueOut,
     TemporalOut,
     UsageOut,
 )
@@ -26,11 +27,15 @@ async def execution_out(store: Store, settings: Settings, execution: Execution) 
         execution.owner, execution.workflow_id, execution.workflow_version
     )
     runs = await store.node_runs(execution.owner, execution.id) if execution.last_seq else []
+    queue = None
+    if execution.is_held:
+        queue = QueueOut(position=await store.slots.position(execution))
     summary = summary_out(settings, execution)
     return ExecutionOut.model_construct(
         **{name: getattr(summary, name) for name in ExecutionSummaryOut.model_fields},
         timeout_s=execution.timeout_s,
         cancel_requested_at=execution.cancel_requested_at,
+        queue=queue,
         input=execution.input,
         output=execution.output,
         nodes=list(nodes_out(version.graph, runs)),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
@@ -78,12 +78,25 @@ class ExecutionSummaryOut(BaseModel):
     temporal: TemporalOut
 
 
+class QueueOut(BaseModel):
+    """What a queued execution waits for: `concurrency`, one of its owner's runs to end. `position`
+    is its place among those that wait, from 1."""
+
+    reason: Literal["concurrency"] = "concurrency"
+    position: int
+
+
 class ExecutionOut(ExecutionSummaryOut):
     """A run: `nodes` are all of the graph's, in its order, whatever their state."""
 
     timeout_s: float | None = Field(description="The run's time limit, in seconds.")
     cancel_requested_at: datetime | None = Field(
         description="When it was first asked to cancel; `status` says whether it is cancelled."
+    )
+    queue: QueueOut | None = Field(
+        default=None,
+        exclude_if=lambda queue: queue is None,
+        description="There while the run waits to be started.",
     )
     input: Any
     output: Any

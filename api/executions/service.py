@@ -13,6 +13,7 @@ from api.executions.schemas import ExecutionOut, ExecutionSummaryOut
 from api.pagination import PageOut, PageQuery
 from api.parts import Parts
 from api.problems import Problem
+from pilot import closing
 from pilot.graph.status import ExecutionStatus
 from pilot.store import Execution
 from workflows_def.messages import SIGNAL_PAUSE, SIGNAL_RESUME
@@ -88,6 +89,10 @@ async def cancel(parts: Parts, owner: str, execution_id: str) -> ExecutionOut:
     row = await current(parts, owner, execution_id)
     _require_open(row)
     await parts.store.request_cancel(row.id, datetime.now(UTC))
+    row = await parts.store.get_execution(owner, row.id)
+    if row.is_held:  # and no longer released, now that the cancel is noted
+        await escalation.close(parts, row, closing.NEVER_BEGUN)
+        return await read(parts, owner, execution_id)
     try:
         if not await parts.runs.cancel(row.id):
             await _cancel_absent(parts, row)
@@ -102,7 +107,7 @@ async def _cancel_absent(parts: Parts, row: Execution) -> None:
     if row.temporal_run_id or row.last_seq or await parts.runs.exists(row.id):
         raise _already_finished(row.id)
     # a younger row may have its start under way in another request: it is looked at again
-    if datetime.now(UTC) - row.created_at > escalation.START_GRACE:
+    if datetime.now(UTC) - row.due_at > escalation.START_GRACE:
         await escalation.close_unbegun(parts, row)
 
 

@@ -104,10 +104,13 @@ async def execute(
             started_by=None if user_id == owner else user_id,
             timeout_s=_limit(workflow, given),
             created_at=datetime.now(UTC),
-        )
+        ),
+        most=parts.settings.max_runs,
     )
     if not is_new:  # the same request came twice at once, and the other was first
         return await _repeat(parts, row, given)
+    if row.is_held:  # a worker starts it as soon as one of the owner's runs ends
+        return Started(row, replayed=False)
     return Started(await _start(parts, row, workflow.name, plan), replayed=False)
 
 
@@ -130,10 +133,24 @@ async def _repeat(parts: Parts, row: Execution, given: ExecuteIn) -> Started:
             f"The Idempotency-Key belongs to execution {row.id}, which has another input or "
             "time limit.",
         )
-    if row.status is ExecutionStatus.QUEUED and row.temporal_run_id is None:
+    if _may_start(row):
         plan, _ = await _prepare(parts, row.owner, version, given.input)
         row = await _start(parts, row, version.name, plan)
+        # a cancel that came meanwhile found no run, and took the row for one that never began
+        fresh = await parts.store.get_execution(row.owner, row.id)
+        if fresh.status.is_final or fresh.cancel_requested_at is not None:
+            await parts.runs.cancel(row.id)
+            row = fresh
     return Started(row, replayed=True)
+
+
+def _may_start(row: Execution) -> bool:
+    return (
+        row.status is ExecutionStatus.QUEUED
+        and row.temporal_run_id is None
+        and row.cancel_requested_at is None
+        and not row.is_held
+    )
 
 
 async def _prepare(

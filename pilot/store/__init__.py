@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pilot.store.llm_calls import LlmCallStore
     from pilot.store.secrets import SecretStore
     from pilot.store.shares import ShareStore
+    from pilot.store.slots import SlotStore
     from pilot.store.usage import UsageStore
 
 T = TypeVar("T")
@@ -101,7 +102,8 @@ class Execution:
 
     `started_by` is the user who started it, None where that was the owner.
     `timeout_s` is the run's time limit, in seconds; None without one. `cancel_requested_at` is
-    when somebody first asked to cancel it; the status says whether it has come to that.
+    when somebody first asked to cancel it; the status says whether it has come to that. One that
+    had to wait for a slot (`pilot.store.slots`) did so from `held_at` to `released_at`.
     """
 
     id: str
@@ -122,6 +124,18 @@ class Execution:
     timeout_s: float | None = None
     cancel_requested_at: datetime | None = None
     edition: str = UNKNOWN
+    held_at: datetime | None = None
+    released_at: datetime | None = None
+
+    @property
+    def is_held(self) -> bool:
+        """It waits for a slot: nobody may start it."""
+        return self.held_at is not None and self.released_at is None and not self.status.is_final
+
+    @property
+    def due_at(self) -> datetime:
+        """Since when somebody may be about to start it."""
+        return self.released_at or self.created_at
 
     @property
     def temporal_workflow_id(self) -> str:
@@ -130,7 +144,7 @@ class Execution:
 
 @dataclass(frozen=True, slots=True)
 class OpenCount:
-    """The open executions of one status: how many, and when the oldest was created."""
+    """The open executions of one status: how many, and when the oldest was due to be started."""
 
     count: int
     oldest: datetime
@@ -163,6 +177,9 @@ class Store(Protocol):
 
     @property
     def shares(self) -> ShareStore: ...
+
+    @property
+    def slots(self) -> SlotStore: ...
 
     @property
     def api_keys(self) -> ApiKeyStore: ...
@@ -222,8 +239,11 @@ class Store(Protocol):
         """A version, also of a deleted workflow (its executions still point at it)."""
         ...
 
-    async def create_execution(self, execution: Execution) -> tuple[Execution, bool]:
-        """Writes the row once: the stored row, and whether this call wrote it.
+    async def create_execution(
+        self, execution: Execution, *, most: int | None = None
+    ) -> tuple[Execution, bool]:
+        """Writes the row once: the stored row, and whether this call wrote it. It is held where
+        the owner has `most` executions open already, or others of theirs are held.
 
         Raises `NotFoundError` when the id is taken by another owner, or the workflow is gone.
         """
@@ -251,8 +271,8 @@ class Store(Protocol):
         ...
 
     async def open_counts(self) -> dict[ExecutionStatus, OpenCount]:
-        """How many executions of all owners are open, by status; a status without any is
-        left out."""
+        """How many executions of all owners are open and not held, by status; a status without
+        any is left out."""
         ...
 
     async def progress(self, execution_ids: Sequence[str]) -> list[Progress]:

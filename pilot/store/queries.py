@@ -15,9 +15,11 @@ from sqlalchemy import ColumnElement, Select, Update, case, func, select, update
 from pilot.graph.status import ExecutionStatus
 from pilot.store import Execution
 from pilot.store.tables import (
+    HAS_SLOT,
     IS_CANCELLING,
     IS_OPEN,
     MAX_INTEGER,
+    UtcDateTime,
     events,
     executions,
     node_runs,
@@ -111,10 +113,12 @@ def open_executions(before: datetime) -> Select[Any]:
 
 
 def open_counts() -> Select[Any]:
-    """Status, number and first `created_at` of every owner's open executions."""
+    """Status, number and first `due_at` of every owner's open executions, without those that
+    are held."""
+    due_at = func.coalesce(executions.c.released_at, executions.c.created_at)
     return (
-        select(executions.c.status, func.count(), func.min(executions.c.created_at))
-        .where(IS_OPEN)
+        select(executions.c.status, func.count(), func.min(due_at, type_=UtcDateTime))
+        .where(HAS_SLOT)
         .group_by(executions.c.status)
     )
 

@@ -99,6 +99,8 @@ def execution(row: Row[Any]) -> Execution:
         timeout_s=row.timeout_s,
         cancel_requested_at=row.cancel_requested_at,
         edition=row.edition,
+        held_at=row.held_at,
+        released_at=row.released_at,
     )
 
 
@@ -119,6 +121,8 @@ def execution_row(execution: Execution) -> dict[str, Any]:
         "timeout_s": execution.timeout_s,
         "cancel_requested_at": execution.cancel_requested_at,
         "edition": execution.edition,
+        "held_at": execution.held_at,
+        "released_at": execution.released_at,
         "usage": json_text.dumps(execution.usage),
         "error": json_or_null(execution.error),
         "input": json_or_null(execution.input),

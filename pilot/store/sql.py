@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
@@ -35,6 +36,7 @@ from pilot.store.llm_calls import LlmCallStore, SqlLlmCalls
 from pilot.store.paging import newest_first, page
 from pilot.store.secrets import SecretStore, SqlSecrets
 from pilot.store.shares import ShareStore, SqlShares
+from pilot.store.slots import SlotStore, SqlSlots, is_to_wait
 from pilot.store.tables import executions, workflow_versions, workflows
 from pilot.store.usage import UsageStore
 from pilot.store.usage_sql import SqlUsage
@@ -50,6 +52,7 @@ class SqlStore:
         self._database = database
         self.secrets: SecretStore = SqlSecrets(database)
         self.shares: ShareStore = SqlShares(database)
+        self.slots: SlotStore = SqlSlots(database)
         self.api_keys: ApiKeyStore = SqlApiKeys(database)
         self.usage: UsageStore = SqlUsage(database)
         self.llm_calls: LlmCallStore = SqlLlmCalls(database)
@@ -189,9 +192,13 @@ class SqlStore:
 
     # executions
 
-    async def create_execution(self, execution: Execution) -> tuple[Execution, bool]:
-        new = rows.execution_row(execution)
+    async def create_execution(
+        self, execution: Execution, *, most: int | None = None
+    ) -> tuple[Execution, bool]:
         async with self._database.writing() as connection:
+            if most is not None and await is_to_wait(connection, execution.owner, most):
+                execution = replace(execution, held_at=datetime.now(UTC))
+            new = rows.execution_row(execution)
             held = await connection.execute(queries.held_version(execution))
             if held.one_or_none() is not None:
                 statement = (

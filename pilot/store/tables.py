@@ -109,6 +109,8 @@ _OPEN = [status for status in ExecutionStatus if status not in FINAL_EXECUTION_S
 # Written out, not bound: an index over some of the rows serves only queries that say the same.
 IS_OPEN = text(_one_of("status", [status.value for status in _OPEN]))
 IS_CANCELLING = text(f"{IS_OPEN.text} AND cancel_requested_at IS NOT NULL")
+IS_HELD = text(f"{IS_OPEN.text} AND held_at IS NOT NULL AND released_at IS NULL")
+HAS_SLOT = text(f"{IS_OPEN.text} AND (held_at IS NULL OR released_at IS NOT NULL)")
 IS_ALIVE = text("deleted_at IS NULL")
 
 metadata = MetaData(
@@ -162,8 +164,8 @@ workflow_versions = Table(
 # created with; `started_by` is the user, where it is not the owner, `timeout_s` the execution's own
 # time limit, in seconds, and
 # `cancel_requested_at` when it was first cancelled; `edition` is the newest one that told of it
-# (`pilot.events.edition`). The large columns stand last: SQLite reads
-# past them for whatever follows.
+# (`pilot.events.edition`). It waits for a slot from `held_at` to `released_at`. The large columns
+# stand last: SQLite reads past them for whatever follows.
 executions = Table(
     "executions",
     metadata,
@@ -182,6 +184,8 @@ executions = Table(
     Column("timeout_s", Float),
     Column("cancel_requested_at", UtcDateTime),
     Column("edition", Text, nullable=False, server_default=text("''")),
+    Column("held_at", UtcDateTime),
+    Column("released_at", UtcDateTime),
     Column("usage", JsonText, nullable=False),
     Column("error", JsonText),
     Column("input", JsonText),
@@ -213,6 +217,15 @@ executions = Table(
         postgresql_where=IS_CANCELLING,
         sqlite_where=IS_CANCELLING,
     ),
+    Index(
+        "ix_executions_held",
+        "owner",
+        "held_at",
+        "id",
+        postgresql_where=IS_HELD,
+        sqlite_where=IS_HELD,
+    ),
+    Index("ix_executions_slots", "owner", postgresql_where=HAS_SLOT, sqlite_where=HAS_SLOT),
 )
 
 # `first_seq` orders the nodes; `last_seq` is the seq of the event that the row's state is from,

@@ -25,6 +25,8 @@ async def test_an_execution_is_read_as_it_was_created(store, workflow, make_exec
         last_seq=7,
         timeout_s=0.5,
         cancel_requested_at=datetime(2026, 1, 1, 0, 0, 1, tzinfo=UTC),
+        held_at=datetime(2026, 1, 1, 0, 0, 2, tzinfo=UTC),
+        released_at=datetime(2026, 1, 1, 0, 0, 3, tzinfo=UTC),
     )
     assert await store.create_execution(full) == (full, True)
     assert await store.get_execution("ada", full.id) == full

@@ -3,6 +3,7 @@
 import asyncio
 import sqlite3
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -26,7 +27,9 @@ def count(statements):
     return counted
 
 
-async def test_each_method_sends_a_constant_number(count, store, workflow, execution, said):
+async def test_each_method_sends_a_constant_number(
+    backend, count, store, workflow, execution, said
+):
     create = store.create_workflow("ada", name="n", description="", graph=GRAPH)
     assert await count(create) == 2
     for name, expected in (("new", 3), ("new", 1)):
@@ -35,6 +38,10 @@ async def test_each_method_sends_a_constant_number(count, store, workflow, execu
         )
         assert await count(update) == expected
     assert await count(store.create_execution(execution)) == 3
+    held = replace(execution, held_at=datetime.now(UTC))
+    has_lock = backend == "postgresql"
+    assert await count(store.create_execution(execution, most=3)) == 5 + has_lock
+    assert await count(store.slots.release("ada", 3)) == 2 + has_lock
     assert await count(store.set_temporal_run(execution.id, "run")) == 1
     assert await count(store.request_cancel(execution.id, datetime.now(UTC))) == 1
     await store.append_events(
@@ -52,6 +59,10 @@ async def test_each_method_sends_a_constant_number(count, store, workflow, execu
         store.begun(["ada"], since=datetime.now(UTC)),
         store.overdue_cancels(before=datetime.now(UTC), limit=100),
         store.open_counts(),
+        store.slots.owner_waiting(execution.id),
+        store.slots.owners(),
+        store.slots.position(held),
+        store.slots.held(),
         store.node_runs("ada", execution.id),
         store.events("ada", execution.id),
         store.missing_from(execution.id),
@@ -99,7 +110,10 @@ async def test_an_index_serves_every_query(
     await store.get_version("ada", workflow.id, 1)
     await store.node_runs("ada", execution.id)
     await store.events("ada", execution.id)
-    await store.create_execution(execution)
+    await store.create_execution(held := replace(execution, held_at=datetime.now(UTC)), most=3)
+    await store.slots.release("ada", 3)
+    await store.slots.owner_waiting(execution.id)
+    await store.slots.position(held)
     await store.set_temporal_run(execution.id, "run")
     await store.append_events(execution.id, [said(2, "execution.failed")])
     await store.delete_workflow("ada", workflow.id)

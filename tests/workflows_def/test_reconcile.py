@@ -16,6 +16,7 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from activities import reconcile
 from activities.reconcile import Reconciler
+from activities.slots import Slots
 from pilot import closing, runs
 from pilot.errors import NotFoundError
 from pilot.events import sink
@@ -32,6 +33,7 @@ from workflows_def.messages import WORKFLOW_TYPE
 from workflows_def.reconcile import ReconcilePage, ReconcileRequest
 
 UNSANDBOXED = UnsandboxedWorkflowRunner()
+MOST = 2
 LONG_AGO = timedelta(minutes=10)
 SPIN = {"source": "def main():\n    while True:\n        pass", "limits": {"time_s": 120}}
 SLOW = graph([node("s", "start"), node("k", "code", config=SPIN), node("o", "output")],
@@ -44,17 +46,19 @@ class World:
 
     def __init__(self, runner: Runner, store: SqlStore) -> None:
         self.runner, self.store = runner, store
-        self.reconciler = Reconciler(store, runner.client, runner.task_queue)
+        self.slots = Slots(store, runner.client, runner.task_queue, most=MOST)
+        self.reconciler = Reconciler(store, runner.client, self.slots)
 
     async def row(self, what: Any = QUICK, *, keyed: bool = False, age: timedelta = LONG_AGO,
-                  input: Any = None) -> Execution:  # fmt: skip
+                  input: Any = None, owner: str = "u") -> Execution:  # fmt: skip
         workflow = await self.store.create_workflow(
-            "u", name="w", description="", graph=what.to_json()
+            owner, name="w", description="", graph=what.to_json()
         )
         id = uuid.uuid5(uuid.NAMESPACE_URL, workflow.id) if keyed else uuid.uuid4()
-        row = Execution(str(id), "u", workflow.id, 1, ExecutionStatus.QUEUED, input,
+        row = Execution(str(id), owner, workflow.id, 1, ExecutionStatus.QUEUED, input,
                         datetime.now(UTC) - age)  # fmt: skip
-        await self.store.create_execution(row)
+        # of "u" there are as many as the tests make
+        row, _ = await self.store.create_execution(row, most=None if owner == "u" else MOST)
         return row
 
     async def start(self, row: Execution, what: Any) -> Any:
@@ -71,7 +75,7 @@ class World:
         return found
 
     async def fresh(self, row: Execution) -> Execution:
-        return await self.store.get_execution("u", row.id)
+        return await self.store.get_execution(row.owner, row.id)
 
     async def states(self, row: Execution) -> dict[str, str]:
         return {run.node_id: run.status for run in await self.store.node_runs("u", row.id)}
@@ -116,6 +120,42 @@ async def test_a_row_that_was_cancelled_before_it_was_started_is_not_started(wor
     row = await world.fresh(row)
     assert row.status is ExecutionStatus.CANCELLED
     assert await world.states(row) == {"s": "skipped", "o": "skipped"}
+
+
+async def test_what_waits_for_a_slot_is_started_when_there_is_one(world: World) -> None:
+    """Whoever had the slots ended without a worker that could have passed them on."""
+    owner, make = "queue", world.row
+    first, second = [await make(keyed=True, owner=owner) for _ in range(2)]
+    held = [await make(owner=owner, input=n) for n in range(3)]
+    assert [row.is_held for row in (first, second, *held)] == [False] * 2 + [True] * 3
+    cancelled = held.pop(1)
+    await world.store.request_cancel(cancelled.id, datetime.now(UTC))
+    for row in (first, second):
+        await closing.close(world.store, row, closing.NEVER_BEGUN)
+    await world.page()
+    assert (await world.fresh(cancelled)).status is ExecutionStatus.CANCELLED
+    for n, row in zip((0, 2), held, strict=True):
+        handle = world.runner.client.get_workflow_handle(row.temporal_workflow_id)
+        assert await asyncio.wait_for(handle.result(), 20) == n
+    assert (await world.page()).repaired == {}
+
+
+async def test_one_that_was_released_and_never_started_is_started(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker died between the two. It has no key, but its client was told to wait."""
+    monkeypatch.setattr(reconcile, "START_GRACE", timedelta(seconds=2))
+    owner = "released"
+    running = [await world.row(keyed=True, owner=owner) for _ in range(2)]
+    row = await world.row(owner=owner, input="late")
+    for one in running:
+        await closing.close(world.store, one, closing.NEVER_BEGUN)
+    assert (await world.store.slots.release(owner, 2)) is not None
+    assert (await world.page()).repaired == {}  # somebody may be about to start it
+    await asyncio.sleep(2.1)
+    assert (await world.page()).repaired == {"started": 1}
+    handle = world.runner.client.get_workflow_handle(row.temporal_workflow_id)
+    assert await asyncio.wait_for(handle.result(), 20) == "late"
 
 
 async def test_young_rows_are_left_alone(world: World) -> None:

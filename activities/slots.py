@@ -1,0 +1,90 @@
+"""Starts what is held: an owner's slot goes from a run that ended to the one that waits longest.
+
+A slot is released in the store first (`pilot.store.slots`), then the run is started. A worker
+that dies in between leaves a queued row that was released: the reconciler starts it, as it
+releases what nobody else did.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from datetime import timedelta
+
+from temporalio.client import Client
+from temporalio.service import RPCError, RPCStatusCode
+
+from pilot import closing, runs
+from pilot.errors import GraphError, PilotError
+from pilot.events import sink
+from pilot.events.model import Envelope
+from pilot.graph.compile import compile_plan
+from pilot.graph.model import Graph
+from pilot.nodes import specs
+from pilot.store import Execution, Store
+
+log = logging.getLogger(__name__)
+
+CALL_LIMIT = timedelta(seconds=5)
+
+
+class Slots:
+    """`most` is how many runs an owner may have at once; None: any number."""
+
+    def __init__(self, store: Store, client: Client, task_queue: str, most: int | None) -> None:
+        self._store = store
+        self._client = client
+        self._task_queue = task_queue
+        self._most = most
+
+    async def freed(self, execution_id: str) -> None:
+        """A run has ended: the owner's next one begins. What fails is left to the reconciler."""
+        if self._most is None:
+            return
+        try:
+            owner = await self._store.slots.owner_waiting(execution_id)
+            if owner is not None:
+                await self.fill(owner)
+        except (PilotError, RPCError) as error:
+            log.warning("what waits behind execution %s is started later: %s", execution_id, error)
+
+    async def fill(self, owner: str) -> int:
+        """Releases and starts what the owner's slots allow, and says how many. Raises what the
+        store does, and `RPCError`."""
+        count = 0
+        while (row := await self._store.slots.release(owner, self._most)) is not None:
+            count += 1
+            try:
+                await self.begin(row)
+            except GraphError as error:
+                log.warning("execution %s cannot be started any more: %s", row.id, error)
+                ending = closing.failed("invalid_graph", "the graph is no longer valid")
+                for event in await closing.close(self._store, row, ending):
+                    sink.emit(Envelope(row.owner, event))
+        return count
+
+    async def begin(self, row: Execution) -> None:
+        """Starts the run of a queued row, which comes with its input.
+
+        A cancel that was noted meanwhile found no run: it is passed on. Raises `GraphError`,
+        what the store does, and `RPCError`.
+        """
+        version = await self._store.get_version(row.owner, row.workflow_id, row.workflow_version)
+        # The names of secrets were checked when the row was written; one that is gone since then
+        # fails its node, which says so better than a run that never began.
+        graph = Graph.model_validate(version.graph)
+        plan = await asyncio.to_thread(compile_plan, graph, specs())
+        run = runs.run_of(row, version.name, plan)
+        run_id = await runs.start(self._client, run, self._task_queue, limit=CALL_LIMIT)
+        await self._store.set_temporal_run(row.id, run_id)
+        fresh = await self._store.get_execution(row.owner, row.id)
+        if fresh.status.is_final or fresh.cancel_requested_at is not None:
+            await self._cancel(row)
+
+    async def _cancel(self, row: Execution) -> None:
+        handle = self._client.get_workflow_handle(row.temporal_workflow_id)
+        try:
+            await handle.cancel(rpc_timeout=CALL_LIMIT)
+        except RPCError as error:
+            if error.status is not RPCStatusCode.NOT_FOUND:  # it has ended already
+                raise

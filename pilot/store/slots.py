@@ -1,0 +1,125 @@
+"""Who runs and who waits, where an owner may have a bounded number of runs at once.
+
+An execution takes a slot as its row is written, or is held: it waits until one is released for
+it, first come first served. A held row is `queued`, and nothing has asked Temporal for it.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+from sqlalchemy import ColumnElement, func, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from pilot.store import Execution, rows
+from pilot.store.database import Database, lock_owner
+from pilot.store.tables import HAS_SLOT, IS_HELD, executions
+
+MAX_OWNERS = 1_000
+
+_SLOTS = 7_032_119
+"""The class of PostgreSQL's advisory locks on one owner's slots."""
+
+
+class SlotStore(Protocol):
+    """Every implementation passes `tests/store/test_slots.py`."""
+
+    async def release(self, owner: str, most: int | None) -> Execution | None:
+        """Gives a slot to the execution of the owner's that has been held longest, if they have
+        fewer than `most` (None: any number): the row, which is to be started now. Two calls at
+        once never release one row twice, nor more than there are slots."""
+        ...
+
+    async def owner_waiting(self, execution_id: str) -> str | None:
+        """The owner of that execution, if one of theirs is held."""
+        ...
+
+    async def owners(self) -> list[str]:
+        """Owners of held executions, at most `MAX_OWNERS`."""
+        ...
+
+    async def position(self, execution: Execution) -> int:
+        """The place of a held execution in its owner's queue, from 1."""
+        ...
+
+    async def held(self) -> int:
+        """How many executions of all owners are held."""
+        ...
+
+
+class SqlSlots:
+    """`SlotStore` on one database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def release(self, owner: str, most: int | None) -> Execution | None:
+        first = (
+            select(executions.c.id)
+            .where(*_waits(owner))
+            .order_by(executions.c.held_at, executions.c.id)
+            .limit(1)
+        )
+        release = (
+            update(executions)
+            # said again for a cancel that comes in between
+            .where(executions.c.id == first.scalar_subquery(), *_waits(owner))
+            .values(released_at=datetime.now(UTC))
+            .returning(executions)
+        )
+        async with self._database.writing() as connection:
+            await lock_owner(connection, _SLOTS, owner)
+            if most is not None and await _are_taken(connection, owner, most):
+                return None
+            row = (await connection.execute(release)).one_or_none()
+        return None if row is None else rows.execution(row)
+
+    async def owner_waiting(self, execution_id: str) -> str | None:
+        ended = executions.alias()
+        query = select(ended.c.owner).where(
+            ended.c.id == execution_id,
+            select(executions.c.id).where(*_waits(ended.c.owner)).exists(),
+        )
+        async with self._database.reading() as connection:
+            owner: str | None = (await connection.execute(query)).scalar_one_or_none()
+        return owner
+
+    async def owners(self) -> list[str]:
+        query = select(executions.c.owner).where(IS_HELD).distinct().limit(MAX_OWNERS)
+        async with self._database.reading() as connection:
+            return list((await connection.execute(query)).scalars())
+
+    async def position(self, execution: Execution) -> int:
+        columns = executions.c
+        is_before = (columns.held_at < execution.held_at) | (
+            (columns.held_at == execution.held_at) & (columns.id < execution.id)
+        )
+        query = select(func.count()).where(*_waits(execution.owner), is_before)
+        async with self._database.reading() as connection:
+            return int((await connection.execute(query)).scalar_one()) + 1
+
+    async def held(self) -> int:
+        query = select(func.count()).select_from(executions).where(IS_HELD)
+        async with self._database.reading() as connection:
+            return int((await connection.execute(query)).scalar_one())
+
+
+async def is_to_wait(connection: AsyncConnection, owner: str, most: int) -> bool:
+    """Whether a new execution of the owner's has to wait: all slots are taken, or others wait
+    already. Until the commit nobody else takes or frees one."""
+    await lock_owner(connection, _SLOTS, owner)
+    others = select(executions.c.id).where(*_waits(owner)).limit(1)
+    if (await connection.execute(others)).one_or_none() is not None:
+        return True
+    return await _are_taken(connection, owner, most)
+
+
+async def _are_taken(connection: AsyncConnection, owner: str, most: int) -> bool:
+    has_slot = select(executions.c.id).where(HAS_SLOT, executions.c.owner == owner)
+    last = await connection.execute(has_slot.limit(1).offset(most - 1))
+    return last.one_or_none() is not None
+
+
+def _waits(owner: ColumnElement[str] | str) -> tuple[Any, ...]:
+    return IS_HELD, executions.c.owner == owner, executions.c.cancel_requested_at.is_(None)
