@@ -55,10 +55,17 @@ def seconds(text: str) -> float:
     return sum(float(value) * _UNITS[unit] for value, unit in re.findall(r"([\d.]+)([sm])", text))
 
 
-def interpolated(text: str, variables: Mapping[str, str | None]) -> str:
-    """The file with its variables filled in. Raises KeyError for one that must be set."""
+def interpolated(value: Any, variables: Mapping[str, str | None]) -> Any:
+    """The file's content with its variables filled in, as compose does it: in texts, after the
+    file was parsed. Raises KeyError for one that must be set."""
+    if isinstance(value, dict):
+        return {key: interpolated(item, variables) for key, item in value.items()}
+    if isinstance(value, list):
+        return [interpolated(item, variables) for item in value]
+    if not isinstance(value, str):
+        return value
 
-    def value(match: re.Match[str]) -> str:
+    def filled(match: re.Match[str]) -> str:
         name, required, default, dollar = match.groups()
         if dollar:
             return "$"
@@ -68,16 +75,17 @@ def interpolated(text: str, variables: Mapping[str, str | None]) -> str:
             raise KeyError(name)
         return default or ""
 
-    return _VARIABLE.sub(value, text)
+    return _VARIABLE.sub(filled, value)
 
 
 def raw(variables: Mapping[str, str | None]) -> dict[str, Any]:
-    loaded: dict[str, Any] = yaml.safe_load(interpolated(FILE.read_text(), variables))
+    loaded: dict[str, Any] = interpolated(yaml.safe_load(FILE.read_text()), variables)
     return loaded
 
 
-def services(variables: Mapping[str, str | None]) -> dict[str, Service]:
-    """The services that run without a profile, each after those that it needs."""
+def services(variables: Mapping[str, str | None], profile: str | None = None) -> dict[str, Service]:
+    """The services that run without a profile and those of this one, each after those that it
+    needs."""
     found = {name: Service(name, of) for name, of in raw(variables)["services"].items()}
     ordered: dict[str, Service] = {}
 
@@ -88,7 +96,7 @@ def services(variables: Mapping[str, str | None]) -> dict[str, Service]:
         yield found[name]
 
     for name, service in found.items():
-        if not service.raw.get("profiles"):
+        if service.raw.get("profiles") in (None, [profile]):
             ordered |= {one.name: one for one in visit(name, ())}
     return ordered
 

@@ -24,10 +24,10 @@ class Issuer:
         self.url = url
         self._key = key
 
-    def token(self, user: str) -> str:
+    def token(self, user: str, **claims: str) -> str:
         now = int(time.time())
-        claims = {"iss": self.url, "sub": user, "iat": now, "nbf": now, "exp": now + 600}
-        return jwt.encode(claims, self._key, algorithm="RS256", headers={"kid": KID})
+        body = {"iss": self.url, "sub": user, "iat": now, "nbf": now, "exp": now + 600, **claims}
+        return jwt.encode(body, self._key, algorithm="RS256", headers={"kid": KID})
 
 
 @asynccontextmanager

@@ -12,7 +12,7 @@ from tests.deploy.tools import ROOT
 
 PAGE = ROOT / "docs" / "deploy.md"
 SETTINGS = {name.upper() for name in Settings.model_fields}
-OF_COMPOSE = {"POSTGRES_PASSWORD"}
+OF_COMPOSE = {"POSTGRES_PASSWORD", "SUPABASE_JWKS"}
 
 
 def anchors(page: Path) -> set[str]:
