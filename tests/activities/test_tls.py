@@ -3,63 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import ssl
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from activities.http import http
 from activities.resources import tls_context
 from pilot.errors import SettingsError
+from tests.certificates import Authority
 
 from .conftest import environment, failure, opened, settings, task
 
 
 @pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A self-signed certificate of 127.0.0.1, with its key in the same file."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
-    now = datetime.now(UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(
-            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]),
-            critical=False,
-        )
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    path: Path = tmp_path_factory.mktemp("tls") / "certificate.pem"
-    path.write_bytes(
-        made.public_bytes(serialization.Encoding.PEM)
-        + key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-    )
-    return path
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("authority"), "authority")
 
 
 @pytest.fixture
-async def url(certificate: Path) -> AsyncIterator[str]:
+async def url(authority: Authority) -> AsyncIterator[str]:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate)
+    context.load_cert_chain(*authority.issue("server"))
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
@@ -78,9 +45,11 @@ async def test_a_certificate_of_nobody_known_is_refused(url: str) -> None:
 
 
 @pytest.mark.parametrize("choice", ["ca_file", "verify"])
-async def test_the_operator_may_trust_more(url: str, certificate: Path, choice: str) -> None:
+async def test_the_operator_may_trust_more(url: str, authority: Authority, choice: str) -> None:
     given: dict[str, Any] = (
-        {"pilot_tls_ca_file": certificate} if choice == "ca_file" else {"pilot_tls_verify": False}
+        {"pilot_tls_ca_file": authority.certificate}
+        if choice == "ca_file"
+        else {"pilot_tls_verify": False}
     )
     async with opened(pilot_allowed_hosts=["127.0.0.1"], **given):
         result = await environment().run(http, task("http", {"url": url}))

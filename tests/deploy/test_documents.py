@@ -35,7 +35,7 @@ def test_the_table_has_every_setting_once() -> None:
     _, _, table = PAGE.read_text().partition("## All settings\n")
     named = re.findall(r"`([A-Z][A-Z0-9_]*)`", table)
     assert len(named) == len(set(named))
-    assert set(named) == SETTINGS
+    assert set(named) == SETTINGS, "in docs/deploy.md, under All settings"
 
 
 @pytest.mark.parametrize(
