@@ -57,19 +57,32 @@ def confinement() -> Iterator[Confinement]:
 def _shown(tmp: Path) -> str:
     """Commands that leave of each folder for its owner alone (such as root's own) what our
     programs need: Python and the sources. Others of this machine see nothing of it."""
-    needed = [Path(sys.base_prefix), Path(sys.prefix), ROOT]
-    commands = []
-    for number, path in enumerate(needed):
-        private = [up for up in path.parents if not up.stat().st_mode & 0o001]
-        if private:
-            kept, place = shlex.quote(f"{tmp}/.kept-{number}"), shlex.quote(str(path))
-            above = shlex.quote(str(private[-1]))
-            commands.append(
-                f"mkdir {kept} && mount --bind {place} {kept} && "
-                f"mount -t tmpfs -o mode=755 tmpfs {above} && "
-                f"mkdir -p {place} && mount --bind {kept} {place} && "
-            )
-    return "".join(commands)
+    private = {path: _private(path) for path in (Path(sys.base_prefix), ROOT, Path(sys.prefix))}
+    kept = {path: f"{tmp}/.kept-{i}" for i, path in enumerate(private) if private[path]}
+    commands = [
+        *(
+            f"mkdir {_word(at)} && mount --bind {_word(path)} {_word(at)}"
+            for path, at in kept.items()
+        ),
+        *(
+            f"mount -t tmpfs -o mode=755 tmpfs {_word(at)}"
+            for at in {private[path] for path in kept}
+        ),
+        *(
+            f"mkdir -p {_word(path)} && mount --bind {_word(at)} {_word(path)}"
+            for path, at in kept.items()
+        ),
+    ]
+    return "".join(f"{command} && " for command in commands)
+
+
+def _private(path: Path) -> Path | None:
+    """The outermost folder above it that only its owner may enter."""
+    return next((up for up in reversed(path.parents) if not up.stat().st_mode & 0o001), None)
+
+
+def _word(path: Path | str | None) -> str:
+    return shlex.quote(str(path))
 
 
 def _can(prefix: list[str]) -> bool:
