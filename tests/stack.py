@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import select
+import selectors
 import signal
 import subprocess
 import sys
@@ -109,8 +109,9 @@ class Stack(Served):
 
     def _first_line(self) -> str:
         assert self.process.stdout is not None
-        readable, _, _ = select.select([self.process.stdout], [], [], START_LIMIT_S)
-        return self.process.stdout.readline() if readable else ""
+        with selectors.DefaultSelector() as selector:
+            selector.register(self.process.stdout, selectors.EVENT_READ)
+            return self.process.stdout.readline() if selector.select(START_LIMIT_S) else ""
 
     def errors(self) -> str:
         """What it said on stderr."""

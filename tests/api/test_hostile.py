@@ -117,15 +117,16 @@ async def test_a_body_at_the_limit_is_read(client):
 
 async def test_others_are_served_while_a_large_body_is_parsed(client):
     body = b'{"name":"x","nodes":[' + b",".join([b'{"a":{}}'] * 500_000) + b"]}"
+    began, slowest = time.perf_counter(), 0.0
     large = asyncio.create_task(client.post(URL, content=body, headers=JSON))
-    slowest = 0.0
     while not large.done():
         before = time.perf_counter()
         assert (await client.get("/")).status_code == 200
         slowest = max(slowest, time.perf_counter() - before)
         await asyncio.sleep(0.01)
     problem(await large, 422)
-    assert slowest < 1.0
+    # on one thread the others would wait for nearly all of it
+    assert slowest < (time.perf_counter() - began) / 2
 
 
 async def test_a_stranger_is_refused_before_the_body_is_read(api):

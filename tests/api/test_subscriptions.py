@@ -79,6 +79,8 @@ async def test_the_narrowest_subscription_decides(api, said, expected, request):
         for one in said:
             await say(socket, **one)
         await say(socket, type="subscribe", workflow_id="the-end")
+        await say(socket, type="ping")  # answered when all before it has been heard
+        assert json.loads(await asyncio.wait_for(socket.recv(), 20)) == {"type": "pong"}
         await published(
             api,
             event(NODE, 1, f"a{name}", "w1"),
