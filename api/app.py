@@ -21,6 +21,7 @@ from api.limits import Limits, RateHeaders, rates
 from api.live.connections import Connections
 from api.live.feed import Feed
 from api.live.history import History
+from api.live.tickets import open_tickets
 from api.live.websocket import Sockets
 from api.parts import Parts
 from api.request_id import HEADER as REQUEST_ID
@@ -28,6 +29,7 @@ from api.request_id import RequestId
 from api.runs import Runs
 from api.secrets.routes import router as secrets
 from api.shares.routes import router as shares
+from api.tickets import router as tickets
 from api.usage.routes import router as usage
 from api.workflows.routes import router as workflows
 from pilot import __version__, tracing
@@ -76,6 +78,7 @@ def create_app(settings: Settings) -> FastAPI:
         secrets,
         usage,
         api_keys,
+        tickets,
         codec.router,
     ):
         v1.include_router(router)
@@ -126,6 +129,8 @@ async def opened(settings: Settings) -> AsyncIterator[Parts]:
         stack.push_async_callback(bus.close)
         limits = Limits.open(settings)
         stack.push_async_callback(limits.close)
+        live_tickets = open_tickets(settings)
+        stack.push_async_callback(live_tickets.close)
         runs = Runs(await connect(settings, lazy=True), settings.temporal_task_queue)
         history = History(store, runs)
         feed = await stack.enter_async_context(Feed(bus, history))
@@ -142,6 +147,7 @@ async def opened(settings: Settings) -> AsyncIterator[Parts]:
                 settings.pilot_connections_per_user, settings.pilot_connections_per_address
             ),
             limits,
+            live_tickets,
             keyring=secrets_keyring(settings),
             codec=None if payload_keys is None else EncryptionCodec(payload_keys),
             directory=None

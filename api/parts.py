@@ -15,6 +15,7 @@ from api.live.connections import Connections
 from api.live.feed import Feed
 from api.live.history import History
 from api.live.outbox import Outbox
+from api.live.tickets import Tickets
 from api.runs import Runs
 from pilot.codec import EncryptionCodec
 from pilot.crypto import Keyring
@@ -40,6 +41,7 @@ class Parts:
     specs: Specs
     connections: Connections
     limits: Limits
+    tickets: Tickets
     streams: set[Outbox] = field(default_factory=set)
     keyring: Keyring | None = None
     codec: EncryptionCodec | None = None

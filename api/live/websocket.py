@@ -39,6 +39,7 @@ from api.live.messages import (
 from api.live.outbox import Outbox
 from api.live.protocol import FRAMED
 from api.live.subscriptions import Subscriptions, error_text
+from api.live.tickets import TicketsUnavailableError
 from api.parts import Parts, parts_of
 from api.problems import Problem, response
 from pilot.events.model import rfc3339
@@ -237,11 +238,16 @@ def _chosen_subprotocol(socket: WebSocket) -> str | None:
 
 
 async def _authenticated(socket: WebSocket, parts: Parts, user_id: str) -> Caller:
-    """The caller: by header, by subprotocol `bearer.<jwt>`, or by the first message."""
+    """The caller: by ticket, by header, by subprotocol `bearer.<jwt>`, or by the first message."""
     try:
+        ticket = socket.query_params.get("ticket")
+        if ticket is not None:
+            return _of_user(await parts.tickets.take(ticket), user_id)
         return await _verified(parts, await _token(socket), user_id)
     except KeysUnavailableError:
         raise Closed(TRY_LATER, "the keys of the token's issuer cannot be read") from None
+    except TicketsUnavailableError as error:
+        raise Closed(TRY_LATER, error.message) from None
 
 
 async def _token(socket: WebSocket) -> str:
@@ -269,6 +275,12 @@ async def _verified(parts: Parts, token: str, user_id: str) -> Caller:
         caller = await parts.verifier.verify(token)
     except InvalidTokenError as error:
         raise Closed(BAD_TOKEN, error.message) from None
+    return _of_user(caller, user_id)
+
+
+def _of_user(caller: Caller | None, user_id: str) -> Caller:
+    if caller is None:
+        raise Closed(BAD_TOKEN, "the ticket is not good, or no longer")
     if user_id not in (caller.user_id, caller.owner):
         raise Closed(NOT_YOUR_USER, "not your user")
     return caller

@@ -68,6 +68,7 @@ TABLE: dict[tuple[str, str], Row] = {
     ("POST", "/api-keys"): Row(AD, body={"name": "ci"}),
     ("GET", "/api-keys"): Row(AD),
     ("DELETE", "/api-keys/{key_id}"): Row(AD),
+    ("POST", "/tickets"): Row(V),
     ("POST", "/codec/decode"): Row(V, body={"payloads": []}),
     ("POST", "/codec/encode"): Row(V, body={"payloads": []}),
 }

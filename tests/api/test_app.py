@@ -63,6 +63,7 @@ def test_the_document_names_every_route(document):
         ("POST", "/api/v1/secrets"),
         ("GET", "/api/v1/secrets"),
         ("DELETE", "/api/v1/secrets/{name}"),
+        ("POST", "/api/v1/tickets"),
         ("POST", "/api/v1/codec/decode"),
         ("POST", "/api/v1/codec/encode"),
         ("GET", "/api/v1/usage"),
