@@ -37,7 +37,7 @@ HEADERS = ("RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset")
 ANSWER_LIMIT_S = 0.1
 RETRY_S = 1.0
 """How long a Redis that did not answer is left alone."""
-POOL_SIZE = 50
+POOL_SIZE = 16
 MAX_BLOCKED = 10_000
 """Addresses that a process remembers as used up, the oldest forgotten first."""
 OFF = "off"

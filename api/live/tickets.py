@@ -99,9 +99,7 @@ class RedisTickets:
             async with asyncio.timeout(ANSWER_LIMIT_S):
                 return await answer
         except self._away as error:
-            raise TicketsUnavailableError(
-                "Redis, where tickets are, does not answer"
-            ) from error
+            raise TicketsUnavailableError("Redis, where tickets are, does not answer") from error
 
 
 _TAKE = "local v = redis.call('GET', KEYS[1]); redis.call('DEL', KEYS[1]); return v"

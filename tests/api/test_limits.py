@@ -141,7 +141,9 @@ async def admitted(limits: Limits) -> bool:
 async def test_processes_share_one_window_through_redis(redis_server):
     items = {"reads": parse("100/hour")}
     processes = [Limits(items, redis_server.url, answer_limit_s=PATIENT_S) for _ in range(3)]
-    results = await asyncio.gather(*(admitted(processes[i % 3]) for i in range(150)))
+    results: list[bool] = []
+    for _ in range(25):  # a few at once: to connect takes long on a busy machine
+        results += await asyncio.gather(*(admitted(processes[i % 3]) for i in range(6)))
     assert sum(results) == 100
     for process in processes:
         await process.close()
