@@ -132,7 +132,7 @@ async def opened(settings: Settings) -> AsyncIterator[Parts]:
         live_tickets = open_tickets(settings)
         stack.push_async_callback(live_tickets.close)
         runs = Runs(await connect(settings, lazy=True), settings.temporal_task_queue)
-        history = History(store, runs)
+        history = History(store, runs, settings)
         feed = await stack.enter_async_context(Feed(bus, history))
         parts = Parts(
             settings,

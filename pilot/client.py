@@ -99,6 +99,9 @@ class ApiClient:
     ) -> AsyncIterator[Event]:
         """The events of a run in order of `seq`, with live-only ones between, up to its last.
 
+        A `snapshot` among them replaces all that came before it, some of which was void; the next
+        event follows on its `seq`.
+
         Connects again, and goes on where it was, for as long as it takes; `on_away` is told
         why a connection was lost. Raises `ApiError` where the server refuses the token.
         """
@@ -140,6 +143,9 @@ class ApiClient:
                 if event is None:
                     continue
                 if event.seq is None:
+                    yield event
+                elif event.type is EventType.SNAPSHOT:
+                    seen, early = event.seq, {}
                     yield event
                 elif event.seq > seen:
                     early[event.seq] = event
@@ -236,10 +242,9 @@ def _event(message: str | bytes, execution_id: str) -> Event | None:
         status = 404 if body.get("code") == "not_found" else 503
         raise ApiError(str(body.get("message", "the server refused")), status=status)
     try:
-        event = Event.from_json(body)
+        return Event.from_json(body)
     except (ValueError, TypeError):
         return None
-    return None if event.type is EventType.SNAPSHOT else event
 
 
 def _raise_if_refused(error: Exception) -> None:

@@ -20,6 +20,8 @@ MAX_ROWS = 40
 """Rows of the live table: a graph of 1,000 nodes shows those that were last under way."""
 MAX_TEXT = 600
 
+AGAIN = "a worker was lost: some of what was shown last is done again"
+
 LOOKS = {
     "running": ("", "cyan"),
     "waiting": ("…", "yellow"),
@@ -84,6 +86,9 @@ class PlainProgress:
     def show(self, event: Event) -> None:
         if event.type in (EventType.LLM_TOKEN, EventType.LOG):
             return
+        if event.type is EventType.SNAPSHOT:
+            self.note(f"{self._clock.seconds(event.at):7.2f}s  {AGAIN}")
+            return
         what = event.node_id or "execution"
         happened = event.type.value.partition(".")[2]
         line = f"{self._clock.seconds(event.at):7.2f}s  {what:<20}  {happened}"
@@ -140,6 +145,8 @@ class LiveProgress:
         self._live.__exit__(type_, error, trace)
 
     def show(self, event: Event) -> None:
+        if event.type is EventType.SNAPSHOT:
+            self._show_anew(event)
         if event.node_id is None:
             self._clock.seconds(event.at)
             return
@@ -159,6 +166,19 @@ class LiveProgress:
                 row.remark = _remark(event)
                 if event.type is not EventType.NODE_RETRYING:
                     row.took = self._clock.seconds(event.at) - row.began
+
+    def _show_anew(self, event: Event) -> None:
+        """A worker was lost, and of what it had told some is done again: the nodes as they are."""
+        before, self._rows = self._rows, {}
+        for node in event.data["nodes"]:
+            if node["status"] == "pending":
+                continue
+            key = f"{node['id']}/{node.get('path') or ''}"
+            row = before.get(key) or Row(node["id"], began=self._clock.seconds(event.at))
+            row.type, row.status = node["type"], node["status"]
+            if row.status == "running":
+                row.took, row.remark = None, ""
+            self._rows[key] = row
 
     def note(self, text: str) -> None:
         self._console.print(Text(text, style="yellow"))

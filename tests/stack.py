@@ -188,6 +188,10 @@ async def run_events(
         if "seq" not in event:
             yield event
             continue
+        if event["type"] == "snapshot":
+            last_seq, early = event["seq"], {}
+            yield event
+            continue
         early[event["seq"]] = event
         while last_seq + 1 in early:
             last_seq += 1

@@ -129,3 +129,12 @@ def test_a_token_names_its_user() -> None:
     for bad in ("", "a.b", "a.!!!.c", jwt.encode({"iss": "x"}, "k" * 32)):
         with pytest.raises(PilotError):
             token_user(bad)
+
+
+async def test_a_snapshot_replaces_what_came_and_the_next_event_follows_on_it() -> None:
+    shown = json.dumps({**json.loads(event(2, "snapshot")), "data": {"nodes": []}})
+    told = [event(seq) for seq in (1, 2, 3, 4, 6)]
+    told_again = [event(seq) for seq in (3, 5, 4)]
+    script = [*told, shown, *told_again, event(6, "execution.succeeded")]
+    async with server(script) as (url, _):
+        assert await watched(url) == [1, 2, 3, 4, 2, 3, 4, 5, 6]

@@ -77,6 +77,24 @@ def test_the_live_table_shows_states_and_what_a_model_says() -> None:
     assert "Hel" not in ended
 
 
+def test_a_snapshot_replaces_what_was_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    nodes = [
+        {"id": "n", "type": "llm", "status": "running", "path": ""},
+        {"id": "m", "type": "code", "status": "pending", "path": ""},
+    ]
+    anew = event(EventType.SNAPSHOT, 5, seq=2, status="running", data={"nodes": nodes})
+    with LiveProgress(terminal()) as shown:
+        for each in (STARTED, NODE, DONE, SKIPPED, anew):
+            shown.show(each)
+        now = drawn(shown)
+    assert "Chatbot" in now
+    assert "running" in now
+    assert "skipped" not in now
+    with PlainProgress() as plain:
+        plain.show(anew)
+    assert "a worker was lost" in capsys.readouterr().err
+
+
 def test_a_thousand_nodes_stay_a_screen() -> None:
     with LiveProgress(terminal()) as shown:
         for index in range(1000):

@@ -23,6 +23,7 @@ from api.runs import QueryError
 from pilot.errors import PilotError
 from pilot.events.bus import Bus
 from pilot.events.model import Envelope
+from pilot.store import Progress
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +52,10 @@ class Followed(Protocol):
         ...
 
     def accept(self, envelope: Envelope) -> None: ...
+
+    def turn_to(self, track: Track, edition: str) -> None:
+        """A newer edition of the execution was heard of."""
+        ...
 
 
 class Comparison:
@@ -93,10 +98,13 @@ class Comparison:
         except (PilotError, TimeoutError) as error:
             log.debug("the store cannot be read, runs are asked: %s", error)
             progress = []
-        stored = {each.execution_id: each.last_seq for each in progress}
+        stored = {each.execution_id: each for each in progress}
         behind = 0
         for track in tracks:
-            if stored.get(track.execution_id, 0) > (track.last_seq or 0):
+            known = stored.get(track.execution_id)
+            if known is not None and known.edition > track.edition:
+                self._feed.turn_to(track, known.edition)
+            if known is not None and _is_ahead(known, track):
                 if behind < MAX_BEHIND:  # the others stay due
                     behind += 1
                     await self._catch_up(track)
@@ -146,6 +154,11 @@ class Comparison:
                 watched = users[each.owner]
                 if each.created_at >= watched.since:
                     self._feed.begin(watched, each.execution_id)
+
+
+def _is_ahead(known: Progress, track: Track) -> bool:
+    """Whether the store has more, and of the same edition: of an older one it may be void."""
+    return known.edition == track.edition and known.last_seq > (track.last_seq or 0)
 
 
 def _is_due(track: Track, now: float, longest: float) -> bool:

@@ -4,6 +4,10 @@ Only users that somebody watches are read. Per execution the feed knows the last
 went out. A double is dropped. A gap holds the execution's events back for the moment in which
 the missing ones are fetched from the run or the store, once for all watchers. What leaves no
 gap to be seen (a lost last event, a bus that is away) is found by `api.live.comparison`.
+
+When another worker begins a newer edition of a run (`pilot.events.edition`), some of what went
+out may be void. Then the run's watchers are shown a snapshot, as soon as the store has taken the
+same back, and what follows on it.
 """
 
 from __future__ import annotations
@@ -24,6 +28,7 @@ from api.live.history import History
 from api.live.tracks import Listener, Track, Watched
 from pilot.errors import PilotError
 from pilot.events.bus import Bus
+from pilot.events.edition import UNKNOWN, is_void
 from pilot.events.model import FINAL_EVENT_TYPES, Envelope, Event
 
 log = logging.getLogger(__name__)
@@ -35,6 +40,8 @@ YIELD_EVERY = 64
 REPAIR_DELAYS_S = (0.03, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
 """The first is for events that two workers' connections have merely swapped."""
 READY_LIMIT_S = 1.0
+FIRST_SHOW_S, MAX_SHOW_S = 0.05, 1.0
+"""Between two looks whether the store has taken back what is void."""
 LINGER_S, LET_GO_TICK_S = 10.0, 2.0
 
 
@@ -105,13 +112,34 @@ class Feed:
         track = self._tracks.get(execution_id)
         return (track.last_seq or 0) if track is not None else 0
 
-    def expect(self, user_id: str, execution_id: str, seq: int) -> None:
-        """Some watcher has all events up to `seq`: what comes must follow on it."""
+    def edition(self, execution_id: str) -> str:
+        """The newest that was heard of."""
+        track = self._tracks.get(execution_id)
+        return track.edition if track is not None else UNKNOWN
+
+    def expect(self, user_id: str, execution_id: str, seq: int, edition: str = UNKNOWN) -> None:
+        """Some watcher has all events up to `seq`, as that edition has them: what comes must
+        follow on it."""
         watched = self._watched.get(user_id)
         if watched is not None:
             track = self._track(watched, execution_id)
             if track.last_seq is None:
                 track.last_seq = seq
+            track.told = max(track.told, seq)
+            if edition > track.edition:
+                self.turn_to(track, edition)
+            elif edition and edition < track.edition and is_void(seq, track.edition):
+                self._start_over(track)
+
+    def turn_to(self, track: Track, edition: str) -> None:
+        """A newer edition was heard of. Of an execution whose edition was unknown, nothing is
+        known to be void."""
+        before, track.edition = track.edition, edition
+        track.held = [
+            event for event in track.held if event.seq is None or not is_void(event.seq, edition)
+        ]
+        if before and is_void(track.told, edition):
+            self._start_over(track)
 
     def begin(self, watched: Watched, execution_id: str) -> None:
         """Tracks an execution from its first event on, unless it is tracked already."""
@@ -134,6 +162,14 @@ class Feed:
         track = self._track(watched, event.execution_id)
         if event.seq is not None:
             track.spoke()
+            if envelope.edition > track.edition:
+                self.turn_to(track, envelope.edition)
+            elif (
+                envelope.edition
+                and envelope.edition < track.edition
+                and is_void(event.seq, track.edition)
+            ):
+                return
         if track.repair is not None:
             if len(track.held) < MAX_HELD:
                 track.held.append(event)
@@ -148,6 +184,7 @@ class Feed:
             if event.seq <= (track.last_seq or 0):
                 return
             track.last_seq = event.seq
+            track.told = max(track.told, event.seq)
         if event.type in FINAL_EVENT_TYPES:
             track.final = True
         delivery = Delivery(event)
@@ -200,11 +237,41 @@ class Feed:
 
     # repair
 
+    def _start_over(self, track: Track) -> None:
+        track.final = False
+        if track.repair is not None:
+            track.repair.cancel()
+        track.repair = self._spawn(self._show_anew(track))
+
+    async def _show_anew(self, track: Track) -> None:
+        """Watchers have been told what is void: shows them the execution, and goes on there."""
+        delay = FIRST_SHOW_S
+        shown = None
+        while shown is None:
+            await asyncio.sleep(delay)
+            delay = min(delay * 2, MAX_SHOW_S)
+            if not track.is_heard:
+                # nobody is left to be told; whoever comes begins by himself
+                if self._tracks.get(track.execution_id) is track:
+                    del self._tracks[track.execution_id]
+                return
+            try:
+                shown = await self._history.snapshot(
+                    track.user_id, track.execution_id, track.edition, retells_end=True
+                )
+            except (PilotError, TimeoutError) as error:
+                log.debug("execution %s cannot be shown: %s", track.execution_id, error)
+        track.last_seq = track.told = shown.event.seq or 0
+        for listener in tuple(track.watched.listeners):
+            listener.deliver(shown)
+        self._drain(track)
+        await self._repair(track)
+
     async def _repair(self, track: Track) -> None:
         try:
             if track.last_seq is None:
                 await self._find_beginning(track)
-            for delay in REPAIR_DELAYS_S:
+            for delay in REPAIR_DELAYS_S if track.held else ():
                 await asyncio.sleep(delay)
                 self._drain(track)
                 if not track.held:
@@ -215,7 +282,8 @@ class Feed:
                     return
             self._skip_gap(track)
         finally:
-            track.repair = None
+            if track.repair is asyncio.current_task():
+                track.repair = None
 
     async def _find_beginning(self, track: Track) -> None:
         """An execution is first heard of in its midst. If it began while its user was watched,
@@ -225,6 +293,8 @@ class Feed:
             began = await self._history.progress([track.execution_id])
         except (PilotError, TimeoutError) as error:
             log.debug("execution %s cannot be read: %s", track.execution_id, error)
+        if track.last_seq is not None:  # a watcher has said meanwhile what he has
+            return
         if began and began[0].created_at >= track.watched.since:
             track.last_seq = 0
         else:
@@ -233,7 +303,7 @@ class Feed:
     async def _fetch(self, track: Track) -> None:
         try:
             async for event in self._history.after(
-                track.user_id, track.execution_id, track.last_seq or 0
+                track.user_id, track.execution_id, track.last_seq or 0, edition=track.edition
             ):
                 if track.is_next(event):
                     self._hand_out(track, event)

@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 
+from api.executions.resource import execution_out
+from api.live.delivery import Delivery
 from api.live.shared_calls import SharedCalls
+from api.live.snapshot import snapshot
 from api.runs import QueryError, Runs
+from pilot.events.edition import UNKNOWN, begins_after
 from pilot.events.model import Event
 from pilot.events.preview import trim
 from pilot.graph.status import ExecutionStatus
+from pilot.settings import Settings
 from pilot.store import Progress, Store
 
 PAGE = 500
@@ -20,18 +25,25 @@ class History:
     but answers only while a worker polls. So the store is read up to its first gap, and the
     run is asked for what follows. Watchers who ask the same at once share the answer."""
 
-    def __init__(self, store: Store, runs: Runs) -> None:
+    def __init__(self, store: Store, runs: Runs, settings: Settings) -> None:
         self._store = store
+        self._settings = settings
         self._runs = runs
         self._shared = SharedCalls()
 
     async def after(
-        self, owner: str, execution_id: str, seq: int, status: ExecutionStatus | None = None
+        self,
+        owner: str,
+        execution_id: str,
+        seq: int,
+        status: ExecutionStatus | None = None,
+        edition: str = UNKNOWN,
     ) -> AsyncIterator[Event]:
-        """Trimmed events in order of `seq`. `status` is the row's, if it is known: a run that
-        has finished, or not begun, is not asked."""
+        """Trimmed events in order of `seq`, of that edition or a newer one. `status` is the
+        row's, if it is known: a run that has finished, or not begun, is not asked."""
         is_open = status is None or not (status.is_final or status is ExecutionStatus.QUEUED)
-        async for event in self._stored(owner, execution_id, seq):
+        last = await self._last_true(execution_id, edition) if is_open else None
+        async for event in self._stored(owner, execution_id, seq, last):
             assert event.seq is not None
             if is_open and event.seq != seq + 1:
                 break
@@ -44,7 +56,7 @@ class History:
             try:
                 events, more = await self.asked(execution_id, seq)
             except QueryError:
-                async for event in self._stored(owner, execution_id, seq):
+                async for event in self._stored(owner, execution_id, seq, last):
                     yield event
                 return
             for event in events:
@@ -77,10 +89,45 @@ class History:
         """The owners' executions that were created since then and have begun."""
         return await self._store.begun(owners, since=since)
 
-    async def _stored(self, owner: str, execution_id: str, seq: int) -> AsyncIterator[Event]:
+    async def snapshot(
+        self, owner: str, execution_id: str, edition: str, *, retells_end: bool
+    ) -> Delivery | None:
+        """The execution in a message from which a watcher can go on; None while the store has
+        not heard of that edition. `retells_end`: the last event of a run is not in it yet."""
+
+        async def make() -> Delivery | None:
+            before = await self._edition(execution_id)
+            seq = await self._store.missing_from(execution_id) - 1
+            execution = await self._store.get_execution(owner, execution_id)
+            shown = await execution_out(self._store, self._settings, execution)
+            if execution.status.is_final:
+                return snapshot(shown, min(seq, execution.last_seq - 1) if retells_end else seq)
+            has_void = begins_after(edition) is not None and before < edition
+            if has_void or await self._edition(execution_id) != before:
+                return None
+            return snapshot(shown, seq)
+
+        return await self._shared(("snapshot", owner, execution_id, edition, retells_end), make)
+
+    async def _edition(self, execution_id: str) -> str:
+        """The newest that the store knows."""
+        return next((each.edition for each in await self.progress([execution_id])), UNKNOWN)
+
+    async def _last_true(self, execution_id: str, edition: str) -> int | None:
+        """The last stored event that must hold in that edition; None where all do."""
+        shared = begins_after(edition)
+        if shared is None or await self._edition(execution_id) >= edition:
+            return None
+        return shared
+
+    async def _stored(
+        self, owner: str, execution_id: str, seq: int, last: int | None = None
+    ) -> AsyncIterator[Event]:
         while events := await self.stored(owner, execution_id, seq):
             for event in events:
-                yield event
                 seq = event.seq or seq
+                if last is not None and seq > last:
+                    return
+                yield event
             if len(events) < PAGE:
                 return

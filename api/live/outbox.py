@@ -93,6 +93,8 @@ class Outbox:
     def put(self, delivery: Delivery) -> None:
         """Adds a live event, or joins a token to one of its node that waits."""
         event = delivery.event
+        if event.type is EventType.SNAPSHOT:
+            self.drop(event.execution_id)
         if event.type is not EventType.LLM_TOKEN:
             # no token may move before another event of its execution
             self._tokens.pop(event.execution_id, None)

@@ -83,7 +83,7 @@ async def stream(
     `begins_with_snapshot`: a run of which nothing is known yet is shown as it waits. Raises
     `Problem` (429) where the reader has too many connections.
     """
-    if execution.status.is_final and execution.last_seq <= after:
+    if execution.status.is_final and execution.last_seq == after:
         return Response(status_code=204, headers=headers)
     reader.require_place(parts.connections)
     outbox = Outbox()
@@ -124,8 +124,9 @@ async def _lines(
                 if not isinstance(delivery, Delivery):
                     return
                 seq = delivery.event.seq
-                if seq is not None and delivery.event.type is not EventType.SNAPSHOT:
-                    if seq != seen + 1 and not execution.status.is_final:
+                if seq is not None:
+                    is_snapshot = delivery.event.type is EventType.SNAPSHOT
+                    if not is_snapshot and seq != seen + 1 and not execution.status.is_final:
                         # a dead worker's last events, which nobody can give as long as no other
                         # has taken over: better the client asks again than never has them
                         return
@@ -141,7 +142,7 @@ async def _lines(
 async def _replay(parts: Parts, watch: Watch, outbox: Outbox, after: int) -> None:
     try:
         execution = await parts.store.get_execution(watch.owner, watch.execution_id)
-        await watch.replay(after, execution.status)
+        await watch.begin(after, execution)
     except PilotError as error:
         log.warning("the stream of %s broke: %s", watch.execution_id, error)
         outbox.close()

@@ -13,12 +13,10 @@ from contextlib import ExitStack
 
 from api import access
 from api.caller import Caller
-from api.executions.resource import execution_out
 from api.executions.service import current
 from api.live.delivery import Delivery
 from api.live.messages import Filter, Subscribe, Unsubscribe
 from api.live.outbox import Inbox, Outbox
-from api.live.snapshot import snapshot
 from api.live.watch import OfOne, Watch
 from api.parts import Parts
 from api.problems import Problem, from_error
@@ -127,11 +125,7 @@ class Subscriptions:
             if owner != watch.owner:
                 self._listen_elsewhere(watch, owner)
             execution = await current(parts, owner, execution_id)
-            if last_seq is None:
-                shown = await execution_out(parts.store, parts.settings, execution)
-                last_seq = await parts.store.missing_from(execution_id) - 1
-                await self._outbox.put_patiently(snapshot(shown, last_seq))
-            await watch.replay(last_seq, execution.status)
+            await watch.begin(last_seq, execution)
         except (PilotError, Problem) as error:
             self._drop(execution_id)
             problem = from_error(error)

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 from api.live.delivery import Delivery
+from pilot.events.edition import UNKNOWN
 from pilot.events.model import Event
 
 FIRST_CHECK_S, FIRST_ASK_S = 2.0, 4.0
@@ -33,7 +34,8 @@ class Watched:
 
 @dataclass(slots=True, eq=False)
 class Track:
-    """An execution. `last_seq` is the last one that went out, None until one did.
+    """An execution. `last_seq` is the last one that went out, None until one did; `told` the
+    highest that any of its watchers has had; `edition` the newest that was heard of.
 
     `checked_at` (monotonic) is when it last said something or was compared with the store, and
     `asked_at` the same for its run; `check_every` and `ask_every` are how long to wait for the
@@ -43,6 +45,8 @@ class Track:
     watched: Watched
     execution_id: str
     last_seq: int | None = None
+    told: int = 0
+    edition: str = UNKNOWN
     final: bool = False
     held: list[Event] = field(default_factory=list)
     repair: asyncio.Task[None] | None = None

@@ -1,20 +1,23 @@
 """One execution as one watcher sees it: what came after some `seq`, then live.
 
 The live buffer is open before the past is read, so nothing falls between; what is in both is
-known by its `seq`, so nothing comes twice.
+known by its `seq`, so nothing comes twice. Only a snapshot begins anew: what was told may be void.
 """
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 
 from api.live.delivery import Delivery
 from api.live.feed import Feed
 from api.live.history import History
 from api.live.outbox import Inbox
+from pilot.events.edition import UNKNOWN, is_void
 from pilot.events.model import FINAL_EVENT_TYPES, EventType
 from pilot.graph.status import ExecutionStatus
+from pilot.store import Execution
 
 log = logging.getLogger(__name__)
 
@@ -45,28 +48,49 @@ class Watch:
         self._outbox = outbox
         self._buffer: list[Delivery] = []
         self._overran = False
+        self._is_superseded = False
         self._live = False
         self._ended_nodes: set[tuple[str | None, str]] = set()
         # All that went out before the buffer was open must come from the past.
         self._required = feed.last_seq(execution_id)
 
     def deliver(self, delivery: Delivery) -> None:
-        if self._live:
+        if delivery.event.type is EventType.SNAPSHOT:
+            self._start_over(delivery)
+        elif self._live:
             self._pass_on(delivery)
         elif len(self._buffer) < MAX_BUFFERED:
             self._buffer.append(delivery)
         else:
             self._overran = True
 
-    async def replay(self, after_seq: int, status: ExecutionStatus) -> None:
+    async def begin(self, after_seq: int | None, execution: Execution) -> None:
+        """As `replay`, but first a snapshot where nothing is known (None), or where what came
+        up to `after_seq` may be void: another worker has done again what it was told of.
+
+        `execution` is a row read after the buffer was open.
+        """
+        await self._feed.ready(self.owner)
+        edition = max(execution.edition, self._feed.edition(self.execution_id))
+        if after_seq is None or _may_be_void(after_seq, edition, execution):
+            shown = await self._snapshot(edition, retells_end=after_seq is not None)
+            await self._outbox.put_patiently(shown)
+            after_seq = shown.event.seq or 0
+        await self.replay(after_seq, execution.status, edition)
+
+    async def replay(self, after_seq: int, status: ExecutionStatus, edition: str = UNKNOWN) -> None:
         """Sends what came after `after_seq`, then what came meanwhile, then goes live.
 
-        `status` is that of a row read after the buffer was open.
+        `status` is that of a row read after the buffer was open, `edition` the newest that was
+        known then.
         """
         self.last_seq = after_seq
+        self._edition = edition
         await self._feed.ready(self.owner)
         await self._past(status)
         for delay in CATCH_UP_DELAYS_S:
+            if self._is_superseded:
+                break
             if self._overran:
                 self._overran = False
                 self._buffer.clear()
@@ -80,7 +104,28 @@ class Watch:
         await self._flush()
         self._live = True
         if not self.final and not status.is_final:
-            self._feed.expect(self.owner, self.execution_id, self.last_seq)
+            self._feed.expect(self.owner, self.execution_id, self.last_seq, edition)
+
+    async def _snapshot(self, edition: str, *, retells_end: bool) -> Delivery:
+        """Waits for the store where it has not taken back what is void in that edition."""
+        delays = itertools.chain(CATCH_UP_DELAYS_S, itertools.repeat(CATCH_UP_DELAYS_S[-1]))
+        while True:
+            shown = await self._history.snapshot(
+                self.owner, self.execution_id, edition, retells_end=retells_end
+            )
+            if shown is not None:
+                return shown
+            await asyncio.sleep(next(delays))
+
+    def _start_over(self, shown: Delivery) -> None:
+        """The feed shows the execution anew: what came before may be void."""
+        self.final = False
+        if self._live:
+            self._note(shown)
+            self._outbox.put(shown)
+        else:
+            self._buffer = [shown]
+            self._is_superseded, self._overran = True, False
 
     @property
     def _misses(self) -> bool:
@@ -92,8 +137,14 @@ class Watch:
         # a row may still say `queued` when the run has said more
         has_begun = status is ExecutionStatus.QUEUED and (self._buffer or self._required)
         async for event in self._history.after(
-            self.owner, self.execution_id, self.last_seq, None if has_begun else status
+            self.owner,
+            self.execution_id,
+            self.last_seq,
+            None if has_begun else status,
+            self._edition,
         ):
+            if self._is_superseded:
+                return
             if event.type in _NODE_ENDS:
                 self._ended_nodes.add((event.node_id, event.path))
             delivery = Delivery(event)
@@ -105,9 +156,10 @@ class Watch:
             buffered, self._buffer = self._buffer, []
             for delivery in buffered:
                 event = delivery.event
+                is_new = event.type is EventType.SNAPSHOT or (event.seq or 0) > self.last_seq
                 if event.seq is None and (event.node_id, event.path) in self._ended_nodes:
                     continue  # a token of an answer that was replayed whole
-                if event.seq is None or event.seq > self.last_seq:
+                if event.seq is None or is_new:
                     self._note(delivery)
                     await self._outbox.put_patiently(delivery)
 
@@ -121,6 +173,14 @@ class Watch:
         if delivery.event.seq is not None:
             self.last_seq = delivery.event.seq
         self.final = self.final or delivery.event.type in FINAL_EVENT_TYPES
+
+
+def _may_be_void(after_seq: int, edition: str, execution: Execution) -> bool:
+    """Whether a watcher that has had events up to `after_seq` may have had others than the run
+    has. It cannot be told which edition they were of."""
+    if execution.status.is_final and after_seq >= execution.last_seq:
+        return after_seq > execution.last_seq
+    return is_void(after_seq, edition)
 
 
 class OfOne:

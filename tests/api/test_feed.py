@@ -39,13 +39,20 @@ class Truth:
         self.known = count
         self.questions = 0
         self.execution = execution
+        self.edition = ""
         self.created_at = datetime(2020, 1, 1, tzinfo=UTC)
 
-    async def after(self, owner, execution_id, seq, status=None):
+    async def after(self, owner, execution_id, seq, status=None, edition=""):
         self.questions += 1
         await asyncio.sleep(0)
         for one in self.events[seq : self.known]:
             yield one
+
+    async def snapshot(self, owner, execution_id, edition, *, retells_end):
+        self.questions += 1
+        if self.edition < edition:
+            return None
+        return Delivery(event(self.known, EventType.SNAPSHOT, self.execution))
 
     async def stored(self, owner, execution_id, seq):
         self.questions += 1
@@ -62,7 +69,7 @@ class Truth:
 
     def _progress(self):
         if self.known:
-            yield Progress(self.execution, "ada", self.created_at, self.known)
+            yield Progress(self.execution, "ada", self.created_at, self.known, self.edition)
 
 
 class Listening:
@@ -97,8 +104,9 @@ async def bus():
     return InProcessBus()
 
 
-async def publish(bus, *seqs, user="ada", execution="e1"):
-    await bus.publish([Envelope(user, event(seq, execution=execution)) for seq in seqs])
+async def publish(bus, *seqs, user="ada", execution="e1", edition=""):
+    told = [event(seq, execution=execution) for seq in seqs]
+    await bus.publish([Envelope(user, one, edition if one.seq else "") for one in told])
 
 
 async def test_events_come_once_and_in_order(bus):
@@ -420,3 +428,83 @@ async def test_tokens_of_an_answer_that_was_replayed_whole_are_left_out():
     outbox.close()
     got = [(one.event.seq, one.event.data.get("text")) async for one in _all(outbox)]
     assert got == list(itertools.chain([(1, None), (2, None)], [(None, "new")]))
+
+
+FIRST, SECOND, THIRD = "0000000000000001", "0000000000000002.3", "0000000000000003.5"
+
+
+def told(ears):
+    """What came: seqs, and snapshots by theirs."""
+    return [
+        ("snapshot", one.seq) if one.type is EventType.SNAPSHOT else one.seq
+        for one in ears.got
+        if one.seq is not None
+    ]
+
+
+async def test_what_is_void_is_followed_by_a_snapshot_and_what_follows_on_it(bus):
+    truth, ears = Truth(5), Listening()
+    async with Feed(bus, truth) as feed:
+        with feed.listening("ada", ears):
+            await publish(bus, 1, 2, 3, 4, 5, edition=FIRST)
+            await ears.until(5)
+            await publish(bus, 4, 5, 6, edition=SECOND)
+            await publish(bus, 5, 6, 7, 8, 9, edition=FIRST)  # by a worker that was slow
+            await asyncio.sleep(0.3)
+            assert told(ears) == [1, 2, 3, 4, 5]  # the store has not taken it back
+            truth.edition = SECOND
+            await ears.until(7)
+            await publish(bus, 7, edition=SECOND)
+            await ears.until(8)
+    assert told(ears) == [1, 2, 3, 4, 5, ("snapshot", 5), 6, 7]
+
+
+async def test_an_edition_that_makes_nothing_void_disturbs_nobody(bus):
+    truth, ears = Truth(), Listening()
+    async with Feed(bus, truth) as feed:
+        with feed.listening("ada", ears):
+            await publish(bus, 1, 2, 3, edition=FIRST)
+            await publish(bus, 4, 5, edition=SECOND)
+            await publish(bus, 3, edition=FIRST)
+            await publish(bus, 6, edition=THIRD)
+            await ears.until(6)
+            await publish(bus, 7, edition=THIRD)
+            await ears.until(7)
+    assert told(ears) == [1, 2, 3, 4, 5, 6, 7]
+    assert truth.questions == 0
+
+
+async def test_an_edition_that_only_the_store_has_heard_of_is_found(bus, quick):
+    truth, ears = Truth(), Listening()
+    async with Feed(bus, truth) as feed:
+        with feed.listening("ada", ears):
+            await publish(bus, 1, 2, 3, 4, 5, 6, 7, edition=FIRST)
+            await ears.until(7)
+            truth.events, truth.known, truth.edition = Truth(6).events, 5, SECOND
+            await ears.until(8)
+            truth.known = 6
+            await ears.until(9)
+    assert told(ears) == [1, 2, 3, 4, 5, 6, 7, ("snapshot", 5), 6]
+
+
+async def test_a_watcher_who_had_more_from_the_past_than_the_feed_gave_out_is_shown_anew(bus):
+    truth, outbox = Truth(6), Outbox()
+    async with Feed(bus, truth) as feed:
+        watch = Watch(feed, truth, outbox, "ada", "e1")
+        with feed.listening("ada", watch):
+            await publish(bus, 1, 2, 3, edition=FIRST)
+            await watch.replay(0, RUNNING, FIRST)
+            truth.known, truth.edition = 4, SECOND
+            await publish(bus, 4, 5, edition=SECOND)
+            async with asyncio.timeout(5):
+                while watch.last_seq != 5:
+                    await asyncio.sleep(0.01)
+    outbox.close()
+    came = []
+    while (delivery := await outbox.take()) is not None:
+        came.append((delivery.event.type is EventType.SNAPSHOT, delivery.event.seq))
+    # what still waited of the past gave way to the snapshot
+    assert came in (
+        [(True, 4), (False, 5)],
+        [*((False, seq) for seq in range(1, 7)), (True, 4), (False, 5)],
+    )

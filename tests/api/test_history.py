@@ -53,6 +53,6 @@ async def test_an_open_run_fills_the_stores_gaps(live_api, run):
 
 async def test_a_run_that_cannot_be_asked_is_read_from_the_store_gaps_and_all(live_api, run, api):
     await lose(live_api, run, 2)
-    without_temporal = History(live_api.parts.store, api.parts.runs)
+    without_temporal = History(live_api.parts.store, api.parts.runs, api.parts.settings)
     assert await seqs(without_temporal, run) == [1, 3, 4]
     assert await seqs(live_api.parts.history, run, status=SUCCEEDED) == [1, 3, 4]

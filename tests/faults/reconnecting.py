@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 from contextlib import suppress
-from typing import Any
 
 import httpx
 from websockets.exceptions import WebSocketException
 
+from tests.faults.view import Event, View
 from tests.stack import Served, run_events
 
-Event = dict[str, Any]
 ENDS = frozenset(f"execution.{status}" for status in ("succeeded", "failed", "cancelled"))
 
 
@@ -27,7 +26,7 @@ class Watcher:
     """
 
     def __init__(self, served: Served, execution_id: str, way: str) -> None:
-        self.events: list[Event] = []
+        self.view = View()
         self.connections = 0
         self._served = served
         self._execution_id = execution_id
@@ -43,29 +42,27 @@ class Watcher:
             if self._reading.cancelled():
                 self._reading = asyncio.create_task(self._read())
 
-    async def finished(self) -> list[Event]:
-        """All events of the run, as they came. Raises what was wrong with them."""
+    async def finished(self) -> View:
+        """What it knows of the run in the end. Raises what was wrong with what came."""
         await self._reading
-        return self.events
+        return self.view
 
     async def _read(self) -> None:
         while True:
             self.connections += 1
             with suppress(httpx.TransportError, WebSocketException, OSError):
                 await (self._stream() if self.way == "sse" else self._socket())
-            if self.events and self.events[-1]["type"] in ENDS:
+            if self.view.events and self.view.events[-1]["type"] in ENDS:
                 return
             await asyncio.sleep(0.1)
 
     def _take(self, event: Event) -> None:
-        if "seq" in event and event["type"] != "snapshot":
-            expected = len(self.events) + 1
-            assert event["seq"] == expected, f"{event['seq']} came where {expected} was due"
-            self.events.append(event)
+        if "seq" in event:
+            self.view.take(event)
 
     async def _stream(self) -> None:
         path = f"/api/v1/executions/{self._execution_id}/events"
-        headers = {"Last-Event-ID": str(len(self.events))}
+        headers = {"Last-Event-ID": str(self.view.last_seq)}
         async with (
             self._served.client() as client,
             client.stream("GET", path, headers=headers) as answer,
@@ -77,5 +74,5 @@ class Watcher:
 
     async def _socket(self) -> None:
         async with self._served.events() as socket:
-            async for event in run_events(socket, self._execution_id, len(self.events)):
+            async for event in run_events(socket, self._execution_id, self.view.last_seq):
                 self._take(event)
