@@ -36,6 +36,8 @@ KILL_AFTER_S = (1.0, 12.0)
 """Between a worker's return and the next kill: from inside a recovery to long after it."""
 BACK_AFTER_S = 3.0
 ENDS_WITHIN_S = 180
+ATTEMPTS = 2
+"""Of a code node, by default: a run that loses as many workers in it has failed as it must."""
 AFFECTED_S = 3.0
 """A run that goes on sooner was not waiting for the worker that was killed."""
 
@@ -67,7 +69,8 @@ class Tally:
         lines = [
             f"kills survived      {survived} of {len(self.kills)}",
             f"runs lost           {len(self.lost)} of {len(self.runs)} "
-            f"({self.failed_by_rule} failed by rule: a call's outcome was unknown)",
+            f"({self.failed_by_rule} failed by rule: a call's outcome was unknown, or each "
+            "attempt of a node had lost its worker)",
             f"double side effects {len(self.doubled)}",
             f"untrue events       {len(self.untrue)} runs",
             f"shown anew          {self.shown_anew} runs, to watchers who had heard what was void",
@@ -134,7 +137,9 @@ async def _count(
         try:
             execution = await finished(client, run, within_s=ENDS_WITHIN_S)
             code = (execution["error"] or {}).get("code")
-            by_rule = code in UNKNOWN.values()
+            by_rule = code in UNKNOWN.values() or (
+                code == "worker_lost" and _kills_during(watcher, run, tally) >= ATTEMPTS
+            )
             tally.failed_by_rule += by_rule
             wanted = output(TURNS) if has_every_type else "send"
             if not by_rule and execution["output"] != wanted:
@@ -165,6 +170,11 @@ async def _count(
             if bad:
                 tally.hit.add(kill)
     tally.pauses = list(pauses.values())
+
+
+def _kills_during(watcher: Watcher, run: str, tally: Tally) -> int:
+    times = watcher.times[run]
+    return sum(times[0] < kill < times[-1] for kill in tally.kills) if times else 0
 
 
 def main() -> int:
