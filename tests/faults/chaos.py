@@ -36,7 +36,7 @@ KILL_AFTER_S = (1.0, 12.0)
 """Between a worker's return and the next kill: from inside a recovery to long after it."""
 BACK_AFTER_S = 3.0
 ENDS_WITHIN_S = 180
-ATTEMPTS = 2
+ATTEMPTS = 3
 """Of a code node, by default: a run that loses as many workers in it has failed as it must."""
 AFFECTED_S = 3.0
 """A run that goes on sooner was not waiting for the worker that was killed."""
