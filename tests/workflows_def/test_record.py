@@ -13,6 +13,7 @@ from temporalio.worker import Worker
 
 from pilot import runs
 from pilot.events import sink
+from pilot.events.edition import begins_after
 from pilot.events.model import Envelope, EventType
 from pilot.graph.compile import compile_plan
 from pilot.graph.status import ExecutionStatus
@@ -69,6 +70,7 @@ async def test_what_a_lost_workflow_task_had_sent_does_not_stay(world: World) ->
     row = await world.row(GRAPH, input=3)
     client, queue = world.runner.client, f"uncached-{uuid.uuid4()}"
     async with Worker(client, task_queue=queue, max_cached_workflows=0):
+        await asyncio.sleep(0)  # the worker installs its own first
         publish = sink.current()
         assert publish is not None
 
@@ -92,6 +94,39 @@ async def test_what_a_lost_workflow_task_had_sent_does_not_stay(world: World) ->
     final = await world.fresh(row)
     assert (final.status, final.output, final.last_seq) == (ExecutionStatus.SUCCEEDED, 3, 8)
     assert await world.states(row) == {"s": "succeeded", "k": "succeeded", "o": "succeeded"}
+
+
+async def test_each_worker_that_takes_a_run_up_begins_an_edition(world: World) -> None:
+    """It says after which event: up to there it has all from the run's history."""
+    row = await world.row(GRAPH, input=3)
+    client, queue = world.runner.client, f"uncached-{uuid.uuid4()}"
+    told: list[Envelope] = []
+    async with Worker(client, task_queue=queue, max_cached_workflows=0):
+        await asyncio.sleep(0)  # the worker installs its own first
+        publish = sink.current()
+        assert publish is not None
+
+        def listen(envelope: Envelope) -> None:
+            if envelope.event.execution_id == row.id and envelope.event.seq is not None:
+                told.append(envelope)
+            publish(envelope)
+
+        sink.install(listen)
+        try:
+            run = runs.run_of(row, "w", compile_plan(GRAPH, specs()))
+            await runs.start(client, run, queue, limit=timedelta(seconds=5))
+            handle = client.get_workflow_handle(row.temporal_workflow_id)
+            assert await asyncio.wait_for(handle.result(), 20) == 3
+        finally:
+            sink.install(publish)
+    assert [envelope.event.seq for envelope in told] == list(range(1, 9))
+    editions = list(dict.fromkeys(envelope.edition for envelope in told))
+    assert editions == sorted(editions)
+    for edition in editions:
+        first = next(one.event.seq for one in told if one.edition == edition)
+        assert first is not None
+        assert begins_after(edition) == (first - 1 if edition != editions[0] else None)
+    assert len(editions) > 1
 
 
 async def test_a_run_without_a_row_ends_all_the_same(runner: Runner) -> None:
