@@ -236,7 +236,8 @@ class Store(Protocol):
         ...
 
     async def get_version(self, owner: str, workflow_id: str, version: int) -> WorkflowVersion:
-        """A version, also of a deleted workflow (its executions still point at it)."""
+        """A version, also of a deleted workflow (its executions still point at it). Versions
+        never change, and are shared: the caller leaves the graph as it is."""
         ...
 
     async def create_execution(

@@ -40,6 +40,7 @@ from pilot.store.slots import SlotStore, SqlSlots, is_to_wait
 from pilot.store.tables import executions, workflow_versions, workflows
 from pilot.store.usage import UsageStore
 from pilot.store.usage_sql import SqlUsage
+from pilot.store.versions import Versions
 
 _INSERT: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 
@@ -50,6 +51,7 @@ class SqlStore:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._versions = Versions()
         self.secrets: SecretStore = SqlSecrets(database)
         self.shares: ShareStore = SqlShares(database)
         self.slots: SlotStore = SqlSlots(database)
@@ -183,12 +185,18 @@ class SqlStore:
             )
 
     async def get_version(self, owner: str, workflow_id: str, version: int) -> WorkflowVersion:
+        key = (owner, workflow_id, version)
+        known = self._versions.get(key)
+        if known is not None:
+            return known
         query = queries.version_of(owner, workflow_id, version)
         async with self._database.reading() as connection:
             row = (await connection.execute(query)).one_or_none()
         if row is None:
             raise NotFoundError(f"there is no version {version} of workflow {workflow_id}")
-        return rows.workflow_version(row)
+        found = rows.workflow_version(row)
+        self._versions.put(key, found)
+        return found
 
     # executions
 
