@@ -105,13 +105,13 @@ class SqlApiKeys:
         )
         async with self._database.reading() as connection:
             found = (await connection.execute(query)).all()
-        return page(found, _read, limit=limit)
+        return page(found, read_key, limit=limit)
 
     async def find(self, hash: str) -> ApiKey | None:
         query = select(api_keys).where(api_keys.c.hash == hash)
         async with self._database.reading() as connection:
             row = (await connection.execute(query)).one_or_none()
-        return None if row is None else _read(row)
+        return None if row is None else read_key(row)
 
     async def revoke(self, owner: str, key_id: str) -> None:
         at = (api_keys.c.owner == owner) & (api_keys.c.id == key_id)
@@ -128,7 +128,8 @@ class SqlApiKeys:
             await connection.execute(statement, {"last_used_at": at})
 
 
-def _read(row: Row[Any]) -> ApiKey:
+def read_key(row: Row[Any]) -> ApiKey:
+    """The key of a row of the table."""
     return ApiKey(
         id=row.id,
         owner=row.owner,

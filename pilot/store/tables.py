@@ -36,10 +36,9 @@ from sqlalchemy.types import TypeEngine
 from pilot.graph.status import FINAL_EXECUTION_STATUSES, ExecutionStatus, NodeStatus
 from pilot.roles import SHARED_ROLES, Role
 from pilot.store import json_text
+from pilot.store.values import owner_id, plain, utc
 
 MAX_INTEGER = 2**31 - 1
-
-_UNSTORABLE = {0: "\ufffd", **dict.fromkeys(range(0xD800, 0xE000), "\ufffd")}
 
 
 class JsonText(TypeDecorator[Any]):
@@ -58,28 +57,23 @@ class JsonText(TypeDecorator[Any]):
 
 
 class PlainText(TypeDecorator[str]):
-    """Text that people wrote. PostgreSQL's text holds neither NUL nor a lone surrogate, so
-    both become U+FFFD, on every database alike."""
+    """Text that people wrote (`pilot.store.values.plain`)."""
 
     impl = Text
     cache_ok = True
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
-        if value is None or value.isprintable():
-            return value
-        return value.translate(_UNSTORABLE)
+        return None if value is None else plain(value)
 
 
 class Owner(TypeDecorator[str]):
-    """The id of a user. Never altered: two users must not become one."""
+    """The id of a user (`pilot.store.values.owner_id`)."""
 
     impl = Text
     cache_ok = True
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
-        if value is not None and value.translate(_UNSTORABLE) != value:
-            raise ValueError("a user's id holds a NUL character or a lone surrogate")
-        return value
+        return None if value is None else owner_id(value)
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -89,11 +83,7 @@ class UtcDateTime(TypeDecorator[datetime]):
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            raise ValueError(f"{value} has no time zone")
-        return value.astimezone(UTC)
+        return None if value is None else utc(value)
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
         if value is None:

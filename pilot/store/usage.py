@@ -10,7 +10,7 @@ the call is recorded, or until it expires because its worker died.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Literal, Protocol
@@ -142,6 +142,14 @@ class Allowance:
 
     def __bool__(self) -> bool:
         return bool(self.account) or bool(self.workflow)
+
+    @classmethod
+    def of(cls, limits: Mapping[str, Limits], workflow_id: str) -> Allowance:
+        """Of the limits by workflow: the account's, and the workflow's own."""
+        account = limits.get(WHOLE_ACCOUNT, NO_LIMITS)
+        if workflow_id == WHOLE_ACCOUNT:
+            return cls(account)
+        return cls(account, limits.get(workflow_id, NO_LIMITS))
 
     @property
     def limits_cost(self) -> bool:

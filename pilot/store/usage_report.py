@@ -42,7 +42,7 @@ def report_query(
     if groups:
         query = query.group_by(*groups).order_by(*(column.desc() for column in groups))
         if cursor is not None:
-            place = _decode(cursor, group_by)
+            place = decode_cursor(cursor, group_by)
             query = query.where(
                 tuple_(*groups) < tuple_(*place, types=[column.type for column in groups])
             )
@@ -57,7 +57,7 @@ def report_page(
     items = [_read_row(row) for row in found[:size]]
     if len(found) <= size:
         return Page(items)
-    return Page(items, _encode(found[size - 1], group_by))
+    return Page(items, encode_cursor(found[size - 1][: len(group_by)]))
 
 
 def _read_row(row: Row[Any]) -> UsageRow:
@@ -69,13 +69,14 @@ def _read_row(row: Row[Any]) -> UsageRow:
     )
 
 
-def _encode(row: Row[Any], group_by: Sequence[GroupBy]) -> str:
-    place = [str(row[index]) for index, _ in enumerate(group_by)]
-    packed = json.dumps(place, separators=(",", ":"))
+def encode_cursor(place: Sequence[Any]) -> str:
+    """The cursor of a row: its groups' values."""
+    packed = json.dumps([str(part) for part in place], separators=(",", ":"))
     return base64.urlsafe_b64encode(packed.encode()).decode().rstrip("=")
 
 
-def _decode(cursor: str, group_by: Sequence[GroupBy]) -> list[Any]:
+def decode_cursor(cursor: str, group_by: Sequence[GroupBy]) -> list[Any]:
+    """The place of a cursor; `ConflictError` (`invalid_cursor`) if it is none of this report."""
     try:
         padded = cursor + "=" * (-len(cursor) % 4)
         place = json.loads(base64.b64decode(padded, b"-_", validate=True))

@@ -56,7 +56,7 @@ class SqlUsage:
         self._database = database
 
     async def record(self, call: ModelCall) -> bool:
-        row = _call_row(call)
+        row = call_row(call)
         day = _day_row(call)
         ended = _reservation_of(call.owner, call.day, call.workflow_id, str(call.key))
         async with self._database.writing() as connection:
@@ -155,10 +155,7 @@ class SqlUsage:
         async with self._database.reading() as connection:
             found = (await connection.execute(query)).all()
         limits = {row.workflow_id: Limits(row.tokens_per_day, row.cost_per_day) for row in found}
-        account = limits.get(WHOLE_ACCOUNT, Limits())
-        if workflow_id == WHOLE_ACCOUNT:
-            return Allowance(account)
-        return Allowance(account, limits.get(workflow_id, Limits()))
+        return Allowance.of(limits, workflow_id)
 
     async def put_budget(self, owner: str, workflow_id: str, limits: Limits) -> None:
         row = {
@@ -256,7 +253,8 @@ def _reservation_of(owner: str, day: date, workflow_id: str, call_key: str) -> A
     )
 
 
-def _call_row(call: ModelCall) -> dict[str, Any]:
+def call_row(call: ModelCall) -> dict[str, Any]:
+    """The columns of a call's row, within what they can hold."""
     key = call.key
     return {
         "execution_id": key.execution_id,

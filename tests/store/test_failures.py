@@ -21,6 +21,7 @@ from pilot.store.failures import store_error
 from pilot.store.migrate import migrate
 from pilot.store.sql import SqlStore
 
+pytestmark = pytest.mark.sql
 on_sqlite = pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
 on_postgresql = pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
 

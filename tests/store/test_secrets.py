@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from pilot.errors import ConflictError, NotFoundError, UnavailableError
+from pilot.store import Store
 from pilot.store.secrets import MAX_SECRETS, SealedSecret
 from pilot.store.sql import SqlStore
 
@@ -18,7 +19,7 @@ def sealed(owner: str, name: str, ciphertext: bytes = BYTES, key_id: str = "k1")
     return SealedSecret(owner, name, ciphertext, key_id)
 
 
-async def test_what_is_put_comes_back(store: SqlStore) -> None:
+async def test_what_is_put_comes_back(store: Store) -> None:
     summary, created = await store.secrets.put(sealed("ada", "TOKEN"))
     assert created
     assert summary.name == "TOKEN"
@@ -29,7 +30,7 @@ async def test_what_is_put_comes_back(store: SqlStore) -> None:
     assert await store.secrets.names("ada") == {"TOKEN"}
 
 
-async def test_put_replaces_and_keeps_when_it_was_created(store: SqlStore) -> None:
+async def test_put_replaces_and_keeps_when_it_was_created(store: Store) -> None:
     first, _ = await store.secrets.put(sealed("ada", "TOKEN"))
     second, created = await store.secrets.put(sealed("ada", "TOKEN", b"new", "k2"))
     assert not created
@@ -39,7 +40,7 @@ async def test_put_replaces_and_keeps_when_it_was_created(store: SqlStore) -> No
     assert await store.secrets.summaries("ada") == [second]
 
 
-async def test_each_owner_sees_their_own(store: SqlStore) -> None:
+async def test_each_owner_sees_their_own(store: Store) -> None:
     await store.secrets.put(sealed("ada", "TOKEN", b"hers"))
     await store.secrets.put(sealed("bob", "TOKEN", b"his"))
     await store.secrets.put(sealed("bob", "OTHER", b"his"))
@@ -54,20 +55,20 @@ async def test_each_owner_sees_their_own(store: SqlStore) -> None:
     assert await store.secrets.names("bob") == {"TOKEN", "OTHER"}
 
 
-async def test_they_are_listed_by_name(store: SqlStore) -> None:
+async def test_they_are_listed_by_name(store: Store) -> None:
     for name in ("b", "_a", "B", "a1", "A"):
         await store.secrets.put(sealed("ada", name))
     listed = [summary.name for summary in await store.secrets.summaries("ada")]
     assert listed == ["A", "B", "_a", "a1", "b"]
 
 
-async def test_no_names_are_no_secrets(store: SqlStore) -> None:
+async def test_no_names_are_no_secrets(store: Store) -> None:
     await store.secrets.put(sealed("ada", "TOKEN"))
     assert await store.secrets.get("ada", []) == {}
     assert await store.secrets.get("ada", ["ABSENT"]) == {}
 
 
-async def test_a_user_has_a_limited_number(store: SqlStore) -> None:
+async def test_a_user_has_a_limited_number(store: Store) -> None:
     for number in range(MAX_SECRETS - 1):
         await store.secrets.put(sealed("ada", f"N{number}"))
     outcomes = await asyncio.gather(
@@ -82,12 +83,12 @@ async def test_a_user_has_a_limited_number(store: SqlStore) -> None:
     await store.secrets.put(sealed("bob", "N0"))
 
 
-async def test_two_that_create_one_name_agree(store: SqlStore) -> None:
+async def test_two_that_create_one_name_agree(store: Store) -> None:
     outcomes = await asyncio.gather(*(store.secrets.put(sealed("ada", "X")) for _ in range(6)))
     assert [created for _, created in outcomes].count(True) == 1
 
 
-async def test_a_rotation_finds_what_other_keys_sealed(store: SqlStore) -> None:
+async def test_a_rotation_finds_what_other_keys_sealed(store: Store) -> None:
     for owner in ("ada", "bob"):
         for name in ("A", "B", "C"):
             await store.secrets.put(sealed(owner, name, key_id="new" if name == "B" else "old"))
@@ -102,7 +103,7 @@ async def test_a_rotation_finds_what_other_keys_sealed(store: SqlStore) -> None:
     ]
 
 
-async def test_resealing_leaves_what_was_replaced_meanwhile(store: SqlStore) -> None:
+async def test_resealing_leaves_what_was_replaced_meanwhile(store: Store) -> None:
     put, _ = await store.secrets.put(sealed("ada", "A", b"one", "old"))
     [old] = await store.secrets.not_sealed_by("new")
     assert await store.secrets.reseal(old, b"one again", "new")

@@ -10,13 +10,12 @@ import pytest
 from pilot.errors import ConflictError, NotFoundError
 from pilot.graph.status import ExecutionStatus
 from pilot.roles import Role
-from pilot.store import Execution, Workflow, shares
+from pilot.store import Execution, Store, Workflow, shares
 from pilot.store.shares import Grant
-from pilot.store.sql import SqlStore
 from tests.store.conftest import GRAPH
 
 
-async def test_a_workflow_is_shared_and_no_longer(store: SqlStore, workflow: Workflow) -> None:
+async def test_a_workflow_is_shared_and_no_longer(store: Store, workflow: Workflow) -> None:
     share = await store.shares.put("ada", workflow.id, "bob", Role.RUNNER)
     assert (share.grantee, share.role) == ("bob", Role.RUNNER)
     assert await store.shares.of_workflow("ada", workflow.id) == [share]
@@ -32,14 +31,14 @@ async def test_a_workflow_is_shared_and_no_longer(store: SqlStore, workflow: Wor
         await store.shares.delete("ada", workflow.id, "bob")
 
 
-async def test_sharing_again_changes_the_role(store: SqlStore, workflow: Workflow) -> None:
+async def test_sharing_again_changes_the_role(store: Store, workflow: Workflow) -> None:
     first = await store.shares.put("ada", workflow.id, "bob", Role.VIEWER)
     second = await store.shares.put("ada", workflow.id, "bob", Role.EDITOR)
     assert second.created_at == first.created_at
     assert await store.shares.of_workflow("ada", workflow.id) == [second]
 
 
-async def test_of_several_ways_in_the_highest_counts(store: SqlStore, workflow: Workflow) -> None:
+async def test_of_several_ways_in_the_highest_counts(store: Store, workflow: Workflow) -> None:
     await store.shares.put("ada", workflow.id, "bob", Role.VIEWER)
     await store.shares.put("ada", workflow.id, "org_1", Role.EDITOR)
     grant = await store.shares.grant(workflow.id, ["bob", "org_1"])
@@ -48,7 +47,7 @@ async def test_of_several_ways_in_the_highest_counts(store: SqlStore, workflow: 
     assert (shared.workflow.id, shared.grant) == (workflow.id, grant)
 
 
-async def test_only_the_owner_shares(store: SqlStore, workflow: Workflow) -> None:
+async def test_only_the_owner_shares(store: Store, workflow: Workflow) -> None:
     with pytest.raises(NotFoundError):
         await store.shares.put("bob", workflow.id, "bob", Role.EDITOR)
     with pytest.raises(NotFoundError):
@@ -60,7 +59,7 @@ async def test_only_the_owner_shares(store: SqlStore, workflow: Workflow) -> Non
 
 
 async def test_a_deleted_workflow_is_shared_with_nobody_but_its_runs_are(
-    store: SqlStore,
+    store: Store,
     workflow: Workflow,
     make_execution: Callable[..., Execution],
 ) -> None:
@@ -77,7 +76,7 @@ async def test_a_deleted_workflow_is_shared_with_nobody_but_its_runs_are(
     assert await store.shares.of_execution("nothing", ["eve"]) is None
 
 
-async def test_what_is_shared_is_paged_newest_first(store: SqlStore) -> None:
+async def test_what_is_shared_is_paged_newest_first(store: Store) -> None:
     made = [
         await store.create_workflow("ada", name=str(i), description="", graph=GRAPH)
         for i in range(5)
@@ -96,7 +95,7 @@ async def test_what_is_shared_is_paged_newest_first(store: SqlStore) -> None:
 
 
 async def test_with_how_many(
-    store: SqlStore, workflow: Workflow, monkeypatch: pytest.MonkeyPatch
+    store: Store, workflow: Workflow, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(shares, "MAX_SHARES", 2)
     await store.shares.put("ada", workflow.id, "a", Role.VIEWER)

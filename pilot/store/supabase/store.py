@@ -1,0 +1,298 @@
+"""`Store` on Supabase."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+from uuid import uuid4
+
+from pilot.errors import NotFoundError
+from pilot.events.model import Event
+from pilot.graph.status import ExecutionStatus
+from pilot.store import (
+    Execution,
+    NodeRun,
+    OpenCount,
+    Page,
+    Progress,
+    Workflow,
+    WorkflowSummary,
+    WorkflowVersion,
+    json_text,
+    rows,
+)
+from pilot.store.api_keys import ApiKeyStore
+from pilot.store.append import Batch
+from pilot.store.llm_calls import LlmCallStore
+from pilot.store.paging import page
+from pilot.store.queries import storable
+from pilot.store.secrets import SecretStore
+from pilot.store.shares import ShareStore
+from pilot.store.supabase.api_keys import SupabaseApiKeys
+from pilot.store.supabase.batches import batch_params
+from pilot.store.supabase.connection import Connection
+from pilot.store.supabase.llm_calls import SupabaseLlmCalls
+from pilot.store.supabase.records import moment, record, window
+from pilot.store.supabase.secrets import SupabaseSecrets
+from pilot.store.supabase.shares import SupabaseShares
+from pilot.store.supabase.usage import SupabaseUsage
+from pilot.store.usage import UsageStore
+from pilot.store.values import owner_id, plain, utc
+
+
+class SupabaseStore:
+    """`Store` on one Supabase project, whose database has `supabase/migrations`."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self.secrets: SecretStore = SupabaseSecrets(connection)
+        self.shares: ShareStore = SupabaseShares(connection)
+        self.api_keys: ApiKeyStore = SupabaseApiKeys(connection)
+        self.usage: UsageStore = SupabaseUsage(connection)
+        self.llm_calls: LlmCallStore = SupabaseLlmCalls(connection)
+
+    async def close(self) -> None:
+        await self._connection.close()
+
+    async def ping(self) -> None:
+        await self._connection.read_all("ping")
+
+    # workflows
+
+    async def create_workflow(
+        self, owner: str, *, name: str, description: str, graph: dict[str, Any]
+    ) -> Workflow:
+        now = datetime.now(UTC)
+        workflow = Workflow(
+            id=str(uuid4()),
+            owner=owner_id(owner),
+            name=name,
+            description=description,
+            graph=graph,
+            version=1,
+            content_hash=json_text.content_hash(graph),
+            created_at=now,
+            updated_at=now,
+        )
+        await self._connection.write(
+            "create_workflow",
+            id=workflow.id,
+            owner=workflow.owner,
+            name=plain(name),
+            description=plain(description),
+            graph=json_text.dumps(graph),
+            content_hash=workflow.content_hash,
+            at=now,
+        )
+        return workflow
+
+    async def get_workflow(self, owner: str, workflow_id: str) -> Workflow:
+        found = await self._connection.read(
+            "get_workflow", owner=owner_id(owner), id=plain(workflow_id)
+        )
+        if found is None:
+            raise NotFoundError(f"there is no workflow {workflow_id}")
+        return rows.workflow(record(found))
+
+    async def list_workflows(
+        self, owner: str, *, limit: int = 50, cursor: str | None = None
+    ) -> Page[WorkflowSummary]:
+        found = await self._connection.read(
+            "list_workflows", owner=owner_id(owner), **window(limit, cursor)
+        )
+        return page([record(row) for row in found], rows.workflow_summary, limit=limit)
+
+    async def update_workflow(
+        self,
+        owner: str,
+        workflow_id: str,
+        *,
+        name: str,
+        description: str,
+        graph: dict[str, Any],
+        expected_version: int | None,
+    ) -> Workflow:
+        content_hash = json_text.content_hash(graph)
+        found = await self._connection.write(
+            "update_workflow",
+            owner=owner_id(owner),
+            id=plain(workflow_id),
+            name=plain(name),
+            description=plain(description),
+            graph=json_text.dumps(graph),
+            content_hash=content_hash,
+            expected=None if expected_version is None else storable(expected_version),
+        )
+        return Workflow(
+            id=workflow_id,
+            owner=owner,
+            name=name,
+            description=description,
+            graph=graph,
+            version=found["version"],
+            content_hash=content_hash,
+            created_at=moment(found["created_at"]),
+            updated_at=moment(found["updated_at"]),
+        )
+
+    async def delete_workflow(self, owner: str, workflow_id: str) -> None:
+        await self._connection.write(
+            "delete_workflow", owner=owner_id(owner), id=plain(workflow_id)
+        )
+
+    async def get_version(self, owner: str, workflow_id: str, version: int) -> WorkflowVersion:
+        found = await self._connection.read(
+            "get_version",
+            owner=owner_id(owner),
+            id=plain(workflow_id),
+            version=storable(version),
+        )
+        if found is None:
+            raise NotFoundError(f"there is no version {version} of workflow {workflow_id}")
+        return rows.workflow_version(record(found))
+
+    # executions
+
+    async def create_execution(self, execution: Execution) -> tuple[Execution, bool]:
+        row = rows.execution_row(execution)
+        for name in ("owner", "started_by"):
+            row[name] = row[name] and owner_id(row[name])
+        for name in ("id", "workflow_id", "temporal_run_id"):
+            row[name] = row[name] and plain(row[name])
+        row["workflow_version"] = storable(execution.workflow_version)
+        row["created_at"] = utc(execution.created_at)
+        found = await self._connection.write("create_execution", execution=row)
+        return (execution, True) if found is None else (rows.execution(record(found)), False)
+
+    async def get_execution(self, owner: str, execution_id: str) -> Execution:
+        found = await self._connection.read(
+            "get_execution", owner=owner_id(owner), id=plain(execution_id)
+        )
+        if found is None:
+            raise _no_execution(execution_id)
+        return rows.execution(record(found))
+
+    async def list_executions(
+        self,
+        owner: str,
+        *,
+        workflow_id: str | None = None,
+        status: ExecutionStatus | None = None,
+        limit: int = 50,
+        cursor: str | None = None,
+    ) -> Page[Execution]:
+        found = await self._connection.read(
+            "list_executions",
+            owner=owner_id(owner),
+            workflow_id=None if workflow_id is None else plain(workflow_id),
+            status=status,
+            **window(limit, cursor),
+        )
+        return page([record(row) for row in found], rows.execution, limit=limit)
+
+    async def open_executions(
+        self, *, before: datetime, limit: int = 100, cursor: str | None = None
+    ) -> Page[Execution]:
+        found = await self._connection.read_all(
+            "open_executions", created_before=utc(before), **window(limit, cursor)
+        )
+        return page([record(row) for row in found], rows.execution, limit=limit)
+
+    async def open_counts(self) -> dict[ExecutionStatus, OpenCount]:
+        found = await self._connection.read_all("open_counts")
+        return {
+            ExecutionStatus(row["status"]): OpenCount(row["count"], moment(row["oldest"]))
+            for row in found
+        }
+
+    async def progress(self, execution_ids: Sequence[str]) -> list[Progress]:
+        found = await self._connection.read_all(
+            "progress", ids=[plain(one) for one in execution_ids]
+        )
+        return [_progress(row) for row in found]
+
+    async def begun(
+        self, owners: Sequence[str], *, since: datetime, limit: int = 1000
+    ) -> list[Progress]:
+        found = await self._connection.read_all(
+            "begun",
+            owners=[owner_id(one) for one in owners],
+            since=utc(since),
+            size=storable(limit),
+        )
+        return [_progress(row) for row in found]
+
+    async def node_runs(self, owner: str, execution_id: str) -> list[NodeRun]:
+        found = await self._connection.read(
+            "node_runs", owner=owner_id(owner), id=plain(execution_id)
+        )
+        if found is None:
+            raise _no_execution(execution_id)
+        return [rows.node_run(record(row)) for row in found]
+
+    async def set_temporal_run(self, execution_id: str, run_id: str) -> None:
+        await self._connection.write(
+            "set_temporal_run", id=plain(execution_id), run_id=plain(run_id)
+        )
+
+    async def request_cancel(self, execution_id: str, at: datetime) -> None:
+        await self._connection.write("request_cancel", id=plain(execution_id), at=utc(at))
+
+    async def overdue_cancels(self, *, before: datetime, limit: int) -> list[Execution]:
+        found = await self._connection.read_all(
+            "overdue_cancels", before=utc(before), size=max(1, storable(limit))
+        )
+        return [rows.execution(record(row)) for row in found]
+
+    # events: written by nobody but πlot itself
+
+    async def append_events(self, execution_id: str, events: Sequence[Event]) -> None:
+        """As the protocol says. Live-only events are left out. Raises `ValueError` for an
+        event of another execution and for what JSON cannot hold (NaN)."""
+        await self._append(Batch.of(execution_id, events))
+
+    async def replace_events(self, execution_id: str, events: Sequence[Event]) -> None:
+        """As the protocol says. Raises as `append_events` does."""
+        batch = Batch.of(execution_id, events)
+        await self._connection.write_all("append_events", **batch_params(batch), forget=True)
+
+    async def _append(self, batch: Batch) -> None:
+        while batch.events:
+            known = await self._connection.write_all(
+                "append_events", **batch_params(batch), forget=False
+            )
+            if known is None:
+                return
+            # nothing was written: the rest again, which others may have written a part of too
+            batch = batch.without(set(known))
+
+    async def events(
+        self, owner: str, execution_id: str, *, after_seq: int = 0, limit: int = 1000
+    ) -> list[Event]:
+        found = await self._connection.read(
+            "events",
+            owner=owner_id(owner),
+            id=plain(execution_id),
+            after=storable(after_seq),
+            size=max(1, storable(limit)),
+        )
+        if found is None:
+            raise _no_execution(execution_id)
+        ids = {"execution_id": execution_id, "workflow_id": found["workflow_id"]}
+        return [rows.event(record(row, **ids)) for row in found["events"]]
+
+    async def missing_from(self, execution_id: str) -> int:
+        """As the protocol says. Raises `NotFoundError` where there is no such execution."""
+        found = await self._connection.read_all("missing_from", id=plain(execution_id))
+        if found is None:
+            raise _no_execution(execution_id)
+        return int(found)
+
+
+def _progress(row: dict[str, Any]) -> Progress:
+    return Progress(row["id"], row["owner"], moment(row["created_at"]), row["last_seq"])
+
+
+def _no_execution(execution_id: str) -> NotFoundError:
+    return NotFoundError(f"there is no execution {execution_id}")
