@@ -49,6 +49,7 @@ create table public.executions (
     started_by text,
     timeout_s double precision,
     cancel_requested_at timestamptz,
+    edition text not null default '',
     constraint pk_executions primary key (id),
     constraint fk_executions_workflow_versions foreign key (workflow_id, workflow_version)
         references public.workflow_versions (workflow_id, version),
@@ -231,4 +232,4 @@ create table public.alembic_version (
     version_num varchar(32) not null,
     constraint alembic_version_pkc primary key (version_num)
 );
-insert into public.alembic_version values ('0007');
+insert into public.alembic_version values ('0008');

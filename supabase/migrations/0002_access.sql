@@ -164,7 +164,7 @@ create policy executions_add on public.executions for insert to authenticated wi
         where workflows.id = executions.workflow_id and workflows.owner = executions.owner
     )
     and coalesce(started_by, owner) = (select pilot.subject())
-    and status = 'queued' and status_seq = 0 and last_seq = 0
+    and status = 'queued' and status_seq = 0 and last_seq = 0 and edition = ''
     and output is null and error is null and started_at is null and finished_at is null
 );
 create policy executions_change on public.executions for update to authenticated using (

@@ -37,6 +37,7 @@ language sql stable set search_path = '' as $$
         'started_by', p_row.started_by,
         'timeout_s', p_row.timeout_s,
         'cancel_requested_at', p_row.cancel_requested_at,
+        'edition', p_row.edition,
         'usage', p_row.usage::text,
         'error', p_row.error::text,
         'input', case when p_whole then p_row.input::text end,
@@ -175,7 +176,7 @@ begin
         id text, owner text, workflow_id text, workflow_version integer, status text,
         last_seq integer, created_at timestamptz, started_at timestamptz, finished_at timestamptz,
         temporal_run_id text, started_by text, timeout_s double precision,
-        cancel_requested_at timestamptz, usage text, error text, input text, output text
+        cancel_requested_at timestamptz, edition text, usage text, error text, input text, output text
     );
     perform from public.workflows
     where id = v_new.workflow_id and owner = v_new.owner and deleted_at is null
@@ -189,12 +190,12 @@ begin
         insert into public.executions (
             id, owner, workflow_id, workflow_version, status, status_seq, last_seq, created_at,
             started_at, finished_at, temporal_run_id, started_by, timeout_s, cancel_requested_at,
-            usage, error, input, output
+            edition, usage, error, input, output
         ) values (
             v_new.id, v_new.owner, v_new.workflow_id, v_new.workflow_version, v_new.status, 0,
             v_new.last_seq, v_new.created_at, v_new.started_at, v_new.finished_at,
             v_new.temporal_run_id, v_new.started_by, v_new.timeout_s, v_new.cancel_requested_at,
-            v_new.usage::json, v_new.error::json, v_new.input::json, v_new.output::json
+            v_new.edition, v_new.usage::json, v_new.error::json, v_new.input::json, v_new.output::json
         )
         on conflict (id) do nothing;
         if found then
@@ -277,7 +278,7 @@ $$;
 create function public.pilot_progress(p_ids text[]) returns json
 language sql stable set search_path = '' as $$
     select coalesce(json_agg(found), '[]') from (
-        select id, owner, created_at, last_seq from public.executions where id = any (p_ids)
+        select id, owner, created_at, last_seq, edition from public.executions where id = any (p_ids)
     ) as found
 $$;
 
@@ -285,7 +286,7 @@ create function public.pilot_begun(p_owners text[], p_since timestamptz, p_size 
 returns json
 language sql stable set search_path = '' as $$
     select coalesce(json_agg(found), '[]') from (
-        select id, owner, created_at, last_seq from public.executions
+        select id, owner, created_at, last_seq, edition from public.executions
         where owner = any (p_owners) and created_at >= p_since and last_seq > 0
         limit p_size
     ) as found

@@ -103,55 +103,18 @@ exception
 end
 $$;
 
--- Writes a batch. Where some of its events are there already, it writes nothing and answers their
--- `seq`: the batch is to come again without them. `p_forget` takes back what was there before.
-create function public.pilot_append_events(
-    p_id text, p_events json, p_nodes json, p_change json, p_forget boolean
-) returns json
+create function pilot.write_nodes(
+    p_id text, p_workflow_id text, p_version integer, p_nodes json
+) returns void
 language plpgsql set search_path = '' as $$
 declare
-    v_row public.executions;
-    v_known json;
     v_types jsonb;
-    v_change record;
-    v_is_final boolean;
-    v_was_final boolean;
 begin
-    select * into v_row from public.executions where id = p_id for update;
-    if not found then
-        perform pilot.missing(format('there is no execution %s', p_id));
-    end if;
-    if p_forget then
-        delete from public.events where execution_id = p_id;
-        delete from public.node_runs where execution_id = p_id;
-        update public.executions
-        set status = 'running', status_seq = 0, last_seq = 0, started_at = null
-        where id = p_id
-        returning * into v_row;
-    end if;
-
-    select json_agg(events.seq) into v_known
-    from public.events
-    join json_to_recordset(p_events) as new (seq integer) on new.seq = events.seq
-    where events.execution_id = p_id;
-    if v_known is not null then
-        return v_known;
-    end if;
-
-    insert into public.events
-        (execution_id, seq, type, at, node_id, path, status, attempt, data)
-    select p_id, new.seq, new.type, new.at, new.node_id, new.path, new.status, new.attempt,
-        new.data::json
-    from json_to_recordset(p_events) as new (
-        seq integer, type text, at text, node_id text, path text, status text, attempt integer,
-        data text
-    );
-
     if exists (
         select from json_to_recordset(p_nodes) as new (type text, status text)
         where new.type is null and new.status in ('skipped', 'cancelled')
     ) then
-        v_types := pilot.node_types(v_row.workflow_id, v_row.workflow_version);
+        v_types := pilot.node_types(p_workflow_id, p_version);
     end if;
     insert into public.node_runs as old (
         execution_id, node_id, path, first_seq, last_seq, started_seq, type, status, reason,
@@ -186,17 +149,159 @@ begin
             then coalesce(excluded.type, old.type)
             else coalesce(old.type, excluded.type)
         end;
+end
+$$;
 
-    select * into v_change from json_to_record(p_change) as change (
+create function pilot.change_of(
+    p_change json, out last_seq integer, out started_at timestamptz, out status text,
+    out status_seq integer, out finished_at timestamptz, out usage json, out error text,
+    out output text
+)
+language sql stable set search_path = '' as $$
+    select * from json_to_record(p_change) as change (
         last_seq integer, started_at timestamptz, status text, status_seq integer,
         finished_at timestamptz, usage json, error text, output text
+    )
+$$;
+
+create function pilot.is_final(p_status text) returns boolean
+language sql immutable set search_path = '' as $$
+    select p_status in ('succeeded', 'failed', 'cancelled', 'timed_out')
+$$;
+
+-- The last `seq` that an edition shares with those before it (`pilot.events.edition`).
+create function pilot.begins_after(p_edition text) returns integer
+language sql immutable set search_path = '' as $$
+    select nullif(split_part(p_edition, '.', 2), '')::integer
+$$;
+
+-- Takes back what the events after `p_after` have made of the rows. What they overwrote is made
+-- again: `p_nodes` and `p_change` are what the events that stay come to.
+create function pilot.forget_after(
+    p_row public.executions, p_after integer, p_nodes json, p_change json
+) returns public.executions
+language plpgsql set search_path = '' as $$
+declare
+    v_said record;
+begin
+    delete from public.node_runs where execution_id = p_row.id and last_seq > p_after;
+    delete from public.events where execution_id = p_row.id and seq > p_after;
+    perform pilot.write_nodes(p_row.id, p_row.workflow_id, p_row.workflow_version, p_nodes);
+    v_said := pilot.change_of(p_change);
+    p_row.last_seq := (
+        select coalesce(max(seq), 0) from public.events where execution_id = p_row.id
     );
+    p_row.started_at := v_said.started_at;
+    if p_row.status_seq > p_after then
+        p_row.status := coalesce(v_said.status, 'running');
+        p_row.status_seq := v_said.status_seq;
+        p_row.finished_at := v_said.finished_at;
+        p_row.usage := v_said.usage ->> 'whole';
+        p_row.error := v_said.error;
+        p_row.output := v_said.output;
+    end if;
+    update public.executions
+    set last_seq = p_row.last_seq, started_at = p_row.started_at, status = p_row.status,
+        status_seq = p_row.status_seq, finished_at = p_row.finished_at, usage = p_row.usage,
+        error = p_row.error, output = p_row.output
+    where id = p_row.id;
+    return p_row;
+end
+$$;
+
+-- Writes a batch; null once that is done. Else nothing was written, and the batch is to come again:
+--
+-- - `without` those events: they are there already, or a newer edition says otherwise;
+-- - with `again`: what the events come to that stay when this edition takes the others back. It
+--   is `p_again` then, with the `guard` that it came with: the state that it is true of.
+--
+-- `p_forget` takes all back that events have said before.
+create function public.pilot_append_events(
+    p_id text, p_edition text, p_events json, p_nodes json, p_change json, p_forget boolean,
+    p_again json
+) returns json
+language plpgsql set search_path = '' as $$
+declare
+    v_row public.executions;
+    v_change record;
+    v_after integer;
+    v_shared integer;
+    v_without json;
+    v_again json;
+    v_guard text;
+    v_is_final boolean;
+    v_was_final boolean;
+begin
+    select * into v_row from public.executions where id = p_id for update;
+    if not found then
+        perform pilot.missing(format('there is no execution %s', p_id));
+    end if;
+    if p_forget then
+        v_row := pilot.forget_after(v_row, 0, '[]', '{"status_seq": 0, "usage": {"whole": "{}"}}');
+    elsif p_edition <> '' and pilot.is_final(v_row.status) then
+        return null;
+    end if;
+
+    if p_edition collate "C" > v_row.edition then
+        v_after := pilot.begins_after(p_edition);
+        if v_row.last_seq <= v_after then
+            v_after := null;
+        end if;
+    elsif p_edition <> '' and p_edition collate "C" < v_row.edition then
+        v_shared := pilot.begins_after(v_row.edition);
+    end if;
+    select json_agg(new.seq) into v_without
+    from json_to_recordset(p_events) as new (seq integer)
+    where new.seq > v_shared or exists (
+        select from public.events
+        where events.execution_id = p_id and events.seq = new.seq
+            and events.seq <= coalesce(v_after, events.seq)
+    );
+    if v_after is not null then
+        v_guard := format('%s %s %s', v_row.edition, v_row.last_seq, (
+            select count(*) from public.events where execution_id = p_id
+        ));
+        if p_again ->> 'guard' is distinct from v_guard then
+            select json_build_object(
+                'after', v_after, 'guard', v_guard, 'workflow_id', v_row.workflow_id,
+                'events', coalesce(json_agg(staying), '[]')
+            )
+            into v_again
+            from (
+                select seq, type, at, node_id, path, status, attempt, data::text as data
+                from public.events
+                where execution_id = p_id and seq <= v_after and (node_id is null or exists (
+                    select from public.node_runs
+                    where node_runs.execution_id = p_id and node_runs.last_seq > v_after
+                        and node_runs.node_id = events.node_id and node_runs.path = events.path
+                ))
+            ) as staying;
+        end if;
+    end if;
+    if v_without is not null or v_again is not null then
+        return json_build_object('without', v_without, 'again', v_again);
+    end if;
+    if v_after is not null then
+        v_row := pilot.forget_after(v_row, v_after, p_again -> 'nodes', p_again -> 'change');
+    end if;
+
+    insert into public.events
+        (execution_id, seq, type, at, node_id, path, status, attempt, data)
+    select p_id, new.seq, new.type, new.at, new.node_id, new.path, new.status, new.attempt,
+        new.data::json
+    from json_to_recordset(p_events) as new (
+        seq integer, type text, at text, node_id text, path text, status text, attempt integer,
+        data text
+    );
+    perform pilot.write_nodes(p_id, v_row.workflow_id, v_row.workflow_version, p_nodes);
+    v_change := pilot.change_of(p_change);
     update public.executions
     set last_seq = greatest(last_seq, v_change.last_seq),
-        started_at = least(started_at, v_change.started_at)
+        started_at = least(started_at, v_change.started_at),
+        edition = case when p_edition collate "C" > edition then p_edition else edition end
     where id = p_id;
-    v_is_final := v_change.status in ('succeeded', 'failed', 'cancelled', 'timed_out');
-    v_was_final := v_row.status in ('succeeded', 'failed', 'cancelled', 'timed_out');
+    v_is_final := pilot.is_final(v_change.status);
+    v_was_final := pilot.is_final(v_row.status);
     -- the newest status counts, but the oldest final one is never left again
     if v_change.status is not null and (case
         when v_is_final and v_was_final then v_change.status_seq < v_row.status_seq

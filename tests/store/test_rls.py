@@ -215,6 +215,7 @@ def arguments(function: asyncpg.Record, things: Things, id: str) -> dict[str, An
             "status": "queued",
             "last_seq": 0,
             "created_at": NOW.isoformat(),
+            "edition": "",
             "usage": "{}",
         }
     if function["proname"] == "pilot_events":

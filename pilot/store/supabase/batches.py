@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from pilot.store import json_text
+from pilot.store import json_text, rows
 from pilot.store.append import Batch
-from pilot.store.projection import ExecutionChange
+from pilot.store.projection import ExecutionChange, fold
 from pilot.store.rows import json_or_null
+from pilot.store.supabase.records import record
 from pilot.store.values import plain
 
 _TEXTS = ("node_id", "path", "status", "type", "reason", "at")
@@ -19,6 +20,17 @@ def batch_params(batch: Batch) -> dict[str, Any]:
         "events": [_plain(row) for row in batch.event_rows],
         "nodes": [_plain(row) for row in batch.node_rows],
         "change": _change(batch.change),
+    }
+
+
+def made_again(execution_id: str, asked: dict[str, Any]) -> dict[str, Any]:
+    """What the events that stay come to, as the function asked for it."""
+    ids = {"execution_id": execution_id, "workflow_id": asked["workflow_id"]}
+    left = fold(rows.event(record(row, **ids)) for row in asked["events"])
+    return {
+        "guard": asked["guard"],
+        "nodes": [_plain(rows.node_row(execution_id, node)) for node in left.nodes.values()],
+        "change": _change(left.execution),
     }
 
 

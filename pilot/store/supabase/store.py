@@ -8,6 +8,7 @@ from typing import Any
 from uuid import uuid4
 
 from pilot.errors import NotFoundError
+from pilot.events.edition import UNKNOWN
 from pilot.events.model import Event
 from pilot.graph.status import ExecutionStatus
 from pilot.store import (
@@ -30,7 +31,7 @@ from pilot.store.queries import storable
 from pilot.store.secrets import SecretStore
 from pilot.store.shares import ShareStore
 from pilot.store.supabase.api_keys import SupabaseApiKeys
-from pilot.store.supabase.batches import batch_params
+from pilot.store.supabase.batches import batch_params, made_again
 from pilot.store.supabase.connection import Connection
 from pilot.store.supabase.llm_calls import SupabaseLlmCalls
 from pilot.store.supabase.records import moment, record, window
@@ -247,25 +248,34 @@ class SupabaseStore:
 
     # events: written by nobody but πlot itself
 
-    async def append_events(self, execution_id: str, events: Sequence[Event]) -> None:
+    async def append_events(
+        self, execution_id: str, events: Sequence[Event], *, edition: str = UNKNOWN
+    ) -> None:
         """As the protocol says. Live-only events are left out. Raises `ValueError` for an
         event of another execution and for what JSON cannot hold (NaN)."""
-        await self._append(Batch.of(execution_id, events))
+        batch = Batch.of(execution_id, events)
+        if batch.events:
+            await self._append(batch, edition)
 
     async def replace_events(self, execution_id: str, events: Sequence[Event]) -> None:
         """As the protocol says. Raises as `append_events` does."""
-        batch = Batch.of(execution_id, events)
-        await self._connection.write_all("append_events", **batch_params(batch), forget=True)
+        await self._append(Batch.of(execution_id, events), UNKNOWN, forget=True)
 
-    async def _append(self, batch: Batch) -> None:
-        while batch.events:
-            known = await self._connection.write_all(
-                "append_events", **batch_params(batch), forget=False
+    async def _append(self, batch: Batch, edition: str, *, forget: bool = False) -> None:
+        again = None
+        while True:
+            refused = await self._connection.write_all(
+                "append_events", **batch_params(batch), edition=edition, forget=forget, again=again
             )
-            if known is None:
+            if refused is None:
                 return
-            # nothing was written: the rest again, which others may have written a part of too
-            batch = batch.without(set(known))
+            # nothing was written; others may write before the next time, and it is asked again
+            if refused["without"] is not None:
+                batch = batch.without(set(refused["without"]))
+                if not batch.events and not edition:
+                    return
+            if refused["again"] is not None:
+                again = made_again(batch.execution_id, refused["again"])
 
     async def events(
         self, owner: str, execution_id: str, *, after_seq: int = 0, limit: int = 1000
@@ -291,7 +301,9 @@ class SupabaseStore:
 
 
 def _progress(row: dict[str, Any]) -> Progress:
-    return Progress(row["id"], row["owner"], moment(row["created_at"]), row["last_seq"])
+    return Progress(
+        row["id"], row["owner"], moment(row["created_at"]), row["last_seq"], row["edition"]
+    )
 
 
 def _no_execution(execution_id: str) -> NotFoundError:
