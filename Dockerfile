@@ -13,6 +13,7 @@ COPY pilot pilot
 COPY workflows_def workflows_def
 COPY activities activities
 COPY api api
+COPY supabase supabase
 RUN /venv/bin/pip install --no-deps --no-build-isolation . \
     && /venv/bin/pip uninstall --yes hatchling editables
 

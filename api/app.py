@@ -38,7 +38,7 @@ from pilot.events.connection import serve_bus
 from pilot.keys import payload_keyring, secrets_keyring
 from pilot.nodes import specs
 from pilot.settings import Settings
-from pilot.store.sql import SqlStore
+from pilot.store.open import open_store
 from pilot.temporal import connect
 
 EXPOSED_HEADERS = (
@@ -123,7 +123,7 @@ async def opened(settings: Settings) -> AsyncIterator[Parts]:
     async with AsyncExitStack() as stack:
         tokens = auth.verifier(settings)
         payload_keys = payload_keyring(settings)
-        store = await SqlStore.open(settings.store_url)
+        store = await open_store(settings)
         stack.push_async_callback(store.close)
         bus = await serve_bus(settings)
         stack.push_async_callback(bus.close)

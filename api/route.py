@@ -16,6 +16,7 @@ from api.limits import rate_of
 from api.parts import parts_of
 from api.problems import Problem
 from pilot import logs
+from pilot.store.acting import acting_as
 
 _UUID = re.compile(r"[0-9a-fA-F-]{36}")
 
@@ -49,7 +50,10 @@ class ApiRoute(APIRoute):
                     await limits.failed(request.scope, address)
                 raise
             await limits.admit(request.scope, caller, rate)
-            with logs.bound(user_id=caller.user_id, execution_id=_execution_id(request)):
+            with (
+                logs.bound(user_id=caller.user_id, execution_id=_execution_id(request)),
+                acting_as(caller.token, caller.expires_at),
+            ):
                 strict = JsonRequest(request.scope, request.receive)
                 if takes_body and await strict.body():
                     _require_json(strict)

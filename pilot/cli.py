@@ -11,15 +11,19 @@ import asyncio
 import json
 import os
 import sys
+from collections.abc import Awaitable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from pilot import __version__
 from pilot.errors import PilotError
 from pilot.roles import Role
+
+if TYPE_CHECKING:
+    from pilot.store import Store
 
 app = typer.Typer(
     name="pilot",
@@ -165,12 +169,51 @@ def token(
 
 
 @app.command()
-def migrate() -> None:
-    """Create or upgrade the store's tables (DATABASE_URL, else SQLite in the data folder)."""
+def migrate(
+    supabase: Annotated[
+        bool,
+        typer.Option(
+            "--supabase",
+            help="Supabase's schema: printed as SQL, or applied with --database-url.",
+        ),
+    ] = False,
+    database_url: Annotated[
+        str | None,
+        typer.Option("--database-url", help="Of Supabase's database (its direct connection)."),
+    ] = None,
+) -> None:
+    """Create or upgrade the store's tables (DATABASE_URL, else SQLite in the data folder).
+
+    Where the store is Supabase's API, only looks whether its schema is there.
+    """
     from pilot.settings import load_settings
+
+    if supabase:
+        from pilot.store.supabase.migrations import apply, script
+
+        if database_url is None:
+            typer.echo(script())
+            return
+        for name in asyncio.run(apply(database_url)):
+            typer.echo(f"applied {name}")
+        return
+    settings = load_settings()
+    if settings.uses_supabase and database_url is None:
+        from pilot.store.open import open_store
+
+        asyncio.run(_ping(open_store(settings)))
+        return
     from pilot.store.migrate import migrate as upgrade
 
-    asyncio.run(upgrade(load_settings().store_url))
+    asyncio.run(upgrade(database_url or settings.store_url))
+
+
+async def _ping(opening: Awaitable[Store]) -> None:
+    store = await opening
+    try:
+        await store.ping()
+    finally:
+        await store.close()
 
 
 @app.command("rotate-keys")

@@ -42,7 +42,7 @@ from pilot.keys import payload_keyring, secrets_keyring
 from pilot.metrics import WorkerMetrics
 from pilot.settings import Settings
 from pilot.store import Store
-from pilot.store.sql import SqlStore
+from pilot.store.open import open_store
 from pilot.temporal import data_converter
 from workflows_def.interpreter import InterpretGraph
 from workflows_def.reconcile import ReconcileExecutions
@@ -93,7 +93,7 @@ class PilotPlugin(SimplePlugin):
         """A plugin for workers, with the store and the bus of the settings, and what the
         activities share (clients, sandboxes). Closes them all on the way out."""
         async with AsyncExitStack() as stack:
-            store = await SqlStore.open(settings.store_url)
+            store = await open_store(settings)
             stack.push_async_callback(store.close)
             bus = open_bus(settings)
             stack.push_async_callback(bus.close)

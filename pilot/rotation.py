@@ -9,7 +9,7 @@ from pilot.crypto import VARIABLE, Keyring
 from pilot.errors import SettingsError
 from pilot.keys import secrets_keyring
 from pilot.settings import Settings
-from pilot.store.sql import SqlStore
+from pilot.store.open import open_store
 
 Say = Callable[[str], object]
 
@@ -17,7 +17,7 @@ Say = Callable[[str], object]
 async def keys_in_use(settings: Settings, say: Say) -> int:
     """Says how many secrets each key has sealed; returns how many the newest has not."""
     keyring = _keyring(settings)
-    store = await SqlStore.open(settings.store_url)
+    store = await open_store(settings)
     try:
         counts = await store.secrets.count_by_key()
     finally:
@@ -39,7 +39,7 @@ async def keys_in_use(settings: Settings, say: Say) -> int:
 async def rotate_all(settings: Settings, say: Say) -> int:
     """Seals every secret by the newest key; returns how many could not be."""
     keyring = _keyring(settings)
-    store = await SqlStore.open(settings.store_url)
+    store = await open_store(settings)
     try:
         done = await vault.rotate(
             store.secrets,

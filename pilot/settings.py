@@ -165,8 +165,14 @@ class Settings(BaseSettings):
         """DATABASE_URL, else SQLite in the data folder."""
         return self.database_url or f"sqlite:///{self.pilot_data_dir.resolve() / 'pilot.db'}"
 
+    @property
+    def uses_supabase(self) -> bool:
+        """Whether the store is Supabase's API: with SUPABASE_URL, unless DATABASE_URL is set."""
+        return self.supabase_url is not None and self.database_url is None
+
     def check(self) -> None:
         """Raises `SettingsError` for what is missing or contradicts itself."""
+        self._check_supabase()
         if not self.is_development and self.issuer is None:
             raise SettingsError(
                 "CLERK_JWT_ISSUER is not set, and PILOT_ENV is production: "
@@ -187,6 +193,31 @@ class Settings(BaseSettings):
         if "*" in self.backend_cors_origins and not self.is_development:
             raise SettingsError(
                 "BACKEND_CORS_ORIGINS is `*`: name the canvas's origins, separated by commas."
+            )
+
+    def _check_supabase(self) -> None:
+        keys = {
+            "SUPABASE_KEY": self.supabase_key,
+            "SUPABASE_SERVICE_KEY": self.supabase_service_key,
+        }
+        if self.supabase_url is None:
+            for name in (name for name, key in keys.items() if key is not None):
+                raise SettingsError(f"{name} is set, and SUPABASE_URL, whose key it is, is not.")
+        if not self.uses_supabase or self.supabase_url is None:
+            return
+        if not re.match(r"https?://[^/]", self.supabase_url):
+            raise SettingsError("SUPABASE_URL is not a URL: use https://<project>.supabase.co")
+        for name in (name for name, key in keys.items() if key is None):
+            raise SettingsError(f"SUPABASE_URL is set, and {name} is not.")
+        if self.supabase_key == self.supabase_service_key:
+            raise SettingsError(
+                "SUPABASE_KEY and SUPABASE_SERVICE_KEY are the same: the first is the publishable "
+                "(anon) key, the second the secret (service_role) key."
+            )
+        if self.uses_development_issuer:
+            raise SettingsError(
+                "SUPABASE_URL is set without CLERK_JWT_ISSUER: Supabase does not know the tokens "
+                "of the development issuer. Set it, or DATABASE_URL."
             )
 
 

@@ -11,6 +11,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Hashable
 from typing import Any, TypeVar
 
+from pilot.store.acting import acting_token
+
 T = TypeVar("T")
 
 
@@ -22,6 +24,7 @@ class SharedCalls:
     async def __call__(self, key: Hashable, call: Callable[[], Awaitable[T]]) -> T:
         """What `call` gives or raises, or what another's call of the same key does. It goes on
         where the one who began it is cancelled."""
+        key = (acting_token(), key)  # what one may see is no answer to another
         task = self._next.get(key)
         if task is None:
             task = asyncio.create_task(self._call(key, call, self._running.get(key)))

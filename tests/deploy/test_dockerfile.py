@@ -61,7 +61,8 @@ def test_all_that_a_wheel_needs_is_copied() -> None:
     build = tomllib.loads((ROOT / "pyproject.toml").read_text())
     wheel = build["tool"]["hatch"]["build"]["targets"]["wheel"]
     copied = {word for rest in all_of("COPY") for word in rest.split()[:-1]}
-    assert {*wheel["packages"], *wheel["include"], "README.md", "LICENSE"} <= copied
+    packed = {path.partition("/")[0] for path in wheel["force-include"]}
+    assert {*wheel["packages"], *wheel["include"], *packed, "README.md", "LICENSE"} <= copied
     ignored = set((ROOT / ".dockerignore").read_text().split())
     assert not copied & ignored
     assert {".env", ".git", ".venv", ".pilot"} <= ignored

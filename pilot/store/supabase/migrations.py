@@ -48,8 +48,12 @@ def migrations() -> list[Migration]:
     files = sorted(folder.glob("[0-9]*_*.sql"))
     if not files:
         raise StoreError(f"this installation of πlot has no {folder}")
-    parts = [(file, *file.stem.split("_", 1)) for file in files]
-    return [Migration(version, name, file.read_text("utf-8")) for file, version, name in parts]
+    return [_read(file) for file in files]
+
+
+def _read(file: Path) -> Migration:
+    version, _, name = file.stem.partition("_")
+    return Migration(version, name, file.read_text("utf-8"))
 
 
 def script() -> str:

@@ -1,0 +1,29 @@
+"""The store that the settings name."""
+
+from __future__ import annotations
+
+from pilot.settings import Settings
+from pilot.store import Store
+
+
+async def open_store(settings: Settings) -> Store:
+    """Supabase with SUPABASE_URL, unless DATABASE_URL says otherwise; else a SQL database.
+
+    Connects to nothing yet: `ping` says whether it answers. Raises `SettingsError`.
+    """
+    if not settings.uses_supabase:
+        from pilot.store.sql import SqlStore  # noqa: PLC0415 (one of the two is needed)
+
+        return await SqlStore.open(settings.store_url)
+    from pilot.store.supabase import SupabaseStore  # noqa: PLC0415
+    from pilot.store.supabase.connection import Connection  # noqa: PLC0415
+
+    settings.check()
+    assert settings.supabase_url and settings.supabase_key and settings.supabase_service_key
+    return SupabaseStore(
+        Connection(
+            f"{settings.supabase_url.rstrip('/')}/rest/v1",
+            settings.supabase_key.get_secret_value(),
+            settings.supabase_service_key.get_secret_value(),
+        )
+    )
