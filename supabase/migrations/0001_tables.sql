@@ -50,6 +50,8 @@ create table public.executions (
     timeout_s double precision,
     cancel_requested_at timestamptz,
     edition text not null default '',
+    held_at timestamptz,
+    released_at timestamptz,
     constraint pk_executions primary key (id),
     constraint fk_executions_workflow_versions foreign key (workflow_id, workflow_version)
         references public.workflow_versions (workflow_id, version),
@@ -68,6 +70,12 @@ create index ix_executions_open_created_at_id on public.executions (created_at, 
     where status in ('queued', 'running', 'waiting', 'paused');
 create index ix_executions_cancelling on public.executions (cancel_requested_at)
     where status in ('queued', 'running', 'waiting', 'paused') and cancel_requested_at is not null;
+create index ix_executions_held on public.executions (owner, held_at, id)
+    where status in ('queued', 'running', 'waiting', 'paused')
+        and held_at is not null and released_at is null;
+create index ix_executions_slots on public.executions (owner)
+    where status in ('queued', 'running', 'waiting', 'paused')
+        and (held_at is null or released_at is not null);
 
 create table public.node_runs (
     execution_id text not null,
@@ -232,4 +240,4 @@ create table public.alembic_version (
     version_num varchar(32) not null,
     constraint alembic_version_pkc primary key (version_num)
 );
-insert into public.alembic_version values ('0008');
+insert into public.alembic_version values ('0009');

@@ -124,10 +124,9 @@ create policy workflows_read on public.workflows for select to authenticated usi
 create policy workflows_add on public.workflows for insert to authenticated with check (
     owner = (select pilot.tenant_as(2)) and deleted_at is null
 );
--- `using` says which rows may be locked too, and who starts a run locks its workflow.
 create policy workflows_change on public.workflows for update to authenticated using (
-    owner = (select pilot.tenant_as(1))
-    or id = any ((select pilot.shared_as(1))::text[])
+    owner = (select pilot.tenant_as(2))
+    or id = any ((select pilot.shared_as(2))::text[])
 ) with check (
     owner = (select pilot.tenant_as(3))
     or deleted_at is null and (
@@ -150,22 +149,13 @@ with check (
     )
 );
 
-grant select, insert on public.executions to authenticated;
-grant update (temporal_run_id, cancel_requested_at) on public.executions to authenticated;
+-- To start a run is the API's alone, which sees to budgets, rates and slots first, and what a run
+-- comes to is for the worker to say.
+grant select on public.executions to authenticated;
+grant update (cancel_requested_at) on public.executions to authenticated;
 create policy executions_read on public.executions for select to authenticated using (
     owner = (select pilot.tenant())
     or workflow_id = any ((select pilot.shared_as(0))::text[])
-);
--- What a run comes to is for the worker to say.
-create policy executions_add on public.executions for insert to authenticated with check (
-    (owner = (select pilot.tenant_as(1)) or workflow_id = any ((select pilot.shared_as(1))::text[]))
-    and exists (
-        select from public.workflows
-        where workflows.id = executions.workflow_id and workflows.owner = executions.owner
-    )
-    and coalesce(started_by, owner) = (select pilot.subject())
-    and status = 'queued' and status_seq = 0 and last_seq = 0 and edition = ''
-    and output is null and error is null and started_at is null and finished_at is null
 );
 create policy executions_change on public.executions for update to authenticated using (
     owner = (select pilot.tenant_as(1))

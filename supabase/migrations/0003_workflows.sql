@@ -38,6 +38,8 @@ language sql stable set search_path = '' as $$
         'timeout_s', p_row.timeout_s,
         'cancel_requested_at', p_row.cancel_requested_at,
         'edition', p_row.edition,
+        'held_at', p_row.held_at,
+        'released_at', p_row.released_at,
         'usage', p_row.usage::text,
         'error', p_row.error::text,
         'input', case when p_whole then p_row.input::text end,
@@ -165,8 +167,32 @@ language sql stable set search_path = '' as $$
     ) as found
 $$;
 
--- The row that was there before; null where this call wrote it.
-create function public.pilot_create_execution(p_execution json) returns json
+-- Whether all of the owner's slots are taken. A transaction that asks has the lock
+-- of `pilot.store.slots`.
+create function pilot.are_taken(p_owner text, p_most integer) returns boolean
+language sql set search_path = '' as $$
+    select exists (
+        select from public.executions
+        where status in ('queued', 'running', 'waiting', 'paused')
+            and (held_at is null or released_at is not null)
+            and owner = p_owner
+        offset greatest(p_most - 1, 0) limit 1
+    )
+$$;
+
+-- The one of the owner's executions that has waited longest for a slot.
+create function pilot.first_held(p_owner text) returns text
+language sql set search_path = '' as $$
+    select id from public.executions
+    where status in ('queued', 'running', 'waiting', 'paused')
+        and held_at is not null and released_at is null
+        and owner = p_owner and cancel_requested_at is null
+    order by held_at, id
+    limit 1
+$$;
+
+-- Since when it waits for a slot where this call wrote it; else the row that was there before.
+create function public.pilot_create_execution(p_execution json, p_most integer) returns json
 language plpgsql set search_path = '' as $$
 declare
     v_new record;
@@ -176,8 +202,15 @@ begin
         id text, owner text, workflow_id text, workflow_version integer, status text,
         last_seq integer, created_at timestamptz, started_at timestamptz, finished_at timestamptz,
         temporal_run_id text, started_by text, timeout_s double precision,
-        cancel_requested_at timestamptz, edition text, usage text, error text, input text, output text
+        cancel_requested_at timestamptz, edition text, held_at timestamptz,
+        released_at timestamptz, usage text, error text, input text, output text
     );
+    if p_most is not null then
+        perform pg_advisory_xact_lock(7032119, hashtext(v_new.owner));
+        if pilot.first_held(v_new.owner) is not null or pilot.are_taken(v_new.owner, p_most) then
+            v_new.held_at := clock_timestamp();
+        end if;
+    end if;
     perform from public.workflows
     where id = v_new.workflow_id and owner = v_new.owner and deleted_at is null
         and exists (
@@ -190,16 +223,16 @@ begin
         insert into public.executions (
             id, owner, workflow_id, workflow_version, status, status_seq, last_seq, created_at,
             started_at, finished_at, temporal_run_id, started_by, timeout_s, cancel_requested_at,
-            edition, usage, error, input, output
+            edition, held_at, released_at, usage, error, input, output
         ) values (
             v_new.id, v_new.owner, v_new.workflow_id, v_new.workflow_version, v_new.status, 0,
             v_new.last_seq, v_new.created_at, v_new.started_at, v_new.finished_at,
             v_new.temporal_run_id, v_new.started_by, v_new.timeout_s, v_new.cancel_requested_at,
-            v_new.edition, v_new.usage::json, v_new.error::json, v_new.input::json, v_new.output::json
+            v_new.edition, v_new.held_at, v_new.released_at, v_new.usage::json, v_new.error::json, v_new.input::json, v_new.output::json
         )
         on conflict (id) do nothing;
         if found then
-            return null;
+            return json_build_object('held_at', v_new.held_at);
         end if;
     end if;
     select * into v_row from public.executions where id = v_new.id and owner = v_new.owner;
@@ -208,7 +241,7 @@ begin
             'there is no version %s of workflow %s', v_new.workflow_version, v_new.workflow_id
         ));
     end if;
-    return pilot.execution_of(v_row, true);
+    return json_build_object('row', pilot.execution_of(v_row, true));
 end
 $$;
 
@@ -257,9 +290,10 @@ $$;
 create function public.pilot_open_counts() returns json
 language sql stable set search_path = '' as $$
     select coalesce(json_agg(found), '[]') from (
-        select status, count(*) as count, min(created_at) as oldest
+        select status, count(*) as count, min(coalesce(released_at, created_at)) as oldest
         from public.executions
         where status in ('queued', 'running', 'waiting', 'paused')
+            and (held_at is null or released_at is not null)
         group by status
     ) as found
 $$;
@@ -311,4 +345,59 @@ begin
         and status in ('queued', 'running', 'waiting', 'paused');
     return to_json(found);
 end
+$$;
+
+-- Slots (`pilot.store.slots`).
+
+create function public.pilot_release_slot(p_owner text, p_most integer) returns json
+language plpgsql set search_path = '' as $$
+declare
+    v_id text;
+    v_row public.executions;
+begin
+    perform pg_advisory_xact_lock(7032119, hashtext(p_owner));
+    if p_most is not null and pilot.are_taken(p_owner, p_most) then
+        return null;
+    end if;
+    v_id := pilot.first_held(p_owner);
+    update public.executions set released_at = clock_timestamp()
+    where id = v_id
+        -- said again for a cancel that comes in between
+        and status in ('queued', 'running', 'waiting', 'paused') and cancel_requested_at is null
+    returning * into v_row;
+    return case when found then pilot.execution_of(v_row, true) end;
+end
+$$;
+
+create function public.pilot_owner_waiting(p_id text) returns json
+language sql set search_path = '' as $$
+    select to_json(owner) from public.executions
+    where id = p_id and pilot.first_held(owner) is not null
+$$;
+
+create function public.pilot_owners_waiting(p_size integer) returns json
+language sql stable set search_path = '' as $$
+    select coalesce(json_agg(owner), '[]') from (
+        select distinct owner from public.executions
+        where status in ('queued', 'running', 'waiting', 'paused')
+            and held_at is not null and released_at is null
+        limit p_size
+    ) as found
+$$;
+
+create function public.pilot_slot_position(p_owner text, p_held_at timestamptz, p_id text)
+returns json
+language sql stable set search_path = '' as $$
+    select to_json(count(*) + 1) from public.executions
+    where status in ('queued', 'running', 'waiting', 'paused')
+        and held_at is not null and released_at is null
+        and owner = p_owner and cancel_requested_at is null
+        and (held_at, id) < (p_held_at, p_id)
+$$;
+
+create function public.pilot_count_held() returns json
+language sql stable set search_path = '' as $$
+    select to_json(count(*)) from public.executions
+    where status in ('queued', 'running', 'waiting', 'paused')
+        and held_at is not null and released_at is null
 $$;

@@ -8,8 +8,7 @@ declare
     v_of_people constant text[] := array[
         'pilot_ping', 'pilot_create_workflow', 'pilot_get_workflow', 'pilot_list_workflows',
         'pilot_update_workflow', 'pilot_delete_workflow', 'pilot_get_version',
-        'pilot_create_execution', 'pilot_get_execution', 'pilot_list_executions',
-        'pilot_set_temporal_run', 'pilot_request_cancel', 'pilot_node_runs', 'pilot_events',
+        'pilot_get_execution', 'pilot_list_executions', 'pilot_request_cancel', 'pilot_node_runs', 'pilot_events',
         'pilot_put_secret', 'pilot_secret_summaries', 'pilot_delete_secret', 'pilot_put_share',
         'pilot_shares_of_workflow', 'pilot_delete_share', 'pilot_grant_of_execution',
         'pilot_grant_of_workflow', 'pilot_shared_with', 'pilot_report_usage', 'pilot_put_budget',

@@ -8,7 +8,6 @@ import time
 from collections.abc import AsyncIterator, Callable
 from datetime import date
 from typing import Any
-from uuid import uuid4
 
 import asyncpg
 import httpx
@@ -87,42 +86,21 @@ async def test_a_token_that_is_refused_is_named_and_not_told(
     assert forged not in f"{refused.value!r} {refused.value.__context__!r}"
 
 
-ACTIONS: dict[str, Callable[[SupabaseStore, str, Workflow, str], Any]] = {
-    "read": lambda store, owner, flow, user: store.get_workflow(owner, flow.id),
-    "start": lambda store, owner, flow, user: store.create_execution(run_of(owner, flow, user)),
-    "edit": lambda store, owner, flow, user: store.update_workflow(
+ACTIONS: dict[str, Callable[[SupabaseStore, str, Workflow], Any]] = {
+    "read": lambda store, owner, flow: store.get_workflow(owner, flow.id),
+    "edit": lambda store, owner, flow: store.update_workflow(
         owner, flow.id, name="new", description="", graph=GRAPH, expected_version=None
     ),
-    "share": lambda store, owner, flow, user: store.shares.put(
-        owner, flow.id, "somebody", Role.VIEWER
-    ),
-    "budget": lambda store, owner, flow, user: store.usage.put_budget(owner, flow.id, Limits(1)),
-    "secret": lambda store, owner, flow, user: store.secrets.put(
-        SealedSecret(owner, "S", b"s", "k")
-    ),
-    "delete": lambda store, owner, flow, user: store.delete_workflow(owner, flow.id),
+    "share": lambda store, owner, flow: store.shares.put(owner, flow.id, "somebody", Role.VIEWER),
+    "budget": lambda store, owner, flow: store.usage.put_budget(owner, flow.id, Limits(1)),
+    "secret": lambda store, owner, flow: store.secrets.put(SealedSecret(owner, "S", b"s", "k")),
+    "delete": lambda store, owner, flow: store.delete_workflow(owner, flow.id),
 }
 NEEDS = {
     "read": Role.VIEWER,
-    "start": Role.RUNNER,
     "edit": Role.EDITOR,
     **dict.fromkeys(("share", "budget", "secret", "delete"), Role.ADMIN),
 }
-
-
-def run_of(owner: str, workflow: Workflow, user: str) -> Execution:
-    from pilot.graph.status import ExecutionStatus
-
-    return Execution(
-        id=str(uuid4()),
-        owner=owner,
-        workflow_id=workflow.id,
-        workflow_version=1,
-        status=ExecutionStatus.QUEUED,
-        input=None,
-        created_at=workflow.created_at,
-        started_by=None if user == owner else user,
-    )
 
 
 @pytest.mark.parametrize("action", ACTIONS)
@@ -132,7 +110,7 @@ async def test_members_do_what_their_role_allows(
 ) -> None:
     workflow = await made(supabase, "org")
     with acting(project, "ada", o={"id": "org", "rol": role.value}):
-        doing = ACTIONS[action](supabase, "org", workflow, "ada")
+        doing = ACTIONS[action](supabase, "org", workflow)
         if role.includes(NEEDS[action]):
             await doing
         else:
@@ -150,7 +128,7 @@ async def test_who_is_let_in_does_what_the_share_allows(
     with acting(project, "bob"):
         assert await supabase.shares.grant(workflow.id, ["bob"]) is not None
         assert await supabase.shares.grant(other.id, ["bob"]) is None
-        doing = ACTIONS[action](supabase, "ada", workflow, "bob")
+        doing = ACTIONS[action](supabase, "ada", workflow)
         if role.includes(NEEDS[action]):
             await doing
         else:
@@ -164,23 +142,23 @@ async def test_who_is_let_in_does_what_the_share_allows(
 
 
 async def test_a_shared_run_is_read_and_cancelled_by_who_may_run_it(
-    supabase: SupabaseStore, project: Project
+    supabase: SupabaseStore, project: Project, make_execution: Callable[..., Execution]
 ) -> None:
     workflow = await made(supabase, "ada")
-    run, _ = await supabase.create_execution(run_of("ada", workflow, "ada"))
+    run, _ = await supabase.create_execution(make_execution(workflow))
     await supabase.shares.put("ada", workflow.id, "bob", Role.VIEWER)
     await supabase.shares.put("ada", workflow.id, "club", Role.RUNNER)
     with acting(project, "bob"):
         assert (await supabase.get_execution("ada", run.id)).id == run.id
-        with pytest.raises(NotFoundError):
-            await supabase.set_temporal_run(run.id, "mine")
+        await supabase.request_cancel(run.id, workflow.created_at)
+        assert (await supabase.get_execution("ada", run.id)).cancel_requested_at is None
     with acting(project, "bob", org_id="club", org_role="org:viewer"):
-        await supabase.set_temporal_run(run.id, "theirs")
         await supabase.request_cancel(run.id, workflow.created_at)
         assert await supabase.node_runs("ada", run.id) == []
     with acting(project, "eve"), pytest.raises(NotFoundError):
         await supabase.get_execution("ada", run.id)
-    assert (await supabase.get_execution("ada", run.id)).temporal_run_id == "theirs"
+    cancelled = await supabase.get_execution("ada", run.id)
+    assert cancelled.cancel_requested_at == workflow.created_at
     with acting(project, "ada"), pytest.raises(ConflictError, match="open executions"):
         await supabase.delete_workflow("ada", workflow.id)
 

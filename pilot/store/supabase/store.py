@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
@@ -30,6 +31,7 @@ from pilot.store.paging import page
 from pilot.store.queries import storable
 from pilot.store.secrets import SecretStore
 from pilot.store.shares import ShareStore
+from pilot.store.slots import SlotStore
 from pilot.store.supabase.api_keys import SupabaseApiKeys
 from pilot.store.supabase.batches import batch_params, made_again
 from pilot.store.supabase.connection import Connection
@@ -37,6 +39,7 @@ from pilot.store.supabase.llm_calls import SupabaseLlmCalls
 from pilot.store.supabase.records import moment, record, window
 from pilot.store.supabase.secrets import SupabaseSecrets
 from pilot.store.supabase.shares import SupabaseShares
+from pilot.store.supabase.slots import SupabaseSlots
 from pilot.store.supabase.usage import SupabaseUsage
 from pilot.store.usage import UsageStore
 from pilot.store.values import owner_id, plain, utc
@@ -49,6 +52,7 @@ class SupabaseStore:
         self._connection = connection
         self.secrets: SecretStore = SupabaseSecrets(connection)
         self.shares: ShareStore = SupabaseShares(connection)
+        self.slots: SlotStore = SupabaseSlots(connection)
         self.api_keys: ApiKeyStore = SupabaseApiKeys(connection)
         self.usage: UsageStore = SupabaseUsage(connection)
         self.llm_calls: LlmCallStore = SupabaseLlmCalls(connection)
@@ -155,7 +159,10 @@ class SupabaseStore:
 
     # executions
 
-    async def create_execution(self, execution: Execution) -> tuple[Execution, bool]:
+    async def create_execution(
+        self, execution: Execution, *, most: int | None = None
+    ) -> tuple[Execution, bool]:
+        # with the service key: who may call it could pass budgets, rates and slots by
         row = rows.execution_row(execution)
         for name in ("owner", "started_by"):
             row[name] = row[name] and owner_id(row[name])
@@ -163,8 +170,13 @@ class SupabaseStore:
             row[name] = row[name] and plain(row[name])
         row["workflow_version"] = storable(execution.workflow_version)
         row["created_at"] = utc(execution.created_at)
-        found = await self._connection.write("create_execution", execution=row)
-        return (execution, True) if found is None else (rows.execution(record(found)), False)
+        found = await self._connection.write_all(
+            "create_execution", execution=row, most=None if most is None else storable(most)
+        )
+        if "row" in found:
+            return rows.execution(record(found["row"])), False
+        held_at = found["held_at"]
+        return replace(execution, held_at=held_at and moment(held_at)), True
 
     async def get_execution(self, owner: str, execution_id: str) -> Execution:
         found = await self._connection.read(
@@ -233,7 +245,7 @@ class SupabaseStore:
         return [rows.node_run(record(row)) for row in found]
 
     async def set_temporal_run(self, execution_id: str, run_id: str) -> None:
-        await self._connection.write(
+        await self._connection.write_all(
             "set_temporal_run", id=plain(execution_id), run_id=plain(run_id)
         )
 
