@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from api.caller import InvalidTokenError, caller_of
-from pilot.errors import ConflictError, NotFoundError, UnavailableError
+from pilot.errors import ConflictError, NotFoundError, StorageFullError, UnavailableError
 from pilot.roles import Role
 from pilot.store import Execution, Workflow
 from pilot.store.acting import acting_as, acting_token
@@ -226,6 +226,24 @@ async def test_a_read_is_tried_again_and_a_write_is_not(silent: tuple[str, list[
         await store.set_temporal_run("id", "run")
     assert len(asked) == 4
     await store.close()
+
+
+async def test_a_full_disk_is_told_until_a_write_finds_room(
+    supabase: SupabaseStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection = supabase._connection
+    full = httpx.Response(500, json={"code": "53100", "message": "could not extend file"})
+    http = httpx.AsyncClient(transport=httpx.MockTransport(lambda _: full))
+    with monkeypatch.context() as patched:
+        patched.setattr(connection._client, "session", http)
+        with pytest.raises(StorageFullError):
+            await made(supabase, "ada")
+    await http.aclose()
+    assert (await supabase.list_workflows("ada")).items == []
+    with pytest.raises(StorageFullError):
+        await supabase.ping()
+    await made(supabase, "ada")
+    await supabase.ping()
 
 
 async def test_a_gateways_error_is_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,13 +7,15 @@ own headers.
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Any
 
 import httpx
 from postgrest import APIError, AsyncPostgrestClient
 
-from pilot.errors import UnavailableError
+from pilot.errors import StorageFullError, UnavailableError
 from pilot.store.acting import acting_token
+from pilot.store.database import FULL_FOR_S
 from pilot.store.supabase.failures import told
 
 LIMITS = httpx.Limits(max_connections=100, max_keepalive_connections=20)
@@ -34,6 +36,7 @@ class Connection:
         self._client = AsyncPostgrestClient(
             rest_url, http_client=self._http, headers={}, retry_enabled=False
         )
+        self._full_at: float | None = None
         self._key = key
         self._service_key = service_key
 
@@ -46,7 +49,7 @@ class Connection:
 
     async def write(self, function: str, /, **params: Any) -> Any:
         """The answer of a function, in the name of whoever is acting."""
-        return await self._call(function, params, acting_token())
+        return await self._write(function, params, acting_token())
 
     async def read_all(self, function: str, /, **params: Any) -> Any:
         """`read` with the service key: what πlot itself has to know."""
@@ -54,7 +57,17 @@ class Connection:
 
     async def write_all(self, function: str, /, **params: Any) -> Any:
         """`write` with the service key: what πlot itself does."""
-        return await self._call(function, params, None)
+        return await self._write(function, params, None)
+
+    async def _write(self, function: str, params: dict[str, Any], token: str | None) -> Any:
+        answer = await self._call(function, params, token)
+        self._full_at = None
+        return answer
+
+    def require_room(self) -> None:
+        """Raises `StorageFullError` where the last write found no room, within the last minute."""
+        if self._full_at is not None and time.monotonic() - self._full_at < FULL_FOR_S:
+            raise StorageFullError("the last write found the database's disk full")
 
     async def _patiently(self, function: str, params: dict[str, Any], token: str | None) -> Any:
         for pause in READ_PAUSES_S:
@@ -76,4 +89,7 @@ class Connection:
             return (await call.execute()).data
         except (APIError, httpx.HTTPError, httpx.InvalidURL) as error:
             # not from the error: its request has the caller's token in a header
-            raise told(error, f"the function pilot_{function}") from None
+            failure = told(error, f"the function pilot_{function}")
+            if isinstance(failure, StorageFullError):
+                self._full_at = time.monotonic()
+            raise failure from None

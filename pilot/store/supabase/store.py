@@ -62,6 +62,7 @@ class SupabaseStore:
 
     async def ping(self) -> None:
         await self._connection.read_all("ping")
+        self._connection.require_room()
 
     # workflows
 
