@@ -233,10 +233,11 @@ def _announce_retry(failure: NodeError, task: NodeTask, number: int) -> None:
     if delay_s is None:
         return
     attempt: Attempt[NodeConfig] = Attempt(task=task, config=NodeConfig(), number=number)
-    attempt.emit_live(
-        EventType.NODE_RETRYING,
-        {
-            "error": {"code": failure.code, "message": clip(failure.message)},
-            "next_attempt_at": rfc3339(datetime.now(UTC) + timedelta(seconds=delay_s)),
-        },
-    )
+    policy = activity.info().retry_policy
+    data: dict[str, Any] = {
+        "error": {"code": failure.code, "message": clip(failure.message)},
+        "next_attempt_at": rfc3339(datetime.now(UTC) + timedelta(seconds=delay_s)),
+    }
+    if policy is not None and policy.maximum_attempts:
+        data["max_attempts"] = policy.maximum_attempts + task.attempts_before
+    attempt.emit_live(EventType.NODE_RETRYING, data)

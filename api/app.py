@@ -24,6 +24,7 @@ from api.live.history import History
 from api.live.tickets import open_tickets
 from api.live.websocket import Sockets
 from api.parts import Parts
+from api.pending import PendingRuns
 from api.request_id import HEADER as REQUEST_ID
 from api.request_id import RequestId
 from api.runs import Runs
@@ -31,6 +32,7 @@ from api.secrets.routes import router as secrets
 from api.shares.routes import router as shares
 from api.tickets import router as tickets
 from api.usage.routes import router as usage
+from api.workers import Workers
 from api.workflows.routes import router as workflows
 from pilot import __version__, tracing
 from pilot.codec import EncryptionCodec
@@ -132,8 +134,9 @@ async def opened(settings: Settings) -> AsyncIterator[Parts]:
         live_tickets = open_tickets(settings)
         stack.push_async_callback(live_tickets.close)
         runs = Runs(await connect(settings, lazy=True), settings.temporal_task_queue)
-        history = History(store, runs, settings)
-        feed = await stack.enter_async_context(Feed(bus, history))
+        pending = PendingRuns(runs, Workers(runs))
+        history = History(store, runs, settings, pending)
+        feed = await stack.enter_async_context(Feed(bus, history, pending))
         parts = Parts(
             settings,
             auth.Verifiers(tokens, PREFIX, KeyVerifier(store)),
@@ -142,6 +145,7 @@ async def opened(settings: Settings) -> AsyncIterator[Parts]:
             bus,
             history,
             feed,
+            pending,
             specs(),
             Connections(
                 settings.pilot_connections_per_user, settings.pilot_connections_per_address

@@ -118,7 +118,7 @@ async def _measured(check: Callable[[], Awaitable[PartOut | None]]) -> PartOut:
 
 async def _worker(parts: Parts) -> PartOut:
     pollers = await parts.runs.pollers()
-    if not pollers:
+    if not pollers or await parts.pending.workers.absent_since() is not None:
         return _no_worker(parts)
     return PartOut(status="ok", latency_ms=0, detail=f"{len(pollers)} pollers")
 

@@ -16,6 +16,7 @@ from api.live.feed import Feed
 from api.live.history import History
 from api.live.outbox import Outbox
 from api.live.tickets import Tickets
+from api.pending import PendingRuns
 from api.runs import Runs
 from pilot.codec import EncryptionCodec
 from pilot.crypto import Keyring
@@ -38,6 +39,7 @@ class Parts:
     bus: Bus
     history: History
     feed: Feed
+    pending: PendingRuns
     specs: Specs
     connections: Connections
     limits: Limits

@@ -17,10 +17,12 @@ from typing import Any
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.enums.v1 import TaskQueueType
 from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.worker.v1 import WorkerHeartbeat
 from temporalio.api.workflowservice.v1 import (
     DescribeTaskQueueRequest,
     DescribeWorkflowExecutionRequest,
     GetSystemInfoRequest,
+    ListWorkersRequest,
 )
 from temporalio.client import (
     Client,
@@ -62,6 +64,10 @@ _NO_ANSWER = frozenset(
         RPCStatusCode.INVALID_ARGUMENT,
     }
 )
+
+
+_UNLISTED = frozenset({RPCStatusCode.UNIMPLEMENTED, RPCStatusCode.PERMISSION_DENIED})
+MAX_WORKERS = 1_000
 
 
 class QueryError(Exception):
@@ -174,6 +180,24 @@ class Runs:
         return [
             poller.identity for poller in answer.pollers if poller.last_access_time.seconds >= since
         ]
+
+    async def heartbeats(self) -> list[WorkerHeartbeat]:
+        """The last heartbeat of each worker of the task queue, also of such as have died; none
+        where the server does not list them."""
+        queue = self.task_queue.replace("'", "''")
+        request = ListWorkersRequest(
+            namespace=self.client.namespace, page_size=MAX_WORKERS, query=f"TaskQueue = '{queue}'"
+        )
+        async with _answering():
+            try:
+                answer = await self.client.workflow_service.list_workers(
+                    request, timeout=CALL_LIMIT
+                )
+            except RPCError as error:
+                if error.status not in _UNLISTED:
+                    raise
+                return []
+        return [info.worker_heartbeat for info in answer.workers_info]
 
     @staticmethod
     async def _found(call: Any) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from datetime import timedelta
 from functools import lru_cache
 
 from temporalio.api.enums.v1 import IndexedValueType
@@ -32,6 +33,9 @@ from pilot.temporal_tls import tls_of
 
 data_converter = pydantic_data_converter
 
+HEARTBEAT_S = 2.0
+"""How often a worker tells the server that it lives. As it comes, once a minute."""
+
 
 @lru_cache
 def runtime(metrics_address: str | None = None) -> Runtime:
@@ -49,7 +53,8 @@ def runtime(metrics_address: str | None = None) -> Runtime:
                 filter=TelemetryFilter(core_level="WARN", other_level="ERROR"),
                 forwarding=LogForwardingConfig(logger=logging.getLogger("temporalio.core")),
             ),
-        )
+        ),
+        worker_heartbeat_interval=timedelta(seconds=HEARTBEAT_S),
     )
 
 

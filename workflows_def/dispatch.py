@@ -105,3 +105,10 @@ def _activity_id(node_id: str, path: str, round: int) -> str:
     if round:
         return f"{node_id}/{path}/{round}"
     return f"{node_id}/{path}" if path else node_id
+
+
+def node_of(activity_id: str) -> tuple[str, str]:
+    """The node and the path of an activity that `dispatch` named."""
+    node_id, _, rest = activity_id.partition("/")
+    path, slash, _ = rest.rpartition("/")
+    return node_id, path if slash else rest

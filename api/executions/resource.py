@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -15,31 +16,57 @@ from api.executions.schemas import (
     QueueOut,
     TemporalOut,
     UsageOut,
+    WaitingOut,
 )
-from pilot.graph.status import NodeStatus
+from api.pending import Pending, Retry
+from pilot.graph.status import ExecutionStatus, NodeStatus
 from pilot.settings import Settings
 from pilot.store import Execution, NodeRun, Store
 
 
-async def execution_out(store: Store, settings: Settings, execution: Execution) -> ExecutionOut:
-    """The resource as the store has it now."""
+async def execution_out(
+    store: Store, settings: Settings, execution: Execution, pending: Pending | None = None
+) -> ExecutionOut:
+    """The resource as the store has it now, with what Temporal says that it waits for."""
     version = await store.get_version(
         execution.owner, execution.workflow_id, execution.workflow_version
     )
     runs = await store.node_runs(execution.owner, execution.id) if execution.last_seq else []
-    queue = None
-    if execution.is_held:
-        queue = QueueOut(position=await store.slots.position(execution))
     summary = summary_out(settings, execution)
+    since = None if pending is None else pending.no_worker_since
     return ExecutionOut.model_construct(
         **{name: getattr(summary, name) for name in ExecutionSummaryOut.model_fields},
         timeout_s=execution.timeout_s,
         cancel_requested_at=execution.cancel_requested_at,
-        queue=queue,
+        queue=await _queue_out(store, execution, since),
+        waiting=_waiting_out(execution, since),
         input=execution.input,
         output=execution.output,
-        nodes=list(nodes_out(version.graph, runs)),
+        nodes=list(nodes_out(version.graph, runs, pending)),
     )
+
+
+async def _queue_out(
+    store: Store, execution: Execution, no_worker_since: datetime | None
+) -> QueueOut | None:
+    if execution.status is not ExecutionStatus.QUEUED:
+        return None
+    if execution.is_held:
+        return QueueOut.model_construct(
+            reason="concurrency",
+            since=execution.created_at,
+            position=await store.slots.position(execution),
+        )
+    if no_worker_since is None:
+        return QueueOut.model_construct(reason="starting", since=execution.created_at)
+    since = max(no_worker_since, execution.created_at)
+    return QueueOut.model_construct(reason="no_worker", since=since)
+
+
+def _waiting_out(execution: Execution, no_worker_since: datetime | None) -> WaitingOut | None:
+    if no_worker_since is None or execution.status is ExecutionStatus.QUEUED:
+        return None
+    return WaitingOut.model_construct(reason="no_worker", since=no_worker_since)
 
 
 def summary_out(settings: Settings, execution: Execution) -> ExecutionSummaryOut:
@@ -57,9 +84,12 @@ def summary_out(settings: Settings, execution: Execution) -> ExecutionSummaryOut
     )
 
 
-def nodes_out(graph: dict[str, Any], runs: Iterable[NodeRun]) -> Iterable[NodeOut]:
+def nodes_out(
+    graph: dict[str, Any], runs: Iterable[NodeRun], pending: Pending | None = None
+) -> Iterable[NodeOut]:
     """The graph's nodes in its order, those without any state yet as `pending`; a node that
     ran several times, in a loop, once for each path."""
+    retries = {} if pending is None else {(r.node_id, r.path): r for r in pending.retries}
     by_id: dict[str, list[NodeRun]] = defaultdict(list)
     for run in runs:
         by_id[run.node_id].append(run)
@@ -71,25 +101,37 @@ def nodes_out(graph: dict[str, Any], runs: Iterable[NodeRun]) -> Iterable[NodeOu
             )
             continue
         for run in states:
-            yield _node_out(run)
+            yield _node_out(run, retries.get((run.node_id, run.path)))
     for states in by_id.values():
         for run in states:
-            yield _node_out(run)
+            yield _node_out(run, retries.get((run.node_id, run.path)))
 
 
-def _node_out(run: NodeRun) -> NodeOut:
+def _node_out(run: NodeRun, retry: Retry | None) -> NodeOut:
+    if run.status.is_final:
+        retry = None  # it has ended since
     return NodeOut.model_construct(
         id=run.node_id,
         type=run.type,
         status=run.status,
         path=run.path,
         reason=run.reason,
-        attempt=run.attempt,
+        attempt=run.attempt if retry is None else max(retry.attempt, run.attempt or 0),
         started_at=run.started_at,
         finished_at=run.finished_at,
         output=run.output,
         meta=run.meta,
         error=run.error,
+        waiting=None if retry is None or retry.at is None else _retry_out(retry),
+    )
+
+
+def _retry_out(retry: Retry) -> WaitingOut:
+    return WaitingOut.model_construct(
+        reason="retry",
+        until=retry.at,
+        max_attempts=retry.max_attempts or None,
+        error=retry.error,
     )
 
 

@@ -47,6 +47,31 @@ class TemporalOut(BaseModel):
     url: str | None
 
 
+def _absent(value: object) -> bool:
+    return value is None
+
+
+class WaitingOut(BaseModel):
+    """What is waited for: `retry` (a node, until the next attempt is due, with the error of the
+    last one) or `no_worker` (a run that has begun; none is there since)."""
+
+    reason: Literal["retry", "no_worker"]
+    since: datetime | None = Field(default=None, exclude_if=_absent)
+    until: datetime | None = Field(default=None, exclude_if=_absent)
+    max_attempts: int | None = Field(default=None, exclude_if=_absent)
+    error: dict[str, Any] | None = Field(default=None, exclude_if=_absent)
+
+
+class QueueOut(BaseModel):
+    """Why a run has not begun: `concurrency` (one of its owner's runs must end first; `position` is
+    its place among those that wait, from 1), `starting` (a worker is about to take it) or
+    `no_worker` (none is there, since)."""
+
+    reason: Literal["concurrency", "starting", "no_worker"]
+    since: datetime
+    position: int | None = Field(default=None, exclude_if=_absent)
+
+
 class NodeOut(BaseModel):
     """One node of the run. `path` is its iteration inside loops, empty outside."""
 
@@ -61,6 +86,7 @@ class NodeOut(BaseModel):
     output: Any = None
     meta: dict[str, Any] = Field(default_factory=dict)
     error: dict[str, Any] | None = None
+    waiting: WaitingOut | None = Field(default=None, exclude_if=_absent)
 
 
 class ExecutionSummaryOut(BaseModel):
@@ -78,14 +104,6 @@ class ExecutionSummaryOut(BaseModel):
     temporal: TemporalOut
 
 
-class QueueOut(BaseModel):
-    """What a queued execution waits for: `concurrency`, one of its owner's runs to end. `position`
-    is its place among those that wait, from 1."""
-
-    reason: Literal["concurrency"] = "concurrency"
-    position: int
-
-
 class ExecutionOut(ExecutionSummaryOut):
     """A run: `nodes` are all of the graph's, in its order, whatever their state."""
 
@@ -94,9 +112,10 @@ class ExecutionOut(ExecutionSummaryOut):
         description="When it was first asked to cancel; `status` says whether it is cancelled."
     )
     queue: QueueOut | None = Field(
-        default=None,
-        exclude_if=lambda queue: queue is None,
-        description="There while the run waits to be started.",
+        default=None, exclude_if=_absent, description="While the status is `queued`."
+    )
+    waiting: WaitingOut | None = Field(
+        default=None, exclude_if=_absent, description="Set where no worker goes on with the run."
     )
     input: Any
     output: Any

@@ -29,8 +29,13 @@ CANCEL_ALL_S = 10.0
 
 
 async def read(parts: Parts, owner: str, execution_id: str) -> ExecutionOut:
-    execution = await current(parts, owner, execution_id)
-    return await execution_out(parts.store, parts.settings, execution)
+    return await shown(parts, await current(parts, owner, execution_id))
+
+
+async def shown(parts: Parts, execution: Execution) -> ExecutionOut:
+    """The resource; of an open run also what it waits for, where Temporal says so in time."""
+    pending = None if execution.status.is_final else await parts.pending.of(execution.id)
+    return await execution_out(parts.store, parts.settings, execution, pending)
 
 
 async def current(parts: Parts, owner: str, execution_id: str) -> Execution:

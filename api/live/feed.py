@@ -25,11 +25,13 @@ from typing import Self
 from api.live.comparison import Comparison
 from api.live.delivery import Delivery
 from api.live.history import History
+from api.live.quiet import Quiet
 from api.live.tracks import Listener, Track, Watched
+from api.pending import PendingRuns
 from pilot.errors import PilotError
 from pilot.events.bus import Bus
 from pilot.events.edition import UNKNOWN, is_void
-from pilot.events.model import FINAL_EVENT_TYPES, Envelope, Event
+from pilot.events.model import FINAL_EVENT_TYPES, Envelope, Event, EventType
 
 log = logging.getLogger(__name__)
 
@@ -46,10 +48,12 @@ LINGER_S, LET_GO_TICK_S = 10.0, 2.0
 
 
 class Feed:
-    """`async with Feed(bus, history)`; watchers come and go by `listening`."""
+    """`async with Feed(bus, history, pending)`; watchers come and go by `listening`. Without
+    `pending` nobody is told what quiet executions wait for."""
 
-    def __init__(self, bus: Bus, history: History) -> None:
+    def __init__(self, bus: Bus, history: History, pending: PendingRuns | None = None) -> None:
         self._bus = bus
+        self._pending = pending
         self._history = history
         self._tracks: OrderedDict[str, Track] = OrderedDict()
         self._watched: dict[str, Watched] = {}
@@ -60,6 +64,8 @@ class Feed:
         self._subscription = await self._stack.enter_async_context(self._bus.subscribe())
         self._spawn(self._consume())
         self._spawn(Comparison(self, self._history, self._bus).run())
+        if self._pending is not None:
+            self._spawn(Quiet(self, self._pending).run())
         self._spawn(self._let_go())
         return self
 
@@ -126,6 +132,7 @@ class Feed:
             if track.last_seq is None:
                 track.last_seq = seq
             track.told = max(track.told, seq)
+            track.waits.newcomer()
             if edition > track.edition:
                 self.turn_to(track, edition)
             elif edition and edition < track.edition and is_void(seq, track.edition):
@@ -187,6 +194,8 @@ class Feed:
             track.told = max(track.told, event.seq)
         if event.type in FINAL_EVENT_TYPES:
             track.final = True
+        if event.type is EventType.NODE_RETRYING:
+            track.waits.failed.add((event.node_id or "", event.path, event.attempt or 0))
         delivery = Delivery(event)
         for listener in tuple(track.watched.listeners):
             listener.deliver(delivery)

@@ -9,6 +9,7 @@ from api.executions.resource import execution_out
 from api.live.delivery import Delivery
 from api.live.shared_calls import SharedCalls
 from api.live.snapshot import snapshot
+from api.pending import PendingRuns
 from api.runs import QueryError, Runs
 from pilot.events.edition import UNKNOWN, begins_after
 from pilot.events.model import Event
@@ -25,10 +26,13 @@ class History:
     but answers only while a worker polls. So the store is read up to its first gap, and the
     run is asked for what follows. Watchers who ask the same at once share the answer."""
 
-    def __init__(self, store: Store, runs: Runs, settings: Settings) -> None:
+    def __init__(
+        self, store: Store, runs: Runs, settings: Settings, pending: PendingRuns | None = None
+    ) -> None:
         self._store = store
         self._settings = settings
         self._runs = runs
+        self._pending = pending
         self._shared = SharedCalls()
 
     async def after(
@@ -99,7 +103,8 @@ class History:
             before = await self._edition(execution_id)
             seq = await self._store.missing_from(execution_id) - 1
             execution = await self._store.get_execution(owner, execution_id)
-            shown = await execution_out(self._store, self._settings, execution)
+            pending = None if self._pending is None else await self._pending.of(execution.id)
+            shown = await execution_out(self._store, self._settings, execution, pending)
             if execution.status.is_final:
                 return snapshot(shown, min(seq, execution.last_seq - 1) if retells_end else seq)
             has_void = begins_after(edition) is not None and before < edition

@@ -33,13 +33,35 @@ class Watched:
 
 
 @dataclass(slots=True, eq=False)
+class Waits:
+    """What watchers were told of an execution that is quiet: which attempts failed (node, path,
+    number), and that no worker is there. `looked_at` (monotonic) is when Temporal was asked."""
+
+    workflow_id: str = ""
+    failed: set[tuple[str, str, int]] = field(default_factory=set)
+    no_worker: bool = False
+    has_newcomer: bool = False
+    looked_at: float = float("-inf")
+    look_every: float = FIRST_CHECK_S
+
+    def newcomer(self) -> None:
+        """A watcher came who has not heard it: all that still holds is said again."""
+        self.failed.clear()
+        self.has_newcomer = True
+        self.look_soon()
+
+    def look_soon(self) -> None:
+        self.looked_at, self.look_every = float("-inf"), FIRST_CHECK_S
+
+
+@dataclass(slots=True, eq=False)
 class Track:
     """An execution. `last_seq` is the last one that went out, None until one did; `told` the
     highest that any of its watchers has had; `edition` the newest that was heard of.
 
     `checked_at` (monotonic) is when it last said something or was compared with the store, and
     `asked_at` the same for its run; `check_every` and `ask_every` are how long to wait for the
-    next time.
+    next time. `spoke_at` is when it last said something.
     """
 
     watched: Watched
@@ -54,6 +76,8 @@ class Track:
     check_every: float = FIRST_CHECK_S
     asked_at: float = field(default_factory=time.monotonic)
     ask_every: float = FIRST_ASK_S
+    spoke_at: float = field(default_factory=time.monotonic)
+    waits: Waits = field(default_factory=Waits)
 
     @property
     def user_id(self) -> str:
@@ -69,5 +93,6 @@ class Track:
 
     def spoke(self) -> None:
         """An event came: it is quiet from now on only."""
-        self.checked_at = self.asked_at = time.monotonic()
+        self.checked_at = self.asked_at = self.spoke_at = time.monotonic()
         self.check_every, self.ask_every = FIRST_CHECK_S, FIRST_ASK_S
+        self.waits.look_every = FIRST_CHECK_S

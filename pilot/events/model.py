@@ -61,7 +61,10 @@ class Event:
     - `node.succeeded`: `output` (absent for nodes that pass their input on), `meta`
     - `node.failed`: `error {code, message}`, `meta`, and `output` where the node goes on
     - `node.skipped|cancelled`: `reason`
-    - `node.retrying`: `error`, `next_attempt_at`
+    - `node.retrying`: `error`, `next_attempt_at`, `max_attempts`; its `attempt` is the one that
+      failed, and without `next_attempt_at` the next one is under way
+    - `execution.waiting`, live-only: `reason` (`no_worker`), `since`; `execution.resumed` with the
+      same `reason` takes it back
     - `llm.token`: `text`; `log`: `stream`, `text`
     """
 

@@ -1,0 +1,141 @@
+"""Who watches is told what a run waits for, also when no worker is left to tell it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+from websockets.asyncio.client import ClientConnection
+
+from tests.faults.test_deaths import fetching, slow_server
+from tests.fleet import Fleet
+from tests.stack import execute, finished, run_events, save
+
+NO_WORKER_LIMIT_S = 10.0
+"""The issue's: said within so many seconds of the last worker's death."""
+
+RETRIED = {
+    "nodes": [
+        {"id": "start", "type": "start"},
+        {
+            "id": "flaky",
+            "type": "http",
+            "config": {"url": "http://127.0.0.1:9/"},
+            "retry": {"max_attempts": 4, "initial_s": 600, "max_s": 600},
+        },
+        {"id": "output", "type": "output"},
+    ],
+    "edges": [{"source": "start", "target": "flaky"}, {"source": "flaky", "target": "output"}],
+}
+
+
+async def read(client: httpx.AsyncClient, execution_id: str) -> dict[str, Any]:
+    answer = await client.get(f"/api/v1/executions/{execution_id}")
+    assert answer.status_code == 200, answer.text
+    execution: dict[str, Any] = answer.json()
+    return execution
+
+
+async def shown(
+    client: httpx.AsyncClient, execution_id: str, is_so: Callable[[dict[str, Any]], bool]
+) -> dict[str, Any]:
+    async with asyncio.timeout(40):
+        while not is_so(execution := await read(client, execution_id)):
+            await asyncio.sleep(0.1)
+        return execution
+
+
+async def told(socket: ClientConnection, execution_id: str, type: str) -> dict[str, Any]:
+    async with asyncio.timeout(60):
+        async for event in run_events(socket, execution_id):
+            if event["type"] == type and "seq" not in event:
+                return event
+    raise AssertionError(f"the run ended without {type}")
+
+
+async def test_the_death_of_the_last_worker_is_said_and_taken_back(tmp_path: Path) -> None:
+    async with (
+        Fleet(tmp_path) as fleet,
+        fleet.client() as client,
+        slow_server(0.1) as (url, asked),
+        fleet.events() as of_begun,
+        fleet.events() as of_queued,
+    ):
+        workflow_id = await save(client, fetching(url))
+        begun = await execute(client, workflow_id)
+        await asyncio.wait_for(asked.wait(), 20)
+        assert "waiting" not in await read(client, begun)
+        watching = asyncio.create_task(told(of_begun, begun, "execution.waiting"))
+        await asyncio.sleep(0.5)  # it is subscribed
+
+        await fleet.workers[0].kill()
+        killed_at = time.monotonic()
+        queued = await execute(client, workflow_id)
+        assert (await read(client, queued))["queue"]["reason"] == "starting"
+        event = await watching
+        assert time.monotonic() - killed_at < NO_WORKER_LIMIT_S
+        assert event["data"]["reason"] == "no_worker"
+        assert event["workflow_id"] == workflow_id
+        # one who comes later is told as well, and of a run that has not begun
+        event = await told(of_queued, queued, "execution.waiting")
+        assert event["data"]["reason"] == "no_worker"
+        execution = await read(client, queued)
+        assert execution["status"] == "queued"
+        assert execution["queue"]["reason"] == "no_worker"
+        execution = await read(client, begun)
+        assert execution["waiting"]["reason"] == "no_worker"
+        assert "queue" not in execution
+        async with httpx.AsyncClient(base_url=fleet.url) as anyone:
+            health = (await anyone.get("/health")).json()
+        assert health["parts"]["worker"]["status"] == "no_worker"
+
+        returned = asyncio.create_task(told(of_begun, begun, "execution.resumed"))
+        retried = asyncio.create_task(told_retry(fleet, begun))
+        await fleet.workers[0].start()
+        assert (await returned)["data"] == {"reason": "no_worker"}
+        event = await retried  # the attempt died with its worker: nobody but Temporal can tell
+        assert event["node_id"] == "fetch"
+        assert event["attempt"] == 1
+        assert event["data"]["error"]["code"] == "worker_lost"
+        for execution_id in (begun, queued):
+            execution = await finished(client, execution_id, within_s=60)
+            assert execution["status"] == "succeeded", execution["error"]
+            assert not {"queue", "waiting"} & execution.keys()
+
+
+async def told_retry(fleet: Fleet, execution_id: str) -> dict[str, Any]:
+    async with fleet.events() as socket:
+        return await told(socket, execution_id, "node.retrying")
+
+
+async def test_a_retry_far_away_is_shown_to_whoever_comes(tmp_path: Path) -> None:
+    async with Fleet(tmp_path) as fleet, fleet.client() as client:
+        execution_id = await execute(client, await save(client, RETRIED))
+        execution = await shown(client, execution_id, lambda e: "waiting" in e["nodes"][1])
+        node = execution["nodes"][1]
+        assert node["status"] == "running"
+        assert node["attempt"] == 2
+        waiting = node["waiting"]
+        assert waiting["reason"] == "retry"
+        assert waiting["max_attempts"] == 4
+        assert waiting["error"]["code"] == "http_connect"
+        assert waiting["until"] > execution["started_at"]
+        async with fleet.events() as socket:
+            event = await told(socket, execution_id, "node.retrying")
+        assert event["attempt"] == 1
+        assert event["data"]["max_attempts"] == 4
+        assert event["data"]["error"] == waiting["error"]
+        assert event["data"]["next_attempt_at"][:19] == waiting["until"][:19]
+        async with fleet.events() as socket:
+            await socket.send(f'{{"type": "subscribe", "execution_id": "{execution_id}"}}')
+            async with asyncio.timeout(20):
+                while (snapshot := json.loads(await socket.recv()))["type"] != "snapshot":
+                    pass
+        assert snapshot["data"]["nodes"][1]["waiting"]["reason"] == "retry"
+        await client.post(f"/api/v1/executions/{execution_id}/cancel")
+        assert (await finished(client, execution_id))["status"] == "cancelled"
