@@ -23,6 +23,7 @@ from pilot.errors import PilotError
 from pilot.roles import Role
 
 if TYPE_CHECKING:
+    from pilot.progress import Mode
     from pilot.store import Store
 
 app = typer.Typer(
@@ -46,6 +47,12 @@ Server = Annotated[
     ),
 ]
 User = Annotated[str, typer.Option("--user", help="The user to be.")]
+Plain = Annotated[
+    bool, typer.Option("--plain", help="A line an event, also where it could be livelier.")
+]
+AsJson = Annotated[
+    bool, typer.Option("--json", help="Print the run's events as lines of JSON, nothing else.")
+]
 DEFAULT_DATA_DIR = Path(".pilot")
 
 
@@ -97,16 +104,38 @@ def run(
     server: Server = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
     user: User = "dev",
+    plain: Plain = False,
+    as_json: AsJson = False,
 ) -> None:
     """Run a workflow, show its progress, print its output.
 
     A FILE is saved as the user's workflow of its name: made at the first run, and brought up
     to date (a new version) when the file has changed. The token is PILOT_TOKEN, else one of
-    the local development issuer. Exit code 0: succeeded, 1: the run failed, 2: bad input.
+    the local development issuer. Ctrl-C asks whether to cancel the run, a second one leaves it
+    to go on. Exit code 0: succeeded, 1: failed, cancelled or timed out, 2: bad input, 130: left.
     """
     from pilot.launch import Launch, launch
 
-    raise typer.Exit(launch(Launch(target, _json_option(input_), data_dir, server, user)))
+    options = Launch(target, _json_option(input_), data_dir, server, user)
+    raise typer.Exit(launch(options, _mode(plain, as_json)))
+
+
+@app.command()
+def watch(
+    execution: Annotated[str, typer.Argument(metavar="EXECUTION", help="An execution's id.")],
+    server: Server = None,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+    user: User = "dev",
+    plain: Plain = False,
+    as_json: AsJson = False,
+) -> None:
+    """Watch a run from its beginning to its end, as `pilot run` shows it.
+
+    The exit codes are those of `pilot run`.
+    """
+    from pilot.launch import watch as watch_run
+
+    raise typer.Exit(watch_run(execution, server, data_dir, user, _mode(plain, as_json)))
 
 
 @app.command()
@@ -121,7 +150,7 @@ def cancel(
 
     async def request() -> None:
         async with open_client(server, data_dir, user) as client:
-            await client.cancel(execution)
+            await client.executions.cancel(execution)
 
     asyncio.run(request())
 
@@ -251,6 +280,12 @@ def _become(module: str) -> None:
     """Replaces this process, so that signals reach the server itself. `-P`: the current
     folder may hold an `api` that is not ours."""
     os.execv(sys.executable, [sys.executable, "-P", "-m", module])  # noqa: S606
+
+
+def _mode(plain: bool, as_json: bool) -> Mode:
+    from pilot.progress import Mode
+
+    return Mode.JSON if as_json else Mode.PLAIN if plain else Mode.AUTO
 
 
 def _json_option(text: str | None) -> Any:

@@ -1,4 +1,4 @@
-"""`pilot run`: a workflow from a file or by its id, run on a server and watched to its end."""
+"""`pilot run` and `pilot watch`: a run that is begun, or found, and shown to its end."""
 
 from __future__ import annotations
 
@@ -6,16 +6,19 @@ import asyncio
 import json
 import os
 import sys
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pilot.client import ApiClient, ApiError
+from pilot.attend import attend
+from pilot.client import ApiError, AsyncClient, Execution, Workflow
 from pilot.datadir import read_state
 from pilot.errors import PilotError
 from pilot.graph.issues import Issue, errors
+from pilot.graph.status import ExecutionStatus
 from pilot.graphfile import describe, read_graph_file
-from pilot.progress import progress
+from pilot.progress import Mode, progress
 from pilot.roles import Role
 from pilot.settings import load_settings
 from pilot.tokens import DevelopmentIssuer
@@ -71,80 +74,111 @@ def server_url(server: str | None, data_dir: Path) -> str:
     return state.api.url
 
 
-def open_client(server: str | None, data_dir: Path, user: str = DEFAULT_USER) -> ApiClient:
-    """A client with the token of PILOT_TOKEN, else one minted from the data folder."""
+def open_client(server: str | None, data_dir: Path, user: str = DEFAULT_USER) -> AsyncClient:
+    """A client with the token of PILOT_TOKEN, else with ones minted from the data folder."""
     url = server_url(server, data_dir)
-    return ApiClient(url, os.environ.get(TOKEN_VARIABLE) or local_token(data_dir, user))
+    given = os.environ.get(TOKEN_VARIABLE)
+    if given:
+        return AsyncClient(url, given)
+    local_token(data_dir, user)  # says at once where the issuer is off
+    return AsyncClient(url, lambda: local_token(data_dir, user))
 
 
-def launch(options: Launch) -> int:
-    """Runs to the end and returns the process's exit code. Output goes to stdout, everything
-    else to stderr."""
-    started: list[str] = []
+def launch(options: Launch, mode: Mode = Mode.AUTO) -> int:
+    """Runs a workflow to its end and returns the process's exit code. Output goes to stdout,
+    everything else to stderr."""
+
+    async def begin(client: AsyncClient) -> Execution | None:
+        workflow = await _workflow(client, options)
+        if workflow is None:
+            return None
+        execution = await client.execute(workflow.id, options.input)
+        _say(f"{workflow.name} (version {workflow.version}), execution {execution.id}")
+        return execution
+
+    return _follow(options.server, options.data_dir, options.user, begin, mode)
+
+
+def watch(
+    execution_id: str, server: str | None, data_dir: Path, user: str, mode: Mode = Mode.AUTO
+) -> int:
+    """Shows a run from its beginning to its end, as `launch` does."""
+
+    async def begin(client: AsyncClient) -> Execution:
+        return await client.executions.get(execution_id)
+
+    return _follow(server, data_dir, user, begin, mode)
+
+
+def _follow(
+    server: str | None,
+    data_dir: Path,
+    user: str,
+    begin: Callable[[AsyncClient], Awaitable[Execution | None]],
+    mode: Mode,
+) -> int:
+    begun: list[Execution] = []
+
+    async def follow() -> int:
+        async with open_client(server, data_dir, user) as client:
+            execution = await begin(client)
+            if execution is None:
+                return BAD_INPUT
+            begun.append(execution)
+            if execution.temporal_url:
+                _say(f"in Temporal: {execution.temporal_url}")
+            if not await attend(client, execution, progress(mode)):
+                _say(
+                    f"the run goes on; to watch it: pilot watch {execution.id}; "
+                    f"to end it: pilot cancel {execution.id}"
+                )
+                return INTERRUPTED
+            return _conclude(await client.executions.get(execution.id), mode)
+
     try:
-        return asyncio.run(_launch(options, started))
+        return asyncio.run(follow())
     except KeyboardInterrupt:
-        if started:
-            _say(f"the run goes on; to end it: pilot cancel {started[0]}")
         return INTERRUPTED
     except ApiError as error:
-        _say(f"pilot run: {error}")
+        _say(f"pilot: {error}")
         _say_issues(error.issues)
-        return RUN_FAILED if started else BAD_INPUT
+        return RUN_FAILED if begun else BAD_INPUT
 
 
-async def _launch(options: Launch, started: list[str]) -> int:
-    async with open_client(options.server, options.data_dir, options.user) as client:
-        workflow = await _workflow(client, options.target)
-        if workflow is None:
-            return BAD_INPUT
-        execution = await client.execute(workflow["id"], options.input)
-        started.append(execution["id"])
-        _say(f"{workflow['name']} (version {workflow['version']}), execution {execution['id']}")
-        if url := (execution.get("temporal") or {}).get("url"):
-            _say(f"in Temporal: {url}")
-        with progress() as shown:
-
-            def away(reason: str) -> None:
-                shown.note(f"lost {client.url} ({reason}): connecting again")
-
-            async for event in client.watch(execution["id"], on_away=away):
-                shown.show(event)
-        return _conclude(await client.execution(execution["id"]))
-
-
-async def _workflow(client: ApiClient, target: str) -> dict[str, Any] | None:
+async def _workflow(client: AsyncClient, options: Launch) -> Workflow | None:
     """The stored workflow of a file or an id; None after its errors were printed."""
+    target = options.target
     path = Path(target)
     if not path.exists():  # noqa: ASYNC240 (nothing else runs yet)
         if path.suffix or len(path.parts) > 1:
             raise PilotError(f"{target}: no such file", code="invalid_file")
         try:
-            return await client.workflow(target)
+            return await client.workflows.get(target)
         except ApiError as error:
-            if error.status != 404:
+            if error.status not in (404, 422):
                 raise
             raise PilotError(
-                f"{target}: neither a file nor a workflow of the user {client.user!r}",
+                f"{target}: neither a file nor a workflow of the user {options.user!r}",
                 code="not_found",
             ) from None
     file = read_graph_file(path)
     # Before it is saved: a graph that cannot run must not replace one that can.
-    issues = await client.validate(file.body)
+    issues = await client.workflows.validate(file.body)
     _say_issues(issues)
     if errors(issues):
         return None
-    return await client.save(file.name, file.description, file.body)
+    return await client.workflows.save(file.name, file.body, file.description)
 
 
-def _conclude(execution: dict[str, Any]) -> int:
-    if execution["status"] == "succeeded":
-        print(as_text(execution.get("output")), flush=True)
+def _conclude(execution: Execution, mode: Mode) -> int:
+    if execution.status is ExecutionStatus.SUCCEEDED:
+        if mode is not Mode.JSON:
+            print(as_text(execution.output), flush=True)
         return SUCCEEDED
-    error = execution.get("error") or {}
-    where = f" at {error['node_id']}" if error.get("node_id") else ""
-    what = f": {error['message']} [{error.get('code')}]" if error.get("message") else ""
-    _say(f"{execution['status']}{where}{what}")
+    error = execution.error
+    where = f" at {error.node_id}" if error is not None and error.node_id else ""
+    what = f": {error.message} [{error.code}]" if error is not None and error.message else ""
+    _say(f"{execution.status}{where}{what}")
     return RUN_FAILED
 
 

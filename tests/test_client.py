@@ -13,8 +13,10 @@ import pytest
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.http11 import Request, Response
 
-from pilot import client as module
-from pilot.client import ApiClient, ApiError, token_user
+from pilot.client import ApiError, AsyncClient
+from pilot.client import transport as transport_module
+from pilot.client import watch as watch_module
+from pilot.client.transport import token_user
 from pilot.errors import PilotError
 
 TOKEN = jwt.encode({"sub": "ann"}, "k" * 32)
@@ -44,7 +46,8 @@ async def server(
         assert socket.request is not None
         assert socket.request.path == "/ws/ann"
         script = scripts[min(len(subscriptions), len(scripts) - 1)]
-        message = json.loads(await socket.recv())
+        while (message := json.loads(await socket.recv()))["type"] != "subscribe":
+            pass
         subscriptions.append(message["last_seq"])
         if isinstance(script, int):
             await socket.close(script)
@@ -64,13 +67,14 @@ async def server(
 
 
 async def watched(url: str, on_away: Callable[[str], None] = lambda _: None) -> list[int | None]:
-    async with ApiClient(url, TOKEN) as client:
+    async with AsyncClient(url, TOKEN) as client:
         return [event.seq async for event in client.watch("e", on_away=on_away)]
 
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "FIRST_BACKOFF_S", 0.01)
+    monkeypatch.setattr(watch_module, "FIRST_BACKOFF_S", 0.01)
+    monkeypatch.setattr(transport_module, "FIRST_BACKOFF_S", 0.01)
 
 
 async def test_doubles_and_disorder_come_out_once_and_in_order() -> None:
@@ -119,9 +123,9 @@ async def test_an_execution_that_is_not_there_ends_the_watch() -> None:
 
 
 async def test_nobody_there_is_one_clear_line() -> None:
-    async with ApiClient("http://127.0.0.1:9", TOKEN) as client:
+    async with AsyncClient("http://127.0.0.1:9", TOKEN) as client:
         with pytest.raises(ApiError, match="no πlot answers at http://127"):
-            await client.execution("e")
+            await client.executions.get("e")
 
 
 def test_a_token_names_its_user() -> None:

@@ -10,6 +10,7 @@ Where the machine allows it, our programs run without root on a read-only root, 
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import subprocess
@@ -150,7 +151,7 @@ class ByHand:
         command += ["--port", str(port), "--log-level", "error"]
         file = ROOT / "deploy" / "temporal" / "dynamic-config.yaml"
         for key, values in yaml.safe_load(file.read_text()).items():
-            command += ["--dynamic-config-value", f"{key}={values[0]['value']}"]
+            command += ["--dynamic-config-value", f"{key}={json.dumps(values[0]['value'])}"]
         return command
 
     def _environment(self, service: Service) -> dict[str, str]:

@@ -110,7 +110,7 @@ def test_every_setting_is_one_of_ours(service: compose.Service) -> None:
 
 def test_temporal_is_tuned_as_the_embedded_one() -> None:
     values = {
-        f"{key}={value['value']}"
+        f"{key}={json.dumps(value['value'])}"
         for key, [value] in yaml.safe_load(TEMPORAL_CONFIG.read_text()).items()
     }
     assert values == set(embedded.DYNAMIC_CONFIG)

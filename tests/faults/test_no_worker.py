@@ -62,7 +62,7 @@ async def test_the_death_of_the_last_worker_is_said_and_taken_back(tmp_path: Pat
     async with (
         Fleet(tmp_path) as fleet,
         fleet.client() as client,
-        slow_server(0.1) as (url, asked),
+        slow_server(8.0) as (url, asked),  # the second attempt is seen under way
         fleet.events() as of_begun,
         fleet.events() as of_queued,
     ):

@@ -1,0 +1,204 @@
+"""The client for programs on asyncio."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import quote
+from uuid import uuid4
+
+from pilot.client.problem import Issues, issue_from_json
+from pilot.client.resources import Execution, Page, Workflow
+from pilot.client.transport import TIMEOUT_S, Token, Transport
+from pilot.client.watch import Watch
+from pilot.events.model import Event
+from pilot.graph.status import ExecutionStatus
+
+PAGE = 200
+
+
+class AsyncClient:
+    """Use as `async with AsyncClient(url, token) as client`. `token` may be a function that gives
+    one: it is asked at first, and when the one before expires or is refused.
+
+    Every method raises `ApiError` for what the API refuses, and where it stays away.
+    """
+
+    def __init__(self, url: str, token: Token) -> None:
+        self.transport = Transport(url, token)
+        self.workflows = AsyncWorkflows(self.transport)
+        self.executions = AsyncExecutions(self.transport)
+
+    @property
+    def url(self) -> str:
+        return self.transport.url
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        _type: type[BaseException] | None,
+        _error: BaseException | None,
+        _trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        await self.transport.close()
+
+    async def execute(
+        self,
+        workflow_id: str,
+        input: Any = None,
+        *,
+        key: str | None = None,
+        timeout_s: float | None = None,
+        wait: float | None = None,
+    ) -> Execution:
+        """Starts a run of the workflow's newest version, or finds that of the same `key`. Without
+        one a key is made up, so that a request whose answer was lost starts nothing twice.
+
+        `timeout_s` limits the run; `wait` is how many seconds (at most 60) its end is waited for.
+        """
+        body: dict[str, Any] = {"input": input}
+        if timeout_s is not None:
+            body["timeout_s"] = timeout_s
+        return Execution.from_json(
+            await self.transport.request(
+                "POST",
+                f"/workflows/{_id(workflow_id)}/execute",
+                body,
+                query={"wait": wait},
+                headers={"Idempotency-Key": key or str(uuid4())},
+                repeat=True,
+                timeout_s=TIMEOUT_S + (wait or 0),
+            )
+        )
+
+    def watch(
+        self, execution_id: str, last_seq: int = 0, *, on_away: Callable[[str], None] | None = None
+    ) -> AsyncIterator[Event]:
+        """The run's events after `last_seq`, in order and each once, up to its last; live-only
+        ones (tokens, logs, retries) come between. A `snapshot` (its `data` is the execution)
+        replaces all that came before it. It connects again by itself, and `on_away` is
+        told why it must. Raises `ApiError` where the server refuses the token, or knows no such
+        execution."""
+        return Watch(self.transport, execution_id, last_seq, on_away).events()
+
+
+class AsyncWorkflows:
+    """A user's workflows. A `graph` is `{"nodes", "edges", "timeout_s"?}`."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    async def create(self, name: str, graph: dict[str, Any], description: str = "") -> Workflow:
+        """Saved as version 1, with issues too: they come back."""
+        body = {**graph, "name": name, "description": description}
+        return Workflow.from_json(await self._transport.request("POST", "/workflows", body))
+
+    async def get(self, workflow_id: str) -> Workflow:
+        return Workflow.from_json(
+            await self._transport.request("GET", f"/workflows/{_id(workflow_id)}")
+        )
+
+    async def page(self, cursor: str | None = None, limit: int = PAGE) -> Page[Workflow]:
+        query = {"cursor": cursor, "limit": limit}
+        answer = await self._transport.request("GET", "/workflows", query=query)
+        return Page.of(Workflow.from_json)(answer)
+
+    async def list(self) -> AsyncIterator[Workflow]:
+        """All, newest first, without their graphs."""
+        cursor: str | None = None
+        while True:
+            page = await self.page(cursor)
+            for workflow in page.items:
+                yield workflow
+            if (cursor := page.next_cursor) is None:
+                return
+
+    async def update(
+        self,
+        workflow_id: str,
+        name: str,
+        graph: dict[str, Any],
+        description: str = "",
+        *,
+        version: int,
+    ) -> Workflow:
+        """Replaces that version; an unchanged graph keeps it. `ApiError` (409) where it is not
+        the newest any more."""
+        body = {**graph, "name": name, "description": description, "version": version}
+        path = f"/workflows/{_id(workflow_id)}"
+        return Workflow.from_json(await self._transport.request("PUT", path, body))
+
+    async def save(self, name: str, graph: dict[str, Any], description: str = "") -> Workflow:
+        """The workflow of that name, made or brought up to the graph."""
+        async for known in self.list():
+            if known.name == name:
+                return await self.update(known.id, name, graph, description, version=known.version)
+        return await self.create(name, graph, description)
+
+    async def delete(self, workflow_id: str) -> None:
+        await self._transport.request("DELETE", f"/workflows/{_id(workflow_id)}")
+
+    async def validate(self, graph: dict[str, Any]) -> Issues:
+        """All issues of a graph, nothing saved."""
+        answer = await self._transport.request("POST", "/workflows/validate", graph, repeat=True)
+        return [issue_from_json(item) for item in answer["issues"]]
+
+
+class AsyncExecutions:
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    async def get(self, execution_id: str) -> Execution:
+        return Execution.from_json(
+            await self._transport.request("GET", f"/executions/{_id(execution_id)}")
+        )
+
+    async def page(
+        self,
+        *,
+        workflow_id: str | None = None,
+        status: ExecutionStatus | None = None,
+        cursor: str | None = None,
+        limit: int = PAGE,
+    ) -> Page[Execution]:
+        query = {"workflow_id": workflow_id, "status": status, "cursor": cursor, "limit": limit}
+        answer = await self._transport.request("GET", "/executions", query=query)
+        return Page.of(Execution.from_json)(answer)
+
+    async def list(
+        self, *, workflow_id: str | None = None, status: ExecutionStatus | None = None
+    ) -> AsyncIterator[Execution]:
+        """Newest first, without input, output and nodes."""
+        cursor: str | None = None
+        while True:
+            page = await self.page(workflow_id=workflow_id, status=status, cursor=cursor)
+            for execution in page.items:
+                yield execution
+            if (cursor := page.next_cursor) is None:
+                return
+
+    async def cancel(self, execution_id: str) -> Execution:
+        """Asks the run to end: it is `cancelled` once its nodes have ended. `ApiError` (409) where
+        it has finished."""
+        return await self._ask(execution_id, "cancel")
+
+    async def pause(self, execution_id: str) -> Execution:
+        """Starts no further node until `resume`."""
+        return await self._ask(execution_id, "pause")
+
+    async def resume(self, execution_id: str) -> Execution:
+        return await self._ask(execution_id, "resume")
+
+    async def _ask(self, execution_id: str, what: str) -> Execution:
+        path = f"/executions/{_id(execution_id)}/{what}"
+        return Execution.from_json(await self._transport.request("POST", path, repeat=True))
+
+
+def _id(text: str) -> str:
+    return quote(text, safe="")

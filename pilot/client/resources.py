@@ -1,0 +1,201 @@
+"""The API's resources, as a program reads them. Fields that a newer server adds are left out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Generic, TypeVar
+
+from pilot.client.problem import issue_from_json
+from pilot.graph.issues import Issue
+from pilot.graph.status import ExecutionStatus, NodeStatus
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[T]):
+    items: list[T]
+    next_cursor: str | None
+
+    @classmethod
+    def of(cls, read: Callable[[dict[str, Any]], T]) -> Callable[[dict[str, Any]], Page[T]]:
+        return lambda body: cls([read(item) for item in body["items"]], body.get("next_cursor"))
+
+
+@dataclass(frozen=True, slots=True)
+class Workflow:
+    """`nodes` and `edges` are as the canvas holds them, empty in a list. `issues` with the
+    severity `error` keep it from being executed."""
+
+    id: str
+    name: str
+    description: str
+    version: int
+    created_at: datetime
+    updated_at: datetime
+    nodes: list[dict[str, Any]] = field(default_factory=list)
+    edges: list[dict[str, Any]] = field(default_factory=list)
+    timeout_s: float | None = None
+    issues: list[Issue] = field(default_factory=list)
+    input_schema: dict[str, Any] | None = None
+
+    @classmethod
+    def from_json(cls, body: dict[str, Any]) -> Workflow:
+        return cls(
+            id=body["id"],
+            name=body["name"],
+            description=body["description"],
+            version=body["version"],
+            created_at=_time(body["created_at"]),
+            updated_at=_time(body["updated_at"]),
+            nodes=body.get("nodes") or [],
+            edges=body.get("edges") or [],
+            timeout_s=body.get("timeout_s"),
+            issues=[issue_from_json(issue) for issue in body.get("issues") or []],
+            input_schema=body.get("input_schema"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cost_usd: float = 0.0
+
+    @property
+    def tokens(self) -> int:
+        return self.prompt_tokens + self.completion_tokens
+
+    @classmethod
+    def from_json(cls, body: dict[str, Any] | None) -> Usage:
+        body = body or {}
+        return cls(
+            int(body.get("prompt_tokens") or 0),
+            int(body.get("completion_tokens") or 0),
+            float(body.get("cost_usd") or 0),
+        )
+
+
+NO_USAGE = Usage()
+
+
+@dataclass(frozen=True, slots=True)
+class Error:
+    code: str
+    message: str
+    node_id: str | None = None
+
+    @classmethod
+    def from_json(cls, body: dict[str, Any] | None) -> Error | None:
+        if body is None:
+            return None
+        return cls(str(body.get("code")), str(body.get("message", "")), body.get("node_id"))
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """What a run or a node waits for: `reason`, since when, until when, after which error."""
+
+    reason: str
+    since: datetime | None = None
+    until: datetime | None = None
+    error: Error | None = None
+
+    @classmethod
+    def from_json(cls, body: dict[str, Any] | None) -> Waiting | None:
+        if body is None:
+            return None
+        since, until = body.get("since"), body.get("until")
+        return cls(
+            str(body.get("reason")),
+            None if since is None else _time(since),
+            None if until is None else _time(until),
+            Error.from_json(body.get("error")),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A node of a run; `path` is empty outside loops and tool calls."""
+
+    id: str
+    type: str
+    status: NodeStatus
+    path: str = ""
+    reason: str | None = None
+    attempt: int | None = None
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    output: Any = None
+    meta: dict[str, Any] = field(default_factory=dict)
+    error: Error | None = None
+    waiting: Waiting | None = None
+
+    @classmethod
+    def from_json(cls, body: dict[str, Any]) -> Node:
+        return cls(
+            id=body["id"],
+            type=body["type"],
+            status=NodeStatus(body["status"]),
+            path=body.get("path") or "",
+            reason=body.get("reason"),
+            attempt=body.get("attempt"),
+            started_at=_maybe(body.get("started_at")),
+            finished_at=_maybe(body.get("finished_at")),
+            output=body.get("output"),
+            meta=body.get("meta") or {},
+            error=Error.from_json(body.get("error")),
+            waiting=Waiting.from_json(body.get("waiting")),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """A run. `input`, `output` and `nodes` are empty in a list. `queue` says why it has not begun,
+    `waiting` why it does not go on. `temporal_url` opens it in Temporal's Web UI."""
+
+    id: str
+    workflow_id: str
+    workflow_version: int
+    status: ExecutionStatus
+    created_at: datetime
+    input: Any = None
+    output: Any = None
+    error: Error | None = None
+    nodes: list[Node] = field(default_factory=list)
+    usage: Usage = NO_USAGE
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    queue: Waiting | None = None
+    waiting: Waiting | None = None
+    temporal_url: str | None = None
+
+    @classmethod
+    def from_json(cls, body: dict[str, Any]) -> Execution:
+        return cls(
+            id=body["id"],
+            workflow_id=body["workflow_id"],
+            workflow_version=body["workflow_version"],
+            status=ExecutionStatus(body["status"]),
+            created_at=_time(body["created_at"]),
+            input=body.get("input"),
+            output=body.get("output"),
+            error=Error.from_json(body.get("error")),
+            nodes=[Node.from_json(node) for node in body.get("nodes") or []],
+            usage=Usage.from_json(body.get("usage")),
+            started_at=_maybe(body.get("started_at")),
+            finished_at=_maybe(body.get("finished_at")),
+            queue=Waiting.from_json(body.get("queue")),
+            waiting=Waiting.from_json(body.get("waiting")),
+            temporal_url=(body.get("temporal") or {}).get("url"),
+        )
+
+
+def _time(text: str) -> datetime:
+    return datetime.fromisoformat(text)
+
+
+def _maybe(text: str | None) -> datetime | None:
+    return None if text is None else _time(text)

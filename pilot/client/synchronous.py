@@ -1,0 +1,167 @@
+"""The client for programs without asyncio: the same calls, on an event loop in a thread."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import suppress
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from pilot.client.asynchronous import AsyncClient, AsyncExecutions, AsyncWorkflows
+from pilot.client.problem import Issues
+from pilot.client.resources import Execution, Workflow
+from pilot.client.transport import Token
+from pilot.events.model import Event
+from pilot.graph.status import ExecutionStatus
+
+T = TypeVar("T")
+
+
+class _Loop:
+    """An event loop in a daemon thread. Works in a notebook too, where a loop runs already."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(
+            target=self._loop.run_forever, name="pilot-client", daemon=True
+        )
+        self._thread.start()
+
+    def run(self, call: Coroutine[Any, Any, T]) -> T:
+        future = asyncio.run_coroutine_threadsafe(call, self._loop)
+        try:
+            return future.result()
+        except BaseException:
+            future.cancel()  # Ctrl-C, say: it is not to go on unseen
+            raise
+
+    def iterate(self, items: AsyncIterator[T]) -> Iterator[T]:
+        end = object()
+
+        async def step() -> T | object:
+            return await anext(items, end)
+
+        async def close() -> None:
+            if isinstance(items, AsyncGenerator):
+                with suppress(RuntimeError):  # a step that was cut off is still ending it
+                    await items.aclose()
+
+        try:
+            while (item := self.run(step())) is not end:
+                yield item  # type: ignore[misc]
+        finally:
+            self.run(close())
+
+    def close(self) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+
+class Client:
+    """Use as `with Client(url, token) as client`; see `AsyncClient` for what each call does."""
+
+    def __init__(self, url: str, token: Token) -> None:
+        self._loop = _Loop()
+        self._client = AsyncClient(url, token)
+        self.workflows = Workflows(self._loop, self._client.workflows)
+        self.executions = Executions(self._loop, self._client.executions)
+
+    @property
+    def url(self) -> str:
+        return self._client.url
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        _type: type[BaseException] | None,
+        _error: BaseException | None,
+        _trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._loop.run(self._client.close())
+        self._loop.close()
+
+    def execute(
+        self,
+        workflow_id: str,
+        input: Any = None,
+        *,
+        key: str | None = None,
+        timeout_s: float | None = None,
+        wait: float | None = None,
+    ) -> Execution:
+        return self._loop.run(
+            self._client.execute(workflow_id, input, key=key, timeout_s=timeout_s, wait=wait)
+        )
+
+    def watch(
+        self, execution_id: str, last_seq: int = 0, *, on_away: Callable[[str], None] | None = None
+    ) -> Iterator[Event]:
+        return self._loop.iterate(self._client.watch(execution_id, last_seq, on_away=on_away))
+
+
+class Workflows:
+    def __init__(self, loop: _Loop, workflows: AsyncWorkflows) -> None:
+        self._run, self._iterate = loop.run, loop.iterate
+        self._workflows = workflows
+
+    def create(self, name: str, graph: dict[str, Any], description: str = "") -> Workflow:
+        return self._run(self._workflows.create(name, graph, description))
+
+    def get(self, workflow_id: str) -> Workflow:
+        return self._run(self._workflows.get(workflow_id))
+
+    def list(self) -> Iterator[Workflow]:
+        return self._iterate(self._workflows.list())
+
+    def update(
+        self,
+        workflow_id: str,
+        name: str,
+        graph: dict[str, Any],
+        description: str = "",
+        *,
+        version: int,
+    ) -> Workflow:
+        return self._run(
+            self._workflows.update(workflow_id, name, graph, description, version=version)
+        )
+
+    def save(self, name: str, graph: dict[str, Any], description: str = "") -> Workflow:
+        return self._run(self._workflows.save(name, graph, description))
+
+    def delete(self, workflow_id: str) -> None:
+        self._run(self._workflows.delete(workflow_id))
+
+    def validate(self, graph: dict[str, Any]) -> Issues:
+        return self._run(self._workflows.validate(graph))
+
+
+class Executions:
+    def __init__(self, loop: _Loop, executions: AsyncExecutions) -> None:
+        self._run, self._iterate = loop.run, loop.iterate
+        self._executions = executions
+
+    def get(self, execution_id: str) -> Execution:
+        return self._run(self._executions.get(execution_id))
+
+    def list(
+        self, *, workflow_id: str | None = None, status: ExecutionStatus | None = None
+    ) -> Iterator[Execution]:
+        return self._iterate(self._executions.list(workflow_id=workflow_id, status=status))
+
+    def cancel(self, execution_id: str) -> Execution:
+        return self._run(self._executions.cancel(execution_id))
+
+    def pause(self, execution_id: str) -> Execution:
+        return self._run(self._executions.pause(execution_id))
+
+    def resume(self, execution_id: str) -> Execution:
+        return self._run(self._executions.resume(execution_id))
