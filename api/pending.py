@@ -11,7 +11,7 @@ import asyncio
 import logging
 import time
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 
 FRESH_S = 1.0
 LIMIT_S = 1.0
-AWAY_S = 5.0
+AWAY_S = 2.0
 """For so long nobody asks a Temporal that has just not answered."""
 MAX_KNOWN = 5_000
 
@@ -51,10 +51,11 @@ class Retry:
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """`no_worker_since` is set where the run has something to do and no worker is there for it."""
+    """`no_worker_since` is set where the run has work to be done and no worker is there for it."""
 
     workflow_id: str
     retries: tuple[Retry, ...] = ()
+    has_work: bool = False
     no_worker_since: datetime | None = None
 
 
@@ -69,20 +70,24 @@ class PendingRuns:
     async def of(self, execution_id: str) -> Pending | None:
         """What the open run waits for, at most a second old. None where it is not open, or
         where Temporal does not say in time."""
-        known = self._known.get(execution_id)
-        if known is not None and time.monotonic() < known[0] + FRESH_S:
-            return known[1]
         if time.monotonic() < self._away_until:
             return None
         try:
             async with asyncio.timeout(LIMIT_S):
-                pending: Pending | None = await self._shared(
-                    execution_id, lambda: self._ask(execution_id)
-                )
+                pending = await self._described(execution_id)
+                if pending is None or not pending.has_work:
+                    return pending
+                return replace(pending, no_worker_since=await self.workers.absent_since())
         except (Problem, RPCError, RuntimeError, TimeoutError) as error:
             log.debug("Temporal does not describe %s: %s", execution_id, error)
             self._away_until = time.monotonic() + AWAY_S
             return None
+
+    async def _described(self, execution_id: str) -> Pending | None:
+        known = self._known.get(execution_id)
+        if known is not None and time.monotonic() < known[0] + FRESH_S:
+            return known[1]
+        pending: Pending | None = await self._shared(execution_id, lambda: self._ask(execution_id))
         if pending is not None:
             self._known[execution_id] = (time.monotonic(), pending)
             self._known.move_to_end(execution_id)
@@ -98,9 +103,8 @@ class PendingRuns:
         activities = list(raw.pending_activities)
         retries = [await self._retry(one) for one in activities if one.attempt > 1]
         has_work = bool(activities) or raw.HasField("pending_workflow_task")
-        since = await self.workers.absent_since() if has_work else None
         workflow_id = await described.memo_value("workflow", "", type_hint=str)
-        return Pending(workflow_id, tuple(retries), since)
+        return Pending(workflow_id, tuple(retries), has_work)
 
     async def _retry(self, activity: PendingActivityInfo) -> Retry:
         node_id, path = node_of(activity.activity_id)
