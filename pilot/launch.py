@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import sys
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,8 @@ from pilot.tokens import DevelopmentIssuer
 
 TOKEN_VARIABLE = "PILOT_TOKEN"  # noqa: S105
 DEFAULT_USER = "dev"
+
+RECORDED_S = 30.0
 
 SUCCEEDED, RUN_FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 
@@ -133,7 +136,7 @@ def _follow(
                     f"to end it: pilot cancel {execution.id}"
                 )
                 return INTERRUPTED
-            return _conclude(await client.executions.get(execution.id), mode)
+            return _conclude(await _recorded(client, execution.id), mode)
 
     try:
         return asyncio.run(follow())
@@ -168,6 +171,16 @@ async def _workflow(client: AsyncClient, options: Launch) -> Workflow | None:
     if errors(issues):
         return None
     return await client.workflows.save(file.name, file.body, file.description)
+
+
+async def _recorded(client: AsyncClient, execution_id: str) -> Execution:
+    """The run that has ended, once the store knows it too, which is a moment later."""
+    until = time.monotonic() + RECORDED_S
+    while True:
+        execution = await client.executions.get(execution_id)
+        if execution.status.is_final or time.monotonic() > until:
+            return execution
+        await asyncio.sleep(0.1)
 
 
 def _conclude(execution: Execution, mode: Mode) -> int:
