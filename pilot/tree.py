@@ -70,7 +70,8 @@ class RunTree:
             if not node.path:
                 self._rows.setdefault(node.id, Row(node.id, node.type))
         if execution.queue is not None:
-            self.waits = said_wait(execution.queue.reason)
+            place = execution.queue.position
+            self.waits = said_wait(execution.queue.reason) + (f" (place {place})" if place else "")
 
     def take(self, event: Event) -> None:
         self._count += 1
@@ -221,6 +222,7 @@ def said_wait(reason: str) -> str:
     words = {
         "no_worker": "waits: no worker polls the task queue",
         "starting": "queued: a worker is about to take it",
+        "concurrency": "queued: as many runs as may be are under way",
     }
     return words.get(reason, f"waits: {reason}")
 

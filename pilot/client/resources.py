@@ -96,12 +96,14 @@ class Error:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """What a run or a node waits for: `reason`, since when, until when, after which error."""
+    """What a run or a node waits for: `reason`, since when, until when, after which error; in a
+    queue its `position`, from 1."""
 
     reason: str
     since: datetime | None = None
     until: datetime | None = None
     error: Error | None = None
+    position: int | None = None
 
     @classmethod
     def from_json(cls, body: dict[str, Any] | None) -> Waiting | None:
@@ -113,6 +115,7 @@ class Waiting:
             None if since is None else _time(since),
             None if until is None else _time(until),
             Error.from_json(body.get("error")),
+            body.get("position"),
         )
 
 
