@@ -25,6 +25,7 @@ from api.live.shared_calls import SharedCalls
 from api.problems import Problem
 from api.runs import Runs
 from api.workers import Workers
+from pilot.store import Execution
 from workflows_def.dispatch import node_of
 
 log = logging.getLogger(__name__)
@@ -66,6 +67,12 @@ class PendingRuns:
         self._shared = SharedCalls()
         self._known: OrderedDict[str, tuple[float, Pending]] = OrderedDict()
         self._away_until = 0.0
+
+    async def of_row(self, execution: Execution) -> Pending | None:
+        """The same of a row; one that has ended, or may not begin yet, needs no asking."""
+        if execution.status.is_final or execution.is_held:
+            return None
+        return await self.of(execution.id)
 
     async def of(self, execution_id: str) -> Pending | None:
         """What the open run waits for, at most a second old. None where it is not open, or

@@ -34,8 +34,7 @@ async def read(parts: Parts, owner: str, execution_id: str) -> ExecutionOut:
 
 async def shown(parts: Parts, execution: Execution) -> ExecutionOut:
     """The resource; of an open run also what it waits for, where Temporal says so in time."""
-    is_there = not (execution.status.is_final or execution.is_held)
-    pending = await parts.pending.of(execution.id) if is_there else None
+    pending = await parts.pending.of_row(execution)
     return await execution_out(parts.store, parts.settings, execution, pending)
 
 

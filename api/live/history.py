@@ -103,7 +103,7 @@ class History:
             before = await self._edition(execution_id)
             seq = await self._store.missing_from(execution_id) - 1
             execution = await self._store.get_execution(owner, execution_id)
-            pending = None if self._pending is None else await self._pending.of(execution.id)
+            pending = None if self._pending is None else await self._pending.of_row(execution)
             shown = await execution_out(self._store, self._settings, execution, pending)
             if execution.status.is_final:
                 return snapshot(shown, min(seq, execution.last_seq - 1) if retells_end else seq)
