@@ -10,7 +10,7 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python;
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
 	&& { echo $$python; break; }; done)
 
-.PHONY: help setup tools run test check bench chaos lock clean
+.PHONY: help setup tools run test check bench chaos fuzz lock clean
 .DEFAULT_GOAL := help
 
 help: ## This list
@@ -66,6 +66,9 @@ lock: ## Make the locks anew from pyproject.toml
 	&& "$$folder/venv/bin/uv" $(LOCK) --extra embedded --group dev -o requirements.lock \
 	&& "$$folder/venv/bin/uv" $(LOCK) --no-annotate -c requirements.lock -o requirements.runtime.lock \
 	&& ! grep -nE '(https?|file)://' requirements.lock requirements.runtime.lock
+
+fuzz: setup ## 20,000 requests by Schemathesis, every check on
+	$(BIN)/python -m tests.fuzz $(FUZZ)
 
 clean: ## Remove .venv and caches; the data in .pilot stays
 	rm -rf $(VENV) .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist

@@ -9,14 +9,14 @@ from typing import Any
 from fastapi import APIRouter, FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
-from api import auth, codec, health, metrics, node_types, problems
+from api import auth, codec, cors, health, metrics, node_types, openapi, problems
 from api.api_keys.routes import router as api_keys
 from api.api_keys.service import PREFIX, KeyVerifier
 from api.body import BodyLimit
+from api.compression import compressed
 from api.directory import Directory
 from api.executions.escalation import escalating
 from api.executions.routes import router as executions
-from api.limits import HEADERS as RATE_HEADERS
 from api.limits import Limits, RateHeaders, rates
 from api.live.connections import Connections
 from api.live.feed import Feed
@@ -25,8 +25,8 @@ from api.live.tickets import open_tickets
 from api.live.websocket import Sockets
 from api.parts import Parts
 from api.pending import PendingRuns
-from api.request_id import HEADER as REQUEST_ID
 from api.request_id import RequestId
+from api.response_headers import ResponseHeaders
 from api.runs import Runs
 from api.secrets.routes import router as secrets
 from api.shares.routes import router as shares
@@ -42,15 +42,6 @@ from pilot.nodes import specs
 from pilot.settings import Settings
 from pilot.store.open import open_store
 from pilot.temporal import connect
-
-EXPOSED_HEADERS = (
-    "ETag",
-    "Location",
-    "Retry-After",
-    "Idempotent-Replayed",
-    REQUEST_ID,
-    *RATE_HEADERS,
-)
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -69,7 +60,9 @@ def create_app(settings: Settings) -> FastAPI:
         openapi_url="/openapi.json" if settings.debug else None,
         docs_url="/docs" if settings.debug else None,
         redoc_url="/redoc" if settings.debug else None,
+        generate_unique_id_function=lambda route: route.name,
     )
+    openapi.install(app)
     problems.install(app)
     v1 = APIRouter(prefix="/api/v1", responses=problems.COMMON)
     for router in (
@@ -88,16 +81,11 @@ def create_app(settings: Settings) -> FastAPI:
         app.include_router(router)
     # the last one added is the outermost
     app.add_middleware(BodyLimit)
-    app.add_middleware(problems.Unexpected)
+    app.add_middleware(problems.Unexpected, shows_traceback=settings.debug)
     app.add_middleware(RateHeaders)
-    app.add_middleware(
-        CORSMiddleware,
-        allow_origins=[*settings.backend_cors_origins, *codec.origins(settings)],
-        allow_methods=["GET", "POST", "PUT", "DELETE"],
-        allow_headers=["*"],
-        expose_headers=EXPOSED_HEADERS,
-        max_age=600,
-    )
+    app.add_middleware(compressed)
+    app.add_middleware(CORSMiddleware, **cors.options(settings))
+    app.add_middleware(ResponseHeaders)
     app.state.metrics = metrics.registry()
     app.add_middleware(metrics.RequestMetrics, registry=app.state.metrics)
     if tracing.is_on():
@@ -140,6 +128,7 @@ async def opened(settings: Settings) -> AsyncIterator[Parts]:
         parts = Parts(
             settings,
             auth.Verifiers(tokens, PREFIX, KeyVerifier(store)),
+            tokens.keys,
             store,
             runs,
             bus,

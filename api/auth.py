@@ -36,8 +36,8 @@ class TokenVerifier:
     never looked at."""
 
     def __init__(self, issuer: str, keys: KeySource, parties: Sequence[str] = ()) -> None:
+        self.keys = keys
         self._issuer = issuer
-        self._keys = keys
         self._parties = frozenset(parties)
 
     async def verify(self, token: str) -> Caller:
@@ -49,7 +49,7 @@ class TokenVerifier:
             kid = header.get("kid")
             if header.get("alg") != "RS256":
                 raise InvalidTokenError("the token is not signed by RS256")
-            key = await self._keys.key(kid if isinstance(kid, str) else None)
+            key = await self.keys.key(kid if isinstance(kid, str) else None)
             if key is None:
                 raise InvalidTokenError("the token is signed by an unknown key")
             claims = jwt.decode(

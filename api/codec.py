@@ -10,6 +10,7 @@ https://docs.temporal.io/production-deployment/data-encryption
 
 from __future__ import annotations
 
+import binascii
 import logging
 import re
 import time
@@ -18,7 +19,7 @@ from typing import Annotated
 from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Request
-from pydantic import Base64Bytes, BaseModel, Field
+from pydantic import BaseModel, BeforeValidator, Field, WithJsonSchema
 from starlette.responses import Response
 from temporalio.api.common.v1 import Payload
 
@@ -69,11 +70,26 @@ class CodecRoute(ApiRoute):
 router = APIRouter(prefix="/codec", tags=["codec"], route_class=CodecRoute)
 
 
+def _decoded(value: object) -> bytes:
+    try:
+        if isinstance(value, str):
+            return binascii.a2b_base64(value, strict_mode=True)
+    except ValueError:
+        pass
+    raise ValueError("bytes are written in base64")
+
+
+_BASE64 = r"^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$"
+Bytes = Annotated[
+    bytes, BeforeValidator(_decoded), WithJsonSchema({"type": "string", "pattern": _BASE64})
+]
+
+
 class PayloadJson(BaseModel):
     """A payload in protobuf's JSON: bytes are base64."""
 
-    metadata: dict[str, Base64Bytes] = Field(default_factory=dict)
-    data: Base64Bytes = b""
+    metadata: dict[str, Bytes] = Field(default_factory=dict)
+    data: Bytes = b""
 
 
 class PayloadsIn(BaseModel):

@@ -1,4 +1,8 @@
-"""`/` and `/health`: what this is, and whether its parts answer. No token is needed."""
+"""What this is, whether it lives, is ready, and whether its parts answer. No token is needed.
+
+`/livez` is for whoever restarts a process that hangs, `/readyz` for whoever sends it requests,
+`/health` for people and dashboards.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +24,8 @@ from pilot.events.bus import NoBus
 from pilot.identity import LAYERS, layers_of
 
 router = APIRouter(tags=["health"])
+
+Checks = dict[str, Callable[[], Awaitable["PartOut | None"]]]
 
 PART_LIMIT_S = 2.0
 
@@ -53,10 +59,23 @@ class PartOut(BaseModel):
 
 class HealthOut(BaseModel):
     """`ok`; `degraded`: something waits (no worker, no Temporal, no room on the store's disk);
-    `down`: nothing can be read or saved, so the answer is 503."""
+    `down`: nothing can be read or saved, so the answer is 503. `build` is PILOT_BUILD_ID."""
 
     status: Literal["ok", "degraded", "down"]
     version: str = __version__
+    build: str | None
+    parts: dict[str, PartOut]
+
+
+class LiveOut(BaseModel):
+    status: Literal["ok"] = "ok"
+
+
+class ReadyOut(BaseModel):
+    """`ready`; `draining`: it is about to end, and finishes what it was sent; `down`: nothing
+    can be read, or nobody let in."""
+
+    status: Literal["ready", "draining", "down"]
     parts: dict[str, PartOut]
 
 
@@ -70,17 +89,38 @@ async def root(parts: PartsDep) -> Response:
     return reply(RootOut(links=links))
 
 
+@router.get("/livez", response_model=LiveOut)
+async def live() -> Response:
+    """The process answers. Nothing else is asked: no restart brings a database back."""
+    return reply(LiveOut())
+
+
+@router.get("/readyz", response_model=ReadyOut, responses={503: {"model": ReadyOut}})
+async def ready(parts: PartsDep) -> Response:
+    """Whether requests should be sent here: the store answers, and the keys of the tokens'
+    issuer are known. 503 also from SIGTERM on. Temporal and the bus do not count: without them
+    reading goes on, and every other process lacks them too."""
+    found = await _asked({"store": parts.store.ping, "issuer": parts.keys.require})
+    status: Literal["ready", "draining", "down"] = "ready"
+    if parts.draining.is_set():
+        status = "draining"
+    elif any(part.status == "down" for part in found.values()):
+        status = "down"
+    return reply(ReadyOut(status=status, parts=found), 200 if status == "ready" else 503)
+
+
 @router.get("/health", response_model=HealthOut, responses={503: {"model": HealthOut}})
 async def health(parts: PartsDep) -> Response:
     """Each part with its state and latency. 200 while requests can be served, degraded or
     not; 503 when the store is down."""
     found = await health_of(parts)
-    return reply(found, 503 if found.status == "down" else 200, {"Cache-Control": "no-store"})
+    return reply(found, 503 if found.status == "down" else 200)
 
 
 async def health_of(parts: Parts) -> HealthOut:
-    checks: dict[str, Callable[[], Awaitable[PartOut | None]]] = {
+    checks: Checks = {
         "store": parts.store.ping,
+        "issuer": parts.keys.require,
         "temporal": parts.runs.ping,
         "worker": lambda: _worker(parts),
         "sandbox": lambda: _sandbox(parts),
@@ -88,14 +128,21 @@ async def health_of(parts: Parts) -> HealthOut:
         "encryption": lambda: _encryption(parts),
         "reconciler": lambda: _reconciler(parts),
     }
-    results = await asyncio.gather(*(_measured(check) for check in checks.values()))
-    by_name = dict(zip(checks, results, strict=True))
+    if parts.settings.redis_url is not None:
+        checks["redis"] = lambda: _redis(parts)
+    found = await _asked(checks)
     status: Literal["ok", "degraded", "down"] = "ok"
-    if any(part.status not in ("ok", "off") for part in results):
+    if any(part.status not in ("ok", "off") for part in found.values()):
         status = "degraded"
-    if by_name["store"].status == "down":
+    if found["store"].status == "down":
         status = "down"
-    return HealthOut(status=status, parts=by_name)
+    return HealthOut(status=status, build=parts.settings.pilot_build_id, parts=found)
+
+
+async def _asked(checks: Checks) -> dict[str, PartOut]:
+    """All at once, so that the slowest is what it takes."""
+    results = await asyncio.gather(*(_measured(check) for check in checks.values()))
+    return dict(zip(checks, results, strict=True))
 
 
 async def _measured(check: Callable[[], Awaitable[PartOut | None]]) -> PartOut:
@@ -168,9 +215,13 @@ async def _encryption(parts: Parts) -> PartOut:
 
 async def _bus(parts: Parts) -> PartOut:
     if parts.settings.redis_url is not None:
-        from pilot.events.redis import RedisBus  # noqa: PLC0415 (8 MB, for some only)
-
-        assert isinstance(parts.bus, RedisBus)
-        await parts.bus.ping()
+        await _redis(parts)
     status: Literal["ok", "off"] = "off" if isinstance(parts.bus, NoBus) else "ok"
     return PartOut(status=status, latency_ms=0, detail=parts.bus.condition)
+
+
+async def _redis(parts: Parts) -> None:
+    from pilot.events.redis import RedisBus  # noqa: PLC0415 (8 MB, for some only)
+
+    assert isinstance(parts.bus, RedisBus)
+    await parts.bus.ping()

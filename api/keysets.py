@@ -30,6 +30,10 @@ class KeySource(Protocol):
         set cannot be read and is not known from before."""
         ...
 
+    async def require(self) -> None:
+        """Raises `KeysUnavailableError` where no token can be checked now."""
+        ...
+
 
 class FileKeys:
     """The development issuer's keys. Read again when the file changes."""
@@ -49,6 +53,9 @@ class FileKeys:
         except (OSError, ValueError) as error:
             raise KeysUnavailableError(f"{self._path}: {error}") from error
         return self._keys.get(kid or "")
+
+    async def require(self) -> None:
+        await self.key(None)
 
 
 class HttpKeys:
@@ -75,6 +82,12 @@ class HttpKeys:
         if not self._keys and self._failure is not None:
             raise KeysUnavailableError(f"{self._url}: {self._failure}")
         return self._keys.get(wanted)
+
+    async def require(self) -> None:
+        if not self._keys:  # those that are known stay good
+            await self.key(None)
+        if not self._keys:
+            raise KeysUnavailableError(f"{self._url}: it has no keys")
 
     async def _refresh(self, wanted: str) -> None:
         now = time.monotonic()

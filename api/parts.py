@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from asyncio import Event
 from dataclasses import dataclass, field
 from typing import Annotated
 
@@ -10,6 +11,7 @@ from starlette.requests import HTTPConnection
 
 from api.auth import Verifier
 from api.directory import Directory
+from api.keysets import KeySource
 from api.limits import Limits
 from api.live.connections import Connections
 from api.live.feed import Feed
@@ -28,12 +30,14 @@ from pilot.store import Store
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """`connections` counts who watches, `streams` are what the open server-sent streams
-    read from: closed when the process is to end. `keyring` seals secrets,
-    `codec` encrypts Temporal's payloads; None without a key."""
+    """`keys` are those that the issuer of tokens signs by. `connections` counts who watches,
+    `streams` are what the open server-sent streams read from: closed when the process is to
+    end, which it says by `draining` first. `keyring` seals secrets, `codec` encrypts Temporal's
+    payloads; None without a key."""
 
     settings: Settings
     verifier: Verifier
+    keys: KeySource
     store: Store
     runs: Runs
     bus: Bus
@@ -45,6 +49,7 @@ class Parts:
     limits: Limits
     tickets: Tickets
     streams: set[Outbox] = field(default_factory=set)
+    draining: Event = field(default_factory=Event)
     keyring: Keyring | None = None
     codec: EncryptionCodec | None = None
     directory: Directory | None = None

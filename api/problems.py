@@ -7,6 +7,7 @@ an input has some. What was not foreseen is a 500 that says nothing of the insid
 from __future__ import annotations
 
 import logging
+import traceback
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, TypeAlias
@@ -15,7 +16,7 @@ from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Match
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -102,7 +103,9 @@ def unavailable(code: str, detail: str, *, after_s: int = RETRY_AFTER_S) -> Prob
     return Problem(503, code, detail, headers={"Retry-After": str(after_s)})
 
 
-def response(problem: Problem, request_id: str | None) -> Response:
+def response(
+    problem: Problem, request_id: str | None, lines: Sequence[str] | None = None
+) -> Response:
     body: dict[str, Any] = {
         "type": "about:blank",
         "title": HTTPStatus(problem.status_code).phrase,
@@ -114,6 +117,8 @@ def response(problem: Problem, request_id: str | None) -> Response:
         body["request_id"] = request_id
     if problem.issues is not None:
         body["issues"] = [issue.model_dump(mode="json") for issue in issues_out(problem.issues)]
+    if lines is not None:
+        body["traceback"] = lines
     return Response(dumps(body), problem.status_code, problem.headers, MEDIA_TYPE)
 
 
@@ -174,11 +179,15 @@ def _from_validation(error: RequestValidationError) -> Problem:
 async def _handle(request: Request, error: Exception) -> Response:
     if isinstance(error, StoreError) and from_error(error).status_code >= 500:
         log.error("%s %s: %s", request.method, request.url.path, error.message)
-    if isinstance(error, HTTPException) and error.status_code == 405:
-        allowed = ", ".join(sorted(_methods_at(request)))
+    problem = from_error(error)
+    named = request.app.openapi()["paths"].get(request.url.path, {})
+    # `/workflows/validate` is no workflow whose id is wrong
+    if problem.status_code == 405 or (named and request.method.lower() not in named):
+        methods = {method.upper() for method in named} or _methods_at(request)
+        allowed = ", ".join(sorted(methods))
         detail = f"{request.method} is not possible here, only {allowed}."
-        error = Problem(405, "method_not_allowed", detail, headers={"Allow": allowed})
-    return response(from_error(error), request.scope.get("request_id"))
+        problem = Problem(405, "method_not_allowed", detail, headers={"Allow": allowed})
+    return response(problem, request.scope.get("request_id"))
 
 
 def _methods_at(request: Request) -> set[str]:
@@ -203,11 +212,13 @@ class Unexpected:
     """ASGI middleware: an error that nobody foresaw is logged whole and answered with a 500.
 
     It stands inside of the CORS and request-id middlewares, so that a browser may read the
-    answer; Starlette's own place for this is outside of all of them.
+    answer; Starlette's own place for this is outside of all of them. With `shows_traceback`
+    (DEBUG) the answer has the lines of the traceback.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, *, shows_traceback: bool = False) -> None:
         self._app = app
+        self._shows_traceback = shows_traceback
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -222,8 +233,14 @@ class Unexpected:
 
         try:
             await self._app(scope, receive, watched)
+        except ClientDisconnect:
+            pass  # it went away in the middle of its own request: nobody hears an answer
         except Exception as error:
             log.exception("%s %s failed", scope["method"], scope["path"])
             if started:
                 raise
-            await response(from_error(error), scope.get("request_id"))(scope, receive, send)
+            lines = None
+            if self._shows_traceback:
+                lines = "".join(traceback.format_exception(error)).splitlines()
+            answer = response(from_error(error), scope.get("request_id"), lines)
+            await answer(scope, receive, send)

@@ -31,6 +31,8 @@ from pilot.errors import CiphertextError, SettingsError, UnknownKeyError
 
 VARIABLE = "PILOT_ENCRYPTION_KEY"
 KEY_BYTES = 32
+MIN_DISTINCT_BYTES = 16
+"""Of 32 random bytes some 30 are distinct; fewer than 16 are once in 10^14 keys."""
 NONCE_BYTES = 12
 TAG_BYTES = 16
 VERSION = 1
@@ -131,6 +133,18 @@ class Keyring:
                 "the ciphertext was altered, or belongs somewhere else, or another key has the "
                 f"id {key_id!r}"
             ) from None
+
+    def shares_a_key(self, other: Keyring) -> bool:
+        return not set(self._keys.values()).isdisjoint(other._keys.values())
+
+    @property
+    def is_random(self) -> bool:
+        """Whether every key may well be random: typed texts and repeated bytes are not."""
+        return all(
+            len(set(key)) >= MIN_DISTINCT_BYTES
+            and not (key.isascii() and key.decode().isprintable())
+            for key in self._keys.values()
+        )
 
     def _derive(self, key_id: str, purpose: str, owner: str) -> AESGCM:
         info = _parts("pilot", purpose, owner)

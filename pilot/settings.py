@@ -21,6 +21,8 @@ from pilot.errors import SettingsError
 MAX_BUDGET_TOKENS, MAX_BUDGET_USD = 10**15, 10**9
 MAX_RUNS = 100
 DRAIN_S, DEVELOPMENT_DRAIN_S = 20.0, 1.0
+API_DRAIN_S = 3.0
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://([a-z0-9._-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
 
 
 class Settings(BaseSettings):
@@ -76,6 +78,8 @@ class Settings(BaseSettings):
     pilot_data_dir: Path = Path(".pilot")
     pilot_host: str = "127.0.0.1"
     pilot_port: int = 8000
+    pilot_api_workers: Annotated[int, Field(ge=1, le=64)] = 1
+    pilot_api_drain_s: Annotated[float, Field(ge=0, le=3_600)] | None = None
     pilot_trusted_proxies: Annotated[list[str], NoDecode] = Field(default_factory=list)
     pilot_connections_per_user: Annotated[int, Field(ge=1)] = 200
     pilot_connections_per_address: Annotated[int, Field(ge=1)] = 1_000
@@ -161,6 +165,19 @@ class Settings(BaseSettings):
         return DEVELOPMENT_DRAIN_S if self.is_development else DRAIN_S
 
     @property
+    def api_drain_s(self) -> float:
+        """How long (seconds) an API process serves on after SIGTERM, not ready any more. Nobody
+        balances a load in development."""
+        if self.pilot_api_drain_s is not None:
+            return self.pilot_api_drain_s
+        return 0.0 if self.is_development else API_DRAIN_S
+
+    @property
+    def reloads(self) -> bool:
+        """Whether the API starts anew when its code changes."""
+        return self.debug and self.is_development
+
+    @property
     def store_url(self) -> str:
         """DATABASE_URL, else SQLite in the data folder."""
         return self.database_url or f"sqlite:///{self.pilot_data_dir.resolve() / 'pilot.db'}"
@@ -173,11 +190,10 @@ class Settings(BaseSettings):
     def check(self) -> None:
         """Raises `SettingsError` for what is missing or contradicts itself."""
         self._check_supabase()
-        if not self.is_development and self.issuer is None:
-            raise SettingsError(
-                "CLERK_JWT_ISSUER is not set, and PILOT_ENV is production: "
-                "nobody could sign in. Set it, or start the development stack with `pilot dev`."
-            )
+        if not self.is_development:
+            from pilot.production import require_production  # noqa: PLC0415 (as below)
+
+            require_production(self)
         if self.pilot_encryption_key is not None:
             from pilot.crypto import Keyring  # noqa: PLC0415 (few processes need it)
 
@@ -190,9 +206,16 @@ class Settings(BaseSettings):
             raise SettingsError(
                 "PILOT_DEPLOYMENT and PILOT_BUILD_ID go together: set both, or neither."
             )
-        if "*" in self.backend_cors_origins and not self.is_development:
+        for origin in self.backend_cors_origins:
+            if origin != "*" and not _ORIGIN.fullmatch(origin):
+                raise SettingsError(
+                    f"BACKEND_CORS_ORIGINS: {origin!r} is no origin: write scheme://host[:port], "
+                    "without a path, in lower case."
+                )
+        if self.pilot_api_workers > 1 and self.redis_url is None:
             raise SettingsError(
-                "BACKEND_CORS_ORIGINS is `*`: name the canvas's origins, separated by commas."
+                f"PILOT_API_WORKERS is {self.pilot_api_workers}, and REDIS_URL is not set: the "
+                "bus of one machine feeds one process only. Set REDIS_URL, or one worker."
             )
 
     def _check_supabase(self) -> None:

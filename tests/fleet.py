@@ -76,6 +76,10 @@ class Part:
         os.kill(self.pid, number)
         await self._child.wait()
 
+    async def exit_code(self) -> int:
+        """Returns once it has ended by itself."""
+        return await self._child.wait()
+
     async def stop(self) -> None:
         """SIGTERM, and SIGKILL where that does not end it within a few seconds."""
         await self._child.stop(GRACE_S)

@@ -35,7 +35,7 @@ router = APIRouter(tags=["executions"], route_class=ApiRoute, responses={**FORBI
     responses={
         200: {
             "model": ExecutionOut,
-            "content": {"text/event-stream": {}},
+            "content": sse.CONTENT,
             "description": "Finished within `wait` seconds; or, with `stream`, the events.",
         },
         **MISSING,
@@ -55,7 +55,8 @@ async def execute_workflow(
         str | None,
         Header(
             description="1 to 255 printable characters. The same key gives the same execution, "
-            "started once; with another input it is refused (422)."
+            "started once; with another input it is refused (422).",
+            json_schema_extra={"pattern": r"^[ -~]{1,255}$"},
         ),
     ] = None,
     wait: Annotated[
@@ -64,7 +65,7 @@ async def execute_workflow(
     stream: Annotated[
         bool, Query(description="Answer with the run's server-sent events; then `wait` is nothing.")
     ] = False,
-    last_event_id: Annotated[str | None, Header()] = None,
+    last_event_id: sse.LastEventId = None,
 ) -> Response:
     """Runs the newest version. Answers 202 at once, or 200 when `wait` saw it finish, or with
     `stream` 200 and the run's events, of which a client that comes again with its
@@ -89,7 +90,7 @@ async def execute_workflow(
     return reply(shown, 200 if wait and row.status.is_final else 202, headers)
 
 
-@router.get("/executions", response_model=PageOut[ExecutionSummaryOut])
+@router.get("/executions", response_model=PageOut[ExecutionSummaryOut], responses={**MISSING})
 async def list_executions(
     parts: PartsDep,
     caller: CallerDep,
@@ -152,7 +153,7 @@ async def resume_execution(parts: PartsDep, caller: CallerDep, execution_id: UUI
     "/executions/{execution_id}/events",
     response_class=sse.EventStream,
     responses={
-        200: {"content": {"text/event-stream": {}}, "description": "The events as they come."},
+        200: {"content": sse.CONTENT, "description": "The events as they come."},
         204: {"description": "The run has finished, and the client has all of it."},
         **MISSING,
     },
@@ -162,7 +163,7 @@ async def stream_events(
     parts: PartsDep,
     caller: CallerDep,
     execution_id: UUID,
-    last_event_id: Annotated[str | None, Header()] = None,
+    last_event_id: sse.LastEventId = None,
     last_seq: Annotated[int | None, Query(ge=0)] = None,
 ) -> Response:
     """Server-sent events from the first on, or from after `Last-Event-ID` (or `last_seq`);

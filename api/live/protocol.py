@@ -30,6 +30,7 @@ FRAMED = "pilot.message"
 SEND_BUFFER_BYTES = 128 * 1024
 """Of the system, which would hold megabytes for a slow reader: what waits there grows old, and
 cannot be joined or taken back."""
+SERVICE_RESTART = 1012
 CLOSE_LIMIT_S = 10.0
 MAX_BLIND_PONGS = 100
 
@@ -125,6 +126,17 @@ class WatcherProtocol(WebSocketsSansIOProtocol):
             case [PerMessageDeflate(local_max_window_bits=bits)] if bits == WINDOW_BITS:
                 return True
         return None
+
+    def shutdown(self) -> None:
+        """As uvicorn's, with a reason: the process ends, and another one is to be asked."""
+        if self.handshake_complete and not self.close_sent:
+            self.stop_keepalive()
+            self.queue.put_nowait({"type": "websocket.disconnect", "code": SERVICE_RESTART})
+            self.conn.send_close(SERVICE_RESTART, "the server restarts: connect again")
+            self.transport.write(b"".join(self.conn.data_to_send()))
+            self.transport.close()
+        else:
+            super().shutdown()
 
     async def run_asgi(self) -> None:
         await super().run_asgi()

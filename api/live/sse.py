@@ -7,7 +7,9 @@ import logging
 import time
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
+from typing import Annotated, Any
 
+from fastapi import Header
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
@@ -35,6 +37,26 @@ RETRY_MS = 1_000
 
 class EventStream(StreamingResponse):
     media_type = "text/event-stream"
+
+
+CONTENT: dict[str, Any] = {
+    "text/event-stream": {
+        "schema": {
+            "type": "object",
+            "description": "One event; `data` is its JSON, as on the WebSocket.",
+            "properties": {
+                "id": {"type": "string", "description": "`seq`"},
+                "event": {"type": "string", "description": "`type`"},
+                "data": {"type": "string"},
+                "retry": {"type": "integer", "description": "Milliseconds"},
+            },
+        }
+    }
+}
+"""What OpenAPI says of a stream."""
+LastEventId = Annotated[
+    str | None, Header(json_schema_extra={"pattern": r"^[0-9]{0,15}$"}, description="A `seq`.")
+]
 
 
 def resume_point(last_event_id: str | None, last_seq: int | None) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import date
 from typing import Annotated
 from uuid import UUID
 
@@ -17,7 +16,7 @@ from api.problems import FORBIDDEN, INVALID, MISSING
 from api.reply import reply
 from api.route import ApiRoute
 from api.usage import service
-from api.usage.schemas import BudgetIn, BudgetOut, ReportOut
+from api.usage.schemas import BudgetIn, BudgetOut, Day, ReportOut
 from pilot.roles import Role
 
 router = APIRouter(tags=["usage"], route_class=ApiRoute, responses={**FORBIDDEN})
@@ -29,14 +28,18 @@ async def read_usage(
     caller: CallerDep,
     page: PageDep,
     first: Annotated[
-        date | None, Query(alias="from", description="The first day (UTC) [30 days up to `to`].")
+        Day | None, Query(alias="from", description="The first day (UTC) [30 days up to `to`].")
     ] = None,
     last: Annotated[
-        date | None, Query(alias="to", description="The last day, inclusive [today].")
+        Day | None, Query(alias="to", description="The last day, inclusive [today].")
     ] = None,
     group_by: Annotated[
         str,
-        Query(max_length=100, description="Any of day, workflow and model, with commas between."),
+        Query(
+            max_length=100,
+            json_schema_extra={"pattern": r"^((day|workflow|model)(,(day|workflow|model)){0,3})?$"},
+            description="Any of day, workflow and model, with commas between.",
+        ),
     ] = "day",
 ) -> Response:
     """What the caller's model calls took: tokens and US dollars, failed calls too. At most 366

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from api.issues import IssueOut
 from pilot.graph.model import Edge, Graph, Node, Seconds
+from pilot.graph.numbers import JSON_NUMBER
 from pilot.roles import Role
 
 CHATBOT_NODES: list[dict[str, Any]] = [
@@ -70,7 +71,7 @@ class WorkflowUpdate(WorkflowIn):
 
     model_config = ConfigDict(json_schema_extra={"examples": [{**CHATBOT, "version": 1}]})
 
-    version: Annotated[int, Field(ge=1)] | None = None
+    version: Annotated[int, Field(ge=1), JSON_NUMBER] | None = None
 
 
 class WorkflowSummaryOut(BaseModel):

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, StrictBool, StrictFloat, StrictInt
+
+from pilot.graph.numbers import JSON_NUMBER
 
 MAX_RETRY_ATTEMPTS = 1_000
 MAX_TIMEOUT_S = 365 * 24 * 3600.0
@@ -17,8 +19,8 @@ MAX_TIMEOUT_S = 365 * 24 * 3600.0
 class Position(BaseModel):
     model_config = ConfigDict(extra="allow")
 
-    x: int | float = 0
-    y: int | float = 0
+    x: StrictInt | StrictFloat = 0
+    y: StrictInt | StrictFloat = 0
 
 
 class RetryOverride(BaseModel):
@@ -29,10 +31,10 @@ class RetryOverride(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    max_attempts: Annotated[int, Field(ge=1, le=MAX_RETRY_ATTEMPTS)] | None = None
-    initial_s: Annotated[float, Field(gt=0, le=86_400)] | None = None
-    backoff: Annotated[float, Field(ge=1, le=100)] | None = None
-    max_s: Annotated[float, Field(gt=0, le=86_400)] | None = None
+    max_attempts: Annotated[int, Field(ge=1, le=MAX_RETRY_ATTEMPTS), JSON_NUMBER] | None = None
+    initial_s: Annotated[float, Field(gt=0, le=86_400), JSON_NUMBER] | None = None
+    backoff: Annotated[float, Field(ge=1, le=100), JSON_NUMBER] | None = None
+    max_s: Annotated[float, Field(gt=0, le=86_400), JSON_NUMBER] | None = None
     non_retryable: Annotated[list[str], Field(max_length=100)] | None = None
 
 
@@ -49,12 +51,12 @@ class NOf(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    n_of: Annotated[int, Field(ge=1)]
+    n_of: Annotated[int, Field(ge=1), JSON_NUMBER]
 
 
 OnError = Literal["fail", "continue", "branch"] | DefaultOutput
 Join = Literal["all", "any"] | NOf
-Seconds = Annotated[float, Field(gt=0, le=MAX_TIMEOUT_S)]
+Seconds = Annotated[float, Field(gt=0, le=MAX_TIMEOUT_S), JSON_NUMBER]
 
 
 class Node(BaseModel):
@@ -74,7 +76,7 @@ class Node(BaseModel):
     timeout_s: Seconds | None = None
     on_error: OnError | None = None
     join: Join | None = None
-    on_cancel: bool = False
+    on_cancel: StrictBool = False
 
     @property
     def name(self) -> str:
