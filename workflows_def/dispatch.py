@@ -14,11 +14,16 @@ from temporalio.exceptions import ActivityError
 from pilot.graph.plan import PlanNode
 from pilot.graph.spec import Policy
 from pilot.graph.task import NodeResult, NodeTask, Scope
-from workflows_def.failure import cut_off_at
+from workflows_def.failure import cut_off_at, was_lost
 from workflows_def.messages import RunInput
 from workflows_def.pace import Pace
 
 PATCH_CUT_OFF = "another attempt after a worker's stop"
+PATCH_LOST = "another attempt after a worker's death"
+
+MAX_LOST = 10
+"""So many attempts that died with their worker count for nothing, beyond those that the policy
+allows: a worker's death is no failure of the node's. More look as if the node kills its worker."""
 
 
 def policy_of(run: RunInput, node: PlanNode) -> Policy:
@@ -71,12 +76,19 @@ async def dispatch(
         )
         pace.add(result)
         return result
+    lost = 0
     while True:
         try:
             return await _execute(node, task, policy, retry)
         except ActivityError as error:
             last = cut_off_at(error, policy)
-            if last is None or not workflow.patched(PATCH_CUT_OFF):
+            if last is not None:
+                if not workflow.patched(PATCH_CUT_OFF):
+                    raise
+            elif was_lost(error, policy) and lost < MAX_LOST and workflow.patched(PATCH_LOST):
+                lost += 1
+                last = policy.retry.max_attempts + lost - 1
+            else:
                 raise
             task = replace(task, attempts_before=last)
             retry = replace(retry, maximum_attempts=1)

@@ -67,6 +67,16 @@ def cut_off_at(error: ActivityError, policy: Policy) -> int | None:
     return failure_of(error, policy).attempt or policy.retry.max_attempts
 
 
+def was_lost(error: ActivityError, policy: Policy) -> bool:
+    """Whether a last attempt died with its worker, where the policy allows more than one."""
+    return (
+        error.retry_state is RetryState.MAXIMUM_ATTEMPTS_REACHED
+        and isinstance(error.cause, TimeoutError)
+        and error.cause.type is TimeoutType.HEARTBEAT
+        and policy.retry.max_attempts > 1
+    )
+
+
 def _cause(error: FailureError) -> BaseException | None:
     """An activity's failure comes wrapped, a local activity's does not."""
     return error.cause if isinstance(error, ActivityError) else error

@@ -12,8 +12,9 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from temporalio import activity
 from temporalio.api.enums.v1 import PendingActivityState
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
 from temporalio.exceptions import (
     ActivityError,
     ApplicationError,
@@ -21,19 +22,23 @@ from temporalio.exceptions import (
     TimeoutError,
     TimeoutType,
 )
-from temporalio.worker import Worker
+from temporalio.worker import Replayer, Worker
 
 from activities.resources import current
 from pilot.graph.compile import compile_plan
 from pilot.graph.model import Graph
+from pilot.graph.plan import Plan, PlanNode
 from pilot.graph.spec import Policy, Retry
+from pilot.graph.task import NodeResult, NodeTask
 from pilot.nodes import specs
 from pilot.plugin import PilotPlugin
 from pilot.settings import Settings
 from tests.activities.http_server import Server, http_server
 from tests.graph.graphs import node
 from tests.workflows_def.conftest import Runner
+from workflows_def import dispatch
 from workflows_def.failure import failure_of
+from workflows_def.messages import WORKFLOW_TYPE, RunInput
 
 QUICK = {"initial_s": 0.05, "backoff": 1}
 
@@ -275,3 +280,85 @@ def test_a_timeout_of_temporals_tells_the_attempt_too(type: TimeoutType, code: s
     error.__cause__ = TimeoutError("late", type=type, last_heartbeat_details=[])
     failure = failure_of(error, Policy(Retry(max_attempts=4), timeout_s=3))
     assert (failure.code, failure.attempt) == (code, 4)
+
+
+# a worker that dies
+
+
+class Deadly:
+    """An activity that goes silent, as if its worker had died, for some attempts."""
+
+    def __init__(self) -> None:
+        self.silent = 0
+        self.attempts: list[int] = []
+
+    @activity.defn(name="deadly")
+    async def run(self, task: NodeTask) -> NodeResult:
+        self.attempts.append(activity.info().attempt + task.attempts_before)
+        if len(self.attempts) <= self.silent:
+            await asyncio.sleep(5)
+        return NodeResult("alive")
+
+
+@pytest.fixture(scope="module")
+async def deadly(
+    temporal_address: str, worker_settings: Settings
+) -> AsyncIterator[tuple[Client, str, Deadly]]:
+    node = Deadly()
+    async with PilotPlugin.open(worker_settings) as plugin:
+        client = await Client.connect(temporal_address, plugins=[plugin])
+        queue = f"deadly-{uuid.uuid4()}"
+        async with Worker(client, task_queue=queue, activities=[node.run]):
+            yield client, queue, node
+
+
+async def run_deadly(
+    deadly: tuple[Client, str, Deadly], silent: int, attempts: int
+) -> WorkflowHandle[Any, Any]:
+    """A run whose one node of its own loses its worker `silent` times."""
+    client, queue, node = deadly
+    node.silent, node.attempts = silent, []
+    policy = Policy(Retry(max_attempts=attempts, initial_s=0.05, backoff=1), 30, heartbeat_s=0.4)
+    run = RunInput(
+        execution_id=str(uuid.uuid4()),
+        workflow_id="w",
+        workflow_name="test",
+        workflow_version=1,
+        user_id="u",
+        plan=Plan(
+            nodes=[PlanNode(id="n", type="deadly", name="n", config={}, policy=0, output_key="n")],
+            edges=[],
+            policies=[policy],
+        ),
+    )
+    return await client.start_workflow(
+        WORKFLOW_TYPE, run, id=f"execution-{run.execution_id}", task_queue=queue
+    )
+
+
+async def test_attempts_that_died_with_their_worker_count_for_nothing(
+    deadly: tuple[Client, str, Deadly],
+) -> None:
+    handle = await run_deadly(deadly, silent=4, attempts=2)
+    assert await asyncio.wait_for(handle.result(), 60) == "alive"
+    assert deadly[2].attempts == [1, 2, 3, 4, 5]
+    await Replayer(workflows=[], plugins=[PilotPlugin()]).replay_workflow(
+        await handle.fetch_history()
+    )
+
+
+@pytest.mark.parametrize(("silent", "attempts", "begun"), [(9, 2, 4), (3, 1, 1)])
+async def test_but_not_for_ever_and_not_where_one_attempt_is_all(
+    deadly: tuple[Client, str, Deadly],
+    monkeypatch: pytest.MonkeyPatch,
+    silent: int,
+    attempts: int,
+    begun: int,
+) -> None:
+    monkeypatch.setattr(dispatch, "MAX_LOST", 2)
+    handle = await run_deadly(deadly, silent=silent, attempts=attempts)
+    with pytest.raises(WorkflowFailureError) as caught:
+        await asyncio.wait_for(handle.result(), 60)
+    assert isinstance(caught.value.cause, ApplicationError)
+    assert caught.value.cause.type == "worker_lost"
+    assert len(deadly[2].attempts) == begun
