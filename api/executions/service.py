@@ -20,7 +20,7 @@ from workflows_def.messages import SIGNAL_PAUSE, SIGNAL_RESUME
 
 log = logging.getLogger(__name__)
 
-CATCH_UP_S = 0.5
+CATCH_UP_S = 3.0
 """How long a read waits for the store to hold what watchers have been told already."""
 POLL_S = 0.02
 SLOW_POLL_S = 0.5
