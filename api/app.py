@@ -16,6 +16,7 @@ from api.body import BodyLimit
 from api.compression import compressed
 from api.directory import Directory
 from api.executions.escalation import escalating
+from api.executions.finished import Finished
 from api.executions.routes import router as executions
 from api.limits import Limits, RateHeaders, rates
 from api.live.connections import Connections
@@ -29,6 +30,7 @@ from api.request_id import RequestId
 from api.response_headers import ResponseHeaders
 from api.runs import Runs
 from api.secrets.routes import router as secrets
+from api.shared_cache import SharedCache
 from api.shares.routes import router as shares
 from api.tickets import router as tickets
 from api.usage.routes import router as usage
@@ -111,7 +113,9 @@ def _lifespan(settings: Settings) -> Any:
 async def opened(settings: Settings) -> AsyncIterator[Parts]:
     """The parts of one API process, closed in reverse on the way out."""
     async with AsyncExitStack() as stack:
-        tokens = auth.verifier(settings)
+        shared = SharedCache.of(settings)
+        stack.push_async_callback(shared.close)
+        tokens = auth.verifier(settings, shared)
         payload_keys = payload_keyring(settings)
         store = await open_store(settings)
         stack.push_async_callback(store.close)
@@ -141,6 +145,7 @@ async def opened(settings: Settings) -> AsyncIterator[Parts]:
             ),
             limits,
             live_tickets,
+            Finished(shared),
             keyring=secrets_keyring(settings),
             codec=None if payload_keys is None else EncryptionCodec(payload_keys),
             directory=None

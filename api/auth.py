@@ -16,6 +16,7 @@ from jwt import PyJWTError
 from api.caller import Caller, InvalidTokenError, caller_of
 from api.keysets import FileKeys, HttpKeys, KeySource, KeysUnavailableError
 from api.problems import Problem, unavailable
+from api.shared_cache import SharedCache
 from pilot import tokens
 from pilot.settings import Settings
 
@@ -90,15 +91,16 @@ def _plain(error: Exception) -> str:
     return str(error).encode("ascii", "replace").decode()[:200] or type(error).__name__
 
 
-def verifier(settings: Settings) -> TokenVerifier:
-    """The verifier of the configured issuer. Makes the development issuer's keys if needed."""
+def verifier(settings: Settings, shared: SharedCache | None = None) -> TokenVerifier:
+    """The verifier of the configured issuer. Makes the development issuer's keys if needed.
+    `shared` is where API processes share what they fetched."""
     if settings.uses_development_issuer:
         tokens.DevelopmentIssuer.open(settings.pilot_data_dir)
         return TokenVerifier(tokens.ISSUER, FileKeys(tokens.jwks_path(settings.pilot_data_dir)))
     settings.check()
     issuer = settings.issuer
     assert issuer is not None
-    keys = HttpKeys(f"{issuer.rstrip('/')}/.well-known/jwks.json")
+    keys = HttpKeys(f"{issuer.rstrip('/')}/.well-known/jwks.json", shared)
     return TokenVerifier(issuer, keys, settings.clerk_authorized_parties)
 
 

@@ -11,6 +11,7 @@ from typing import Protocol
 import httpx
 from jwt import PyJWK, PyJWTError
 
+from api.shared_cache import SharedCache
 from pilot.errors import PilotError
 
 MAX_JWKS_BYTES = 256 * 1024
@@ -63,11 +64,14 @@ class HttpKeys:
 
     An unknown key id fetches them again, at most every ten seconds, so that a rotation is
     seen and a forger's invented ids are not passed on. While the issuer is down the keys
-    that are known stay good. One fetch at a time; it blocks no request that has its key.
+    that are known stay good. One fetch at a time; it blocks no request that has its key. A
+    process that has just begun takes the keys that another one fetched, from the shared cache.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, shared: SharedCache | None = None) -> None:
         self._url = url
+        self._shared = shared or SharedCache(None)
+        self._is_new = True
         self._keys: dict[str, PyJWK] = {}
         self._fetched_at = -JWKS_FRESH_S
         self._tried_at = -JWKS_RETRY_S
@@ -78,6 +82,7 @@ class HttpKeys:
         wanted = kid or ""
         if wanted not in self._keys or time.monotonic() - self._fetched_at > JWKS_FRESH_S:
             async with self._lock:
+                await self._take_shared()
                 await self._refresh(wanted)
         if not self._keys and self._failure is not None:
             raise KeysUnavailableError(f"{self._url}: {self._failure}")
@@ -89,6 +94,26 @@ class HttpKeys:
         if not self._keys:
             raise KeysUnavailableError(f"{self._url}: it has no keys")
 
+    async def _take_shared(self) -> None:
+        """Once: what other processes know by then, this one will find out by itself."""
+        if not self._is_new:
+            return
+        self._is_new = False
+        found = await self._shared.get(self._key)
+        if found is None:
+            return
+        fetched_at, _, content = found.partition(b"\n")
+        try:
+            age_s = time.time() - float(fetched_at)
+            self._keys = parse_keys(content)
+        except ValueError:
+            return
+        self._fetched_at = time.monotonic() - max(age_s, 0.0)
+
+    @property
+    def _key(self) -> str:
+        return f"jwks:{self._url}"
+
     async def _refresh(self, wanted: str) -> None:
         now = time.monotonic()
         fresh = now - self._fetched_at <= JWKS_FRESH_S
@@ -97,12 +122,15 @@ class HttpKeys:
         self._tried_at = now
         try:
             async with asyncio.timeout(FETCH_LIMIT_S):
-                self._keys = parse_keys(await self._fetch())
+                content = await self._fetch()
+                self._keys = parse_keys(content)
         except (TimeoutError, httpx.HTTPError, ValueError) as error:
             self._failure = str(error) or type(error).__name__
         else:
             self._failure = None
             self._fetched_at = now
+            noted = b"%.3f\n%s" % (time.time(), content)
+            await self._shared.put(self._key, noted, ttl_s=JWKS_FRESH_S)
 
     async def _fetch(self) -> bytes:
         body = b""

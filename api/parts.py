@@ -11,6 +11,7 @@ from starlette.requests import HTTPConnection
 
 from api.auth import Verifier
 from api.directory import Directory
+from api.executions.finished import Finished
 from api.keysets import KeySource
 from api.limits import Limits
 from api.live.connections import Connections
@@ -48,6 +49,7 @@ class Parts:
     connections: Connections
     limits: Limits
     tickets: Tickets
+    finished: Finished
     streams: set[Outbox] = field(default_factory=set)
     draining: Event = field(default_factory=Event)
     keyring: Keyring | None = None

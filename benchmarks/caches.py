@@ -1,8 +1,9 @@
-"""What a cache of workflow versions would save: `python -m benchmarks.caches [ROUNDS]`.
+"""What caches save of reading an execution: `python -m benchmarks.caches [ROUNDS]`.
 
 `GET /executions/{id}` reads the row, its nodes and the graph of its version, which never changes.
 Three places to read that graph from, on SQLite: the store, Redis (JSON text by workflow and
-version) and this process's memory. The sides are compared pair by pair (`benchmarks.paired`).
+version) and this process's memory. And the whole answer of one that has ended, from memory and
+from Redis. The sides are compared pair by pair (`benchmarks.paired`).
 """
 
 from __future__ import annotations
@@ -113,6 +114,25 @@ async def of_size(store: SqlStore, redis: Any, nodes: int, rounds: int) -> None:
             reads(Reading(store, version)),
             plain,
             rounds=rounds,
+        )
+        print(found.line(), flush=True)
+    body = (await execution_out(store, settings, row)).model_dump_json().encode()
+    key = f"body:{row.id}"
+    await redis.set(key, body)
+
+    def answers(source: Callable[[], Awaitable[bytes]]) -> Callable[[], Awaitable[float]]:
+        async def read() -> None:
+            for _ in range(READS):
+                assert await source()
+
+        return lambda: timed(read)
+
+    async def kept() -> bytes:
+        return body
+
+    for name, source in (("memory", kept), ("Redis", lambda: redis.get(key))):
+        found = await compare(
+            f"{nodes} nodes, the answer from {name}", answers(source), plain, rounds=rounds
         )
         print(found.line(), flush=True)
 

@@ -110,7 +110,8 @@ async def list_executions(
 async def read_execution(parts: PartsDep, caller: CallerDep, execution_id: UUID) -> Response:
     """A run with all its nodes."""
     owner = await access.to_execution(parts, caller, str(execution_id), Role.VIEWER)
-    return reply(await service.read(parts, owner, str(execution_id)))
+    body = await service.read_body(parts, owner, str(execution_id))
+    return Response(body, media_type="application/json")
 
 
 @router.post(

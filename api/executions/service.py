@@ -32,6 +32,18 @@ async def read(parts: Parts, owner: str, execution_id: str) -> ExecutionOut:
     return await shown(parts, await current(parts, owner, execution_id))
 
 
+async def read_body(parts: Parts, owner: str, execution_id: str) -> bytes:
+    """The resource as JSON; of one that has ended as it was read before."""
+    kept = await parts.finished.get(execution_id)
+    if kept is not None:
+        return kept
+    row = await current(parts, owner, execution_id)
+    body = (await shown(parts, row)).model_dump_json().encode()
+    if row.status.is_final:
+        await parts.finished.put(execution_id, body)
+    return body
+
+
 async def shown(parts: Parts, execution: Execution) -> ExecutionOut:
     """The resource; of an open run also what it waits for, where Temporal says so in time."""
     pending = await parts.pending.of_row(execution)
