@@ -77,6 +77,10 @@ def _decompressed(body: bytes, encoding: str | None) -> bytes:
             return gzip.decompress(body)
         case "deflate":
             return zlib.decompress(body)
+    if encoding == "br":
+        import brotli  # Sentry's client uses it where it is installed
+
+        return bytes(brotli.decompress(body))
     assert encoding is None, encoding
     return body
 
