@@ -38,7 +38,7 @@ $(TOOLS): deploy/tools.lock | $(STAMP)
 
 # Tests of faults mostly wait for what was killed to be missed: three at once share two cores.
 test: setup tools ## All tests, on real parts
-	$(BIN)/python -m pytest -n 3 --dist loadfile
+	$(BIN)/python -m pytest -n 3 --dist loadgroup
 
 check: setup ## Lint, format, types, and the rooms' imports
 	$(BIN)/ruff check .

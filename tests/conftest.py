@@ -23,6 +23,18 @@ from tests.redis_server import RedisServer
 from tests.stack import Stack
 
 START_LIMIT_S = 30
+SHARE_A_PROCESS = ("activities", "events", "workflows_def")
+"""Rooms whose tests install what a process has one of (the sink, the activities' resources): they
+run one after another, in this order."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What runs in one process where tests are spread over several (`--dist loadgroup`): a
+    file's tests, and all of the rooms above."""
+    for item in items:
+        place = item.path.relative_to(Path(__file__).parent)
+        together = len(place.parts) == 1 or place.parts[0] in SHARE_A_PROCESS
+        item.add_marker(pytest.mark.xdist_group("one-process" if together else str(place)))
 
 
 @pytest.fixture(scope="session")

@@ -89,6 +89,7 @@ async def test_what_a_lost_workflow_task_had_sent_does_not_stay(world: World) ->
         handle = client.get_workflow_handle(row.temporal_workflow_id)
         assert await asyncio.wait_for(handle.result(), 20) == 3
         truth = await handle.query(QUERY_EVENTS, result_type=EventsPage)
+        sink.install(publish)
     stored = await world.store.events("u", row.id)
     assert [event.to_json() for event in stored] == truth.events
     final = await world.fresh(row)
