@@ -36,9 +36,9 @@ $(TOOLS): deploy/tools.lock | $(STAMP)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --target .tools -r deploy/tools.lock
 	@touch $@
 
-# Tests of faults mostly wait for what was killed to be missed: three at once share two cores.
+# Tests of faults mostly wait for what was killed to be missed: two at once share two cores.
 test: setup tools ## All tests, on real parts
-	$(BIN)/python -m pytest -n 3 --dist loadgroup
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 check: setup ## Lint, format, types, and the rooms' imports
 	$(BIN)/ruff check .
