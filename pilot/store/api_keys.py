@@ -18,7 +18,7 @@ from pilot.store.tables import api_keys
 MAX_API_KEYS = 100
 """How many that are not revoked an owner may have."""
 
-_OWNER_LOCK = 7_032_118
+_OWNER_LOCK = 7_032_119
 """The class of PostgreSQL's advisory locks on one owner's keys."""
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
+from uuid import uuid4
 
 from sqlalchemy import Row
 
@@ -16,6 +18,22 @@ from pilot.store.projection import ExecutionChange, NodeChange
 def json_or_null(value: Any) -> str | None:
     """JSON text; SQL's NULL for None, which reads back as None too."""
     return None if value is None else json_text.dumps(value)
+
+
+def new_workflow(owner: str, name: str, description: str, graph: dict[str, Any]) -> Workflow:
+    """A workflow at version 1, made now."""
+    now = datetime.now(UTC)
+    return Workflow(
+        id=str(uuid4()),
+        owner=owner,
+        name=name,
+        description=description,
+        graph=graph,
+        version=1,
+        content_hash=json_text.content_hash(graph),
+        created_at=now,
+        updated_at=now,
+    )
 
 
 def workflow(row: Row[Any]) -> Workflow:

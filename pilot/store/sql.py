@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
-from uuid import uuid4
 
 from sqlalchemy import insert, text, update
 from sqlalchemy.dialects import postgresql, sqlite
@@ -86,18 +85,7 @@ class SqlStore:
     async def create_workflow(
         self, owner: str, *, name: str, description: str, graph: dict[str, Any]
     ) -> Workflow:
-        now = datetime.now(UTC)
-        workflow = Workflow(
-            id=str(uuid4()),
-            owner=owner,
-            name=name,
-            description=description,
-            graph=graph,
-            version=1,
-            content_hash=json_text.content_hash(graph),
-            created_at=now,
-            updated_at=now,
-        )
+        workflow = rows.new_workflow(owner, name, description, graph)
         graph_text = json_text.dumps(graph)
         async with self._database.writing() as connection:
             await connection.execute(insert(workflows), rows.workflow_row(workflow))

@@ -16,14 +16,12 @@ from sqlalchemy import (
     func,
     literal,
     select,
-    text,
     true,
 )
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pilot.store import Page
-from pilot.store.database import Database
+from pilot.store.database import Database, lock_owner
 from pilot.store.tables import budgets, usage, usage_days, usage_reservations
 from pilot.store.usage import (
     MAX_COST,
@@ -83,7 +81,7 @@ class SqlUsage:
         )
         query = _spent(reservation.owner, reservation.workflow_id, day, now)
         async with self._database.writing() as connection:
-            await _lock(connection, reservation.owner)
+            await lock_owner(connection, _OWNER_LOCK, reservation.owner)
             await connection.execute(delete(usage_reservations).where(expired))
             row = (await connection.execute(query)).one()
             refused = refusal(allowance, _of_account(row), _of_workflow(row))
@@ -180,15 +178,6 @@ class SqlUsage:
         which = (budgets.c.owner == owner) & (budgets.c.workflow_id == workflow_id)
         async with self._database.writing() as connection:
             await connection.execute(delete(budgets).where(which))
-
-
-async def _lock(connection: AsyncConnection, owner: str) -> None:
-    """Of two calls at once only one may take the last of a budget. SQLite has one writer."""
-    if connection.dialect.name == "postgresql":
-        await connection.execute(
-            text("SELECT pg_advisory_xact_lock(:lock, hashtext(:owner))"),
-            {"lock": _OWNER_LOCK, "owner": owner},
-        )
 
 
 def _spent(owner: str, workflow_id: str, day: date, now: datetime) -> Select[Any]:

@@ -204,7 +204,7 @@ begin
         id text, owner text, created_by text, name text, role text, hash text, hint text,
         created_at timestamptz, expires_at timestamptz
     );
-    perform pg_advisory_xact_lock(7032118, hashtext(v_new.owner));
+    perform pg_advisory_xact_lock(7032119, hashtext(v_new.owner));
     if (select count(*) from public.api_keys where owner = v_new.owner and revoked_at is null)
         >= p_limit
     then

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
-from uuid import uuid4
 
 from pilot.errors import NotFoundError
 from pilot.events.edition import UNKNOWN
@@ -69,18 +68,7 @@ class SupabaseStore:
     async def create_workflow(
         self, owner: str, *, name: str, description: str, graph: dict[str, Any]
     ) -> Workflow:
-        now = datetime.now(UTC)
-        workflow = Workflow(
-            id=str(uuid4()),
-            owner=owner_id(owner),
-            name=name,
-            description=description,
-            graph=graph,
-            version=1,
-            content_hash=json_text.content_hash(graph),
-            created_at=now,
-            updated_at=now,
-        )
+        workflow = rows.new_workflow(owner_id(owner), name, description, graph)
         await self._connection.write(
             "create_workflow",
             id=workflow.id,
@@ -89,7 +77,7 @@ class SupabaseStore:
             description=plain(description),
             graph=json_text.dumps(graph),
             content_hash=workflow.content_hash,
-            at=now,
+            at=workflow.created_at,
         )
         return workflow
 

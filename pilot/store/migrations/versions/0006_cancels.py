@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from pilot.store.migrations.large_columns import keep_last
+
 revision = "0006"
 down_revision = "0005"
 
@@ -16,9 +18,7 @@ def upgrade() -> None:
     op.add_column("executions", sa.Column("started_by", sa.Text))
     op.add_column("executions", sa.Column("timeout_s", sa.Float))
     op.add_column("executions", sa.Column("cancel_requested_at", TIME))
-    if op.get_bind().dialect.name == "sqlite":
-        for name in ("input", "output"):
-            _put_last(name)
+    keep_last()
     op.create_index(
         "ix_executions_cancelling",
         "executions",
@@ -33,11 +33,3 @@ def downgrade() -> None:
     op.drop_column("executions", "cancel_requested_at")
     op.drop_column("executions", "timeout_s")
     op.drop_column("executions", "started_by")
-
-
-def _put_last(name: str) -> None:
-    """SQLite reads past a large column for whatever follows it, and adds columns at the end."""
-    op.execute(f"ALTER TABLE executions RENAME COLUMN {name} TO old_{name}")
-    op.execute(f"ALTER TABLE executions ADD COLUMN {name} TEXT")
-    op.execute(f"UPDATE executions SET {name} = old_{name}")  # noqa: S608 (our names)
-    op.execute(f"ALTER TABLE executions DROP COLUMN old_{name}")

@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from pilot.store.migrations.large_columns import keep_last
+
 revision = "0008"
 down_revision = "0007"
 
@@ -11,18 +13,8 @@ def upgrade() -> None:
     op.add_column(
         "executions", sa.Column("edition", sa.Text, nullable=False, server_default=sa.text("''"))
     )
-    if op.get_bind().dialect.name == "sqlite":
-        for name in ("input", "output"):
-            _put_last(name)
+    keep_last()
 
 
 def downgrade() -> None:
     op.drop_column("executions", "edition")
-
-
-def _put_last(name: str) -> None:
-    """SQLite reads past a large column for whatever follows it, and adds columns at the end."""
-    op.execute(f"ALTER TABLE executions RENAME COLUMN {name} TO old_{name}")
-    op.execute(f"ALTER TABLE executions ADD COLUMN {name} TEXT")
-    op.execute(f"UPDATE executions SET {name} = old_{name}")  # noqa: S608 (our names)
-    op.execute(f"ALTER TABLE executions DROP COLUMN old_{name}")

@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from pilot.store.migrations.large_columns import keep_last
+
 revision = "0009"
 down_revision = "0008"
 
@@ -15,9 +17,7 @@ HAS_SLOT = sa.text(f"{_OPEN} AND (held_at IS NULL OR released_at IS NOT NULL)")
 def upgrade() -> None:
     op.add_column("executions", sa.Column("held_at", TIME))
     op.add_column("executions", sa.Column("released_at", TIME))
-    if op.get_bind().dialect.name == "sqlite":
-        for name in ("input", "output"):
-            _put_last(name)
+    keep_last()
     op.create_index(
         "ix_executions_held",
         "executions",
@@ -39,11 +39,3 @@ def downgrade() -> None:
     op.drop_index("ix_executions_held", "executions")
     op.drop_column("executions", "released_at")
     op.drop_column("executions", "held_at")
-
-
-def _put_last(name: str) -> None:
-    """As in 0006: SQLite reads past a large column for whatever follows it."""
-    op.execute(f"ALTER TABLE executions RENAME COLUMN {name} TO old_{name}")
-    op.execute(f"ALTER TABLE executions ADD COLUMN {name} TEXT")
-    op.execute(f"UPDATE executions SET {name} = old_{name}")  # noqa: S608 (our names)
-    op.execute(f"ALTER TABLE executions DROP COLUMN old_{name}")
