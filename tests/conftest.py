@@ -28,6 +28,7 @@ SHARE_A_PROCESS = ("activities", "events", "workflows_def")
 run one after another, in this order."""
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What runs in one process where tests are spread over several (`--dist loadgroup`): a
     file's tests, and all of the rooms above."""
