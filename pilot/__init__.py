@@ -1,3 +1,3 @@
 """πlot: the durable backend of an AI workflow canvas, on Temporal."""
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"
