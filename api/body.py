@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.problems import Problem
+from pilot.graph.values import deeper_than
 
 MAX_BODY_BYTES = 5 * 1024 * 1024
 MAX_DEPTH = 200
@@ -89,21 +90,6 @@ def parse(body: bytes) -> Any:
     except (ValueError, RecursionError) as error:
         raise Problem(400, "invalid_json", f"The body is not valid JSON: {error}.") from None
     return value
-
-
-def deeper_than(value: Any, limit: int) -> bool:
-    """Whether JSON nests deeper than `limit` levels of arrays and objects."""
-    level = [value] if isinstance(value, dict | list) else []
-    for _ in range(limit):
-        level = [
-            part
-            for item in level
-            for part in (item.values() if isinstance(item, dict) else item)
-            if isinstance(part, dict | list)
-        ]
-        if not level:
-            return False
-    return True
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -21,10 +21,12 @@ from api.live.outbox import Outbox
 from api.live.tickets import Tickets
 from api.pending import PendingRuns
 from api.runs import Runs
+from pilot.budget import ceiling
 from pilot.codec import EncryptionCodec
 from pilot.crypto import Keyring
 from pilot.events.bus import Bus
 from pilot.graph.spec import Specs
+from pilot.preparation import Preparation
 from pilot.settings import Settings
 from pilot.store import Store
 
@@ -55,6 +57,10 @@ class Parts:
     keyring: Keyring | None = None
     codec: EncryptionCodec | None = None
     directory: Directory | None = None
+
+    @property
+    def preparation(self) -> Preparation:
+        return Preparation(self.store, self.specs, ceiling(self.settings))
 
 
 def parts_of(connection: HTTPConnection) -> Parts:

@@ -26,6 +26,7 @@ from pilot.errors import (
     ConflictError,
     GraphError,
     NotFoundError,
+    RefusedError,
     StaleVersionError,
     StorageFullError,
     StoreError,
@@ -132,6 +133,11 @@ def from_error(error: Exception) -> Problem:
             return error
         case GraphError(issues=issues, message=message):
             return Problem(422, error.code, message, issues=issues)
+        case RefusedError(issues=issues, message=message):
+            after = error.retry_after_s
+            headers = {} if after is None else {"Retry-After": str(after)}
+            status = 422 if after is None else 429
+            return Problem(status, error.code, message, issues=issues, headers=headers)
         case NotFoundError():
             return Problem(404, error.code, error.message)
         case StaleVersionError():
@@ -204,7 +210,7 @@ def _methods_at(request: Request) -> set[str]:
 
 def install(app: FastAPI) -> None:
     """Every error that a route raises, the framework's own among them."""
-    for kind in (HTTPException, RequestValidationError, StoreError, GraphError):
+    for kind in (HTTPException, RequestValidationError, StoreError, GraphError, RefusedError):
         app.add_exception_handler(kind, _handle)
 
 

@@ -3,6 +3,7 @@
 PilotError
 ├── SettingsError            a configuration variable is missing or contradictory
 ├── GraphError               a graph cannot be run; carries all its issues
+├── RefusedError             a run may not begin: its input, its size, or a budget
 ├── ExpressionError          a CEL expression does not compile or fails on its data
 │   └── TemplateError        the same, inside a template
 ├── NodeError                an attempt of a node failed; says whether to try again
@@ -51,6 +52,25 @@ class GraphError(PilotError):
         first = errors[0].message if errors else "the graph has issues"
         more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
         super().__init__(f"{first}{more}")
+
+
+class RefusedError(PilotError):
+    """A run may not begin. `issues` say what is wrong with its input, `retry_after_s` when it
+    may (seconds), where time alone will do."""
+
+    code = "refused"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str,
+        issues: list[Issue] | None = None,
+        retry_after_s: int | None = None,
+    ) -> None:
+        super().__init__(message, code=code)
+        self.issues = issues
+        self.retry_after_s = retry_after_s
 
 
 class ExpressionError(PilotError):

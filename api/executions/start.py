@@ -7,7 +7,6 @@ job, pinned to the row's workflow version, and Temporal refuses a second start b
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
 import json
 import logging
@@ -16,29 +15,20 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import NAMESPACE_URL, uuid4, uuid5
 
-from pydantic_core import to_json
-
-from api.body import deeper_than
 from api.executions.schemas import ExecuteIn
 from api.parts import Parts
 from api.problems import Problem
-from api.usage.admission import require_budget
-from pilot.errors import GraphError, NotFoundError, UnavailableError
-from pilot.events.wire import dumps
-from pilot.graph.compile import compile_plan
+from pilot.errors import NotFoundError, UnavailableError
 from pilot.graph.model import Graph
 from pilot.graph.plan import Plan
 from pilot.graph.status import ExecutionStatus
-from pilot.nodes.start import StartConfig, resolve_input
+from pilot.nodes.start import resolve_input
+from pilot.preparation import start_config
 from pilot.runs import run_of
 from pilot.store import Execution, Workflow, WorkflowVersion
 
 log = logging.getLogger(__name__)
 
-MAX_ARGUMENT_BYTES = 1_900_000
-"""Temporal refuses an argument over 2 MB; this leaves room for what goes with the plan."""
-MAX_INPUT_DEPTH = 90
-"""A little under what a node's result may be, 100: the start node's holds the input."""
 MAX_KEY_CHARS = 255
 _KEYS = uuid5(NAMESPACE_URL, "https://pilot.local/idempotency-key")
 
@@ -91,8 +81,8 @@ async def execute(
             pass
         else:
             return await _repeat(parts, row, given)
-    plan, value = await _prepare(parts, owner, workflow, given.input)
-    await require_budget(parts, owner, workflow_id, plan)
+    plan, value = await parts.preparation.prepare(owner, workflow, given.input)
+    await parts.preparation.require_budget(owner, workflow_id, plan)
     row, is_new = await parts.store.create_execution(
         Execution(
             id=execution_id,
@@ -124,7 +114,7 @@ async def _repeat(parts: Parts, row: Execution, given: ExecuteIn) -> Started:
     """Gives back the execution of a key, started if it never was."""
     version = await parts.store.get_version(row.owner, row.workflow_id, row.workflow_version)
     graph = Graph.model_validate(version.graph)
-    value, issues = resolve_input(_start_config(graph), given.input)
+    value, issues = resolve_input(start_config(graph), given.input)
     same = not issues and _canonical(value) == _canonical(row.input)
     if not same or _limit(version, given) != row.timeout_s:
         raise Problem(
@@ -134,7 +124,7 @@ async def _repeat(parts: Parts, row: Execution, given: ExecuteIn) -> Started:
             "time limit.",
         )
     if _may_start(row):
-        plan, _ = await _prepare(parts, row.owner, version, given.input)
+        plan, _ = await parts.preparation.prepare(row.owner, version, given.input)
         row = await _start(parts, row, version.name, plan)
         # a cancel that came meanwhile found no run, and took the row for one that never began
         fresh = await parts.store.get_execution(row.owner, row.id)
@@ -151,46 +141,6 @@ def _may_start(row: Execution) -> bool:
         and row.cancel_requested_at is None
         and not row.is_held
     )
-
-
-async def _prepare(
-    parts: Parts, owner: str, workflow: Workflow | WorkflowVersion, given: Any
-) -> tuple[Plan, Any]:
-    """The plan and the whole input. Raises `GraphError`, or `Problem` (422)."""
-    graph = Graph.model_validate(workflow.graph)
-    secrets = await parts.store.secrets.names(owner)
-    plan = await asyncio.to_thread(compile_plan, graph, parts.specs, secrets)
-    value, issues = resolve_input(_start_config(graph), given)
-    if issues:
-        raise Problem(422, "invalid_input", issues[0].message, issues=issues)
-    if deeper_than(value, MAX_INPUT_DEPTH):
-        raise Problem(
-            422, "input_too_deep", f"The input nests deeper than {MAX_INPUT_DEPTH} levels."
-        )
-    plan_size = len(to_json(plan))
-    if plan_size > MAX_ARGUMENT_BYTES:
-        raise Problem(
-            422,
-            "graph_too_large",
-            f"The graph is {plan_size:,} bytes when compiled; a run takes "
-            f"{MAX_ARGUMENT_BYTES:,}. Move large texts into the input, or split the workflow.",
-        )
-    input_size = len(dumps(value))
-    if plan_size + input_size > MAX_ARGUMENT_BYTES:
-        raise Problem(
-            422,
-            "input_too_large",
-            f"The input is {input_size:,} bytes; beside this graph a run takes "
-            f"{MAX_ARGUMENT_BYTES - plan_size:,}.",
-        )
-    return plan, value
-
-
-def _start_config(graph: Graph) -> StartConfig:
-    for node in graph.nodes:
-        if node.type == "start":
-            return StartConfig.model_validate(node.config)
-    raise GraphError([])
 
 
 async def _start(parts: Parts, row: Execution, name: str, plan: Plan) -> Execution:

@@ -1,0 +1,108 @@
+"""What must be true of a workflow and an input before a run of it may begin.
+
+API and worker ask alike: the one for a request, the other for a schedule's time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from pydantic_core import to_json
+
+from pilot.budget import allowance_of, exhausted
+from pilot.errors import GraphError, RefusedError
+from pilot.events.wire import dumps
+from pilot.graph.compile import compile_plan
+from pilot.graph.model import Graph
+from pilot.graph.plan import Plan
+from pilot.graph.spec import Specs
+from pilot.graph.values import deeper_than
+from pilot.nodes.start import StartConfig, resolve_input
+from pilot.store import Store, Workflow, WorkflowVersion
+from pilot.store.usage import Limits, Spent, next_day, refusal, utc_day
+
+MAX_ARGUMENT_BYTES = 1_900_000
+"""Temporal refuses an argument over 2 MB; this leaves room for what goes with the plan."""
+MAX_INPUT_DEPTH = 90
+"""A little under what a node's result may be, 100: the start node's holds the input."""
+MODEL_CATEGORY = "model"
+
+
+@dataclass(frozen=True, slots=True)
+class Preparation:
+    """`ceiling` is what no owner may use beyond, whatever budget they set."""
+
+    store: Store
+    specs: Specs
+    ceiling: Limits
+
+    async def prepare(
+        self, owner: str, workflow: Workflow | WorkflowVersion, given: Any
+    ) -> tuple[Plan, Any]:
+        """The plan and the whole input, the start node's defaults filled in.
+
+        Raises `GraphError`; `RefusedError` (`invalid_input`, with its issues, `input_too_deep`,
+        `input_too_large`, `graph_too_large`); and what the store does.
+        """
+        graph = Graph.model_validate(workflow.graph)
+        secrets = await self.store.secrets.names(owner)
+        plan = await asyncio.to_thread(compile_plan, graph, self.specs, secrets)
+        value, issues = resolve_input(start_config(graph), given)
+        if issues:
+            raise RefusedError(issues[0].message, code="invalid_input", issues=issues)
+        if deeper_than(value, MAX_INPUT_DEPTH):
+            raise RefusedError(
+                f"The input nests deeper than {MAX_INPUT_DEPTH} levels.", code="input_too_deep"
+            )
+        plan_size = len(to_json(plan))
+        if plan_size > MAX_ARGUMENT_BYTES:
+            raise RefusedError(
+                f"The graph is {plan_size:,} bytes when compiled; a run takes "
+                f"{MAX_ARGUMENT_BYTES:,}. Move large texts into the input, or split the workflow.",
+                code="graph_too_large",
+            )
+        input_size = len(dumps(value))
+        if plan_size + input_size > MAX_ARGUMENT_BYTES:
+            raise RefusedError(
+                f"The input is {input_size:,} bytes; beside this graph a run takes "
+                f"{MAX_ARGUMENT_BYTES - plan_size:,}.",
+                code="input_too_large",
+            )
+        return plan, value
+
+    async def require_budget(self, owner: str, workflow_id: str, plan: Plan) -> None:
+        """Raises `RefusedError` `budget_exceeded`, with the seconds until the budget begins
+        anew; and `StoreError` where nobody can say what is left.
+
+        Only a graph that may ask a model is held to a budget. What calls under way have
+        reserved does not count here: each of the run's own calls is checked again.
+        """
+        if not any(self.specs[node.type].category == MODEL_CATEGORY for node in plan.nodes):
+            return
+        usage = self.store.usage
+        allowance = await allowance_of(usage, self.ceiling, owner, workflow_id)
+        if not allowance:
+            return
+        now = datetime.now(UTC)
+        account = await usage.spent(owner, None, utc_day(now))
+        workflow = await usage.spent(owner, workflow_id, utc_day(now))
+        refused = refusal(
+            allowance, Spent(account.tokens, account.cost), Spent(workflow.tokens, workflow.cost)
+        )
+        if refused is not None:
+            left = (next_day(now) - now).total_seconds()
+            raise RefusedError(
+                exhausted(refused, now), code="budget_exceeded", retry_after_s=math.ceil(left)
+            )
+
+
+def start_config(graph: Graph) -> StartConfig:
+    """That of the graph's start node. Raises `GraphError` where it has none."""
+    for node in graph.nodes:
+        if node.type == "start":
+            return StartConfig.model_validate(node.config)
+    raise GraphError([])
