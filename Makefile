@@ -38,7 +38,7 @@ $(TOOLS): deploy/tools.lock | $(STAMP)
 
 # Tests of faults mostly wait for what was killed to be missed: two at once share two cores.
 test: setup tools ## All tests, on real parts
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -n 2
 
 check: setup ## Lint, format, types, and the rooms' imports
 	$(BIN)/ruff check .

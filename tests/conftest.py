@@ -9,11 +9,13 @@ import asyncio
 import subprocess
 from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
-from pathlib import Path
+from pathlib import Path, PurePath
+from typing import Any
 
 import pytest
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client
+from xdist.scheduler import LoadFileScheduling
 
 from pilot.embedded import server_command
 from pilot.processes import die_with_parent, free_ports
@@ -28,14 +30,18 @@ SHARE_A_PROCESS = ("activities", "events", "workflows_def")
 run one after another, in this order."""
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the marks
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What runs in one process where tests are spread over several (`--dist loadgroup`): a
-    file's tests, and all of the rooms above."""
-    for item in items:
-        place = item.path.relative_to(Path(__file__).parent)
-        together = len(place.parts) == 1 or place.parts[0] in SHARE_A_PROCESS
-        item.add_marker(pytest.mark.xdist_group("one-process" if together else str(place)))
+class ByRoom(LoadFileScheduling):  # type: ignore[misc]
+    """A file's tests run in one process, and so do all of the rooms above."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        place = PurePath(file).parts[1:]
+        return "one process" if len(place) == 1 or place[0] in SHARE_A_PROCESS else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByRoom:
+    """For `pytest -n`. (xdist's own groups do nothing with pytest 9.2.)"""
+    return ByRoom(config, log)
 
 
 @pytest.fixture(scope="session")

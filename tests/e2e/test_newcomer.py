@@ -16,7 +16,7 @@ from tests.stack import Stack, execute, finished, live_events, pilot, run_events
 EXAMPLES = Path(__file__).parents[2] / "examples"
 CHATBOT = json.loads((EXAMPLES / "simple_chatbot.json").read_text())
 
-LIMIT_S = 6.0
+LIMIT_S = 20.0  # 3 s on an idle machine; two suites share this one
 
 
 async def test_ready_means_that_everything_answers(stack: Stack) -> None:
