@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.spinner import Spinner
@@ -136,6 +137,8 @@ class RunTree:
                 row.next_at = None if due is None else datetime.fromisoformat(due)
             case EventType.NODE_WAITING:
                 row.status = "waiting"
+            case EventType.NODE_PROGRESS:
+                row.status = "running"
             case _:
                 row.status = event.type.value.partition(".")[2]
                 row.ended, row.text = datetime.fromisoformat(event.at), ""
@@ -232,9 +235,18 @@ def remark(event: Event) -> str:
     error = event.data.get("error")
     if isinstance(error, dict):
         return str(error.get("message", ""))
+    if event.type is EventType.NODE_PROGRESS:
+        return said_progress((event.data.get("meta") or {}).get("progress") or {})
     if event.type is EventType.EXECUTION_WAITING and event.seq is None:
         return said_wait(str(event.data.get("reason", "")))
     return str(event.data.get("reason", ""))
+
+
+def said_progress(progress: dict[str, Any]) -> str:
+    """`3 of 10, 1 failed`."""
+    total, failed = progress.get("total"), progress.get("failed")
+    text = f"{progress.get('done', 0)}" + (f" of {total}" if total is not None else "")
+    return f"{text}, {failed} failed" if failed else text
 
 
 def _seconds(began: datetime | None, ended: datetime | None, now: datetime | None) -> float | None:

@@ -62,6 +62,8 @@ signal, say). It ends the run, which else would meet it again with each retry of
 task. Not among them is Temporal's own error of a history that does not replay: a run is not lost
 to a bad deployment, it waits for the next one."""
 
+HAPPENING = frozenset({ExecutionStatus.RUNNING, ExecutionStatus.WAITING})
+
 _STATUS = SearchAttributeKey.for_keyword(SEARCH_ATTRIBUTE_STATUS)
 
 
@@ -124,9 +126,26 @@ class InterpretGraph:
             if self._nodes.bug is not None:
                 raise self._nodes.bug
             self._nodes.changed = False
+            self._tell_waiting()
             workflow.set_current_details(
                 details(self._run.plan, self._schedule, self._status.value)
             )
+
+    def _tell_waiting(self) -> None:
+        """A run waits while all that is under way does."""
+        if self._nodes.ending is not None:
+            return
+        waiting = self._nodes.waiting
+        if self._status is ExecutionStatus.RUNNING and waiting:
+            self._set(ExecutionStatus.WAITING, EventType.EXECUTION_WAITING, {"nodes": waiting})
+        elif self._status is ExecutionStatus.WAITING and not waiting:
+            self._set(ExecutionStatus.RUNNING, EventType.EXECUTION_RESUMED)
+
+    def _set(
+        self, status: ExecutionStatus, event: EventType, data: dict[str, Any] | None = None
+    ) -> None:
+        self._status = status
+        self._journal.append(event, status=status, data=data)
 
     def _expire_after(self, seconds: float) -> asyncio.Task[None]:
         async def expire() -> None:
@@ -197,17 +216,15 @@ class InterpretGraph:
     @workflow.signal(name=SIGNAL_PAUSE)
     def pause(self) -> None:
         """Starts no further node until `resume`; nodes that are under way end."""
-        if self._status is ExecutionStatus.RUNNING and self._nodes.ending is None:
-            self._status = ExecutionStatus.PAUSED
+        if self._status in HAPPENING and self._nodes.ending is None:
+            self._set(ExecutionStatus.PAUSED, EventType.EXECUTION_PAUSED)
             self._nodes.held = True
-            self._journal.append(EventType.EXECUTION_PAUSED, status=self._status)
             self._nodes.changed = True
 
     @workflow.signal(name=SIGNAL_RESUME)
     def resume(self) -> None:
         if self._status is ExecutionStatus.PAUSED:
-            self._status = ExecutionStatus.RUNNING
-            self._journal.append(EventType.EXECUTION_RESUMED, status=self._status)
+            self._set(ExecutionStatus.RUNNING, EventType.EXECUTION_RESUMED)
             self._nodes.go_on()
 
     @workflow.query(name=QUERY_SNAPSHOT)

@@ -17,6 +17,7 @@ from pilot.events import sink
 from pilot.events.edition import edition_of
 from pilot.events.model import Envelope, Event, EventType, rfc3339
 from workflows_def.messages import EVENTS_PAGE_BYTES, EventsPage, RunInput
+from workflows_def.paths import join
 
 MAX_AHEAD = timedelta(seconds=5)
 """How far a worker's clock is believed to be before the server's."""
@@ -102,6 +103,33 @@ class Journal:
             self._edition = edition_of(workflow.now(), shared)
         return self._edition
 
+    def live(
+        self,
+        type: EventType,
+        *,
+        node_id: str | None,
+        path: str,
+        status: str | None,
+        attempt: int | None,
+        data: dict[str, Any],
+        shown: bool = True,
+    ) -> Event:
+        """An event that is kept nowhere: it has no `seq`. Whether anybody is `shown` it."""
+        event = Event(
+            type=type,
+            execution_id=self._run.execution_id,
+            workflow_id=self._run.workflow_id,
+            at=self._time(data.get("meta")),
+            node_id=node_id,
+            path=path,
+            status=status,
+            attempt=attempt,
+            data=data,
+        )
+        if shown and not workflow.unsafe.is_replaying():
+            sink.emit(Envelope(self._run.user_id, event))
+        return event
+
     def page(self, after_seq: int) -> EventsPage:
         """The events after `after_seq`, as many as fit one answer but at least one."""
         events: list[dict[str, Any]] = []
@@ -113,3 +141,34 @@ class Journal:
                 return EventsPage(events, more=True)
             events.append(body)
         return EventsPage(events)
+
+
+class LiveJournal:
+    """The events of the nodes inside one iteration of a loop or a map: shown to those who watch,
+    unless `quiet`, and not part of the run's list. What came of the iteration is recorded apart.
+    """
+
+    def __init__(self, run: RunInput, path: str, *, quiet: bool = False) -> None:
+        self._journal = Journal(run)
+        self._path = path
+        self._quiet = quiet
+
+    def append(
+        self,
+        type: EventType,
+        *,
+        node_id: str | None = None,
+        path: str = "",
+        status: str | None = None,
+        attempt: int | None = None,
+        data: dict[str, Any] | None = None,
+    ) -> Event:
+        return self._journal.live(
+            type,
+            node_id=node_id,
+            path=join(self._path, path),
+            status=status,
+            attempt=attempt,
+            data=data or {},
+            shown=not self._quiet,
+        )

@@ -17,10 +17,11 @@ from pilot.graph.task import NodeResult, Scope
 from workflows_def.dispatch import dispatch, policy_of
 from workflows_def.ending import Ending, failed
 from workflows_def.failure import Failure, failure_of, is_cancelled
-from workflows_def.journal import Journal
+from workflows_def.journal import Journal, LiveJournal
 from workflows_def.messages import RunInput
 from workflows_def.pace import Pace, history_limit
 from workflows_def.records import Records
+from workflows_def.steps import FOLLOWS, Step
 from workflows_def.tools import Toolbox
 
 MAX_IN_FLIGHT = 500
@@ -29,22 +30,31 @@ open activities."""
 
 
 class Nodes:
-    """What runs, and what may run next.
+    """What runs, and what may run next: a whole run's nodes, or (with a `path`) those of one
+    iteration of a loop or a map.
 
     `changed` is set whenever something happened; `ending` when a node's failure, or a limit,
     ends the run; `bug` when the interpreter itself failed. While `held`, no node is started.
     """
 
     def __init__(
-        self, run: RunInput, schedule: Schedule, records: Records, journal: Journal
+        self,
+        run: RunInput,
+        schedule: Schedule,
+        records: Records,
+        journal: Journal | LiveJournal,
+        *,
+        path: str = "",
+        pace: Pace | None = None,
     ) -> None:
         self._run = run
+        self._path = path
         self._nodes = {node.id: node for node in run.plan.nodes}
         self._schedule = schedule
         self._records = records
         self._journal = journal
-        self._pace = Pace()
-        self._toolbox = Toolbox(run, schedule, records, journal, self._pace)
+        self._pace = pace or Pace()
+        self._toolbox = Toolbox(run, schedule, records, journal, self._pace, path)
         self._ready: deque[str] = deque()
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._stopping: Reason | None = None
@@ -57,6 +67,14 @@ class Nodes:
     @property
     def finished(self) -> bool:
         return self._schedule.finished and not self._tasks
+
+    @property
+    def waiting(self) -> list[str]:
+        """The nodes that wait, if all that are under way do."""
+        under_way = list(self._tasks)
+        if any(self._schedule.status(node_id) is not NodeStatus.WAITING for node_id in under_way):
+            return []
+        return under_way
 
     def name(self, node_id: str | None) -> str | None:
         return None if node_id is None else self._nodes[node_id].name
@@ -140,9 +158,11 @@ class Nodes:
 
     async def _run_node(self, node: PlanNode, value: Any, scope: Scope) -> None:
         try:
-            result = await dispatch(self._run, self._pace, node, scope)
+            result = await dispatch(self._run, self._pace, node, scope, path=self._path)
             if result.tool_calls:
                 result = await self._toolbox.converse(node, scope, result)
+            if result.follow is not None:
+                result = await self._follow(node, value, scope, result)
         except FailureError as error:
             if self._stopping and is_cancelled(error):
                 self._cancelled(node)
@@ -158,6 +178,30 @@ class Nodes:
             del self._tasks[node.id]
             self.changed = True
         self._start_ready()
+
+    async def _follow(
+        self, node: PlanNode, value: Any, scope: Scope, first: NodeResult
+    ) -> NodeResult:
+        step = Step(self._run, node, value, scope, self._path, first, self._pace, self)
+        return await FOLLOWS[node.type](step)
+
+    def wait(self, node: PlanNode, waiting: dict[str, Any]) -> None:
+        self._tell(node, EventType.NODE_WAITING, NodeStatus.WAITING, {"waiting": waiting})
+
+    def progress(self, node: PlanNode, progress: dict[str, Any]) -> None:
+        self._tell(node, EventType.NODE_PROGRESS, NodeStatus.RUNNING, {"progress": progress})
+
+    def add_usage(self, usage: dict[str, Any]) -> None:
+        self._records.add_usage({"usage": usage})
+
+    def _tell(
+        self, node: PlanNode, event: EventType, status: NodeStatus, meta: dict[str, Any]
+    ) -> None:
+        """Of a node under way: `meta` is what it shows until it ends."""
+        self._schedule.waits(node.id, status is NodeStatus.WAITING)
+        self._records[node.id].meta = meta
+        self._journal.append(event, node_id=node.id, status=status, data={"meta": meta})
+        self.changed = True
 
     def _succeeded(self, node: PlanNode, value: Any, result: NodeResult) -> None:
         record = self._records[node.id]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from pilot.graph.plan import Plan, PlanNode
+from pilot.graph.plan import Plan, PlanNode, References
 from pilot.graph.schedule import Schedule
 from pilot.graph.status import NodeStatus
 from pilot.graph.task import Scope
@@ -40,8 +40,11 @@ class ToolRun:
 class Records:
     """The nodes' records, and the values that each node is given from them."""
 
-    def __init__(self, run: RunInput, schedule: Schedule) -> None:
+    def __init__(self, run: RunInput, schedule: Schedule, outer: Scope | None = None) -> None:
+        """`outer` is what the nodes refer to outside of their graph, where that is the body of
+        a loop or a map."""
         self._run = run
+        self._outer = outer or Scope()
         self._plan: Plan = run.plan
         self._schedule = schedule
         self._environments = Environments(run.plan)
@@ -63,10 +66,9 @@ class Records:
         """A tool is called. Nothing lies upstream of it, so its scope is what it is called with."""
         run = ToolRun(path)
         self._tool_runs.setdefault(node.id, []).append(run)
-        execution: dict[str, Any] = {"id": self._run.execution_id}
-        if node.references.execution_input:
-            execution["input"] = self._run.input
-        return run, Scope(input=arguments, execution=execution)
+        return run, self._within(
+            node.references, Scope(input=arguments, execution=self._execution(node.references))
+        )
 
     def tool_runs(self, node_id: str) -> list[ToolRun]:
         return self._tool_runs.get(node_id, [])
@@ -94,25 +96,47 @@ class Records:
         nodes = {
             node_id: self._parts(node_id, parts)
             for node_id, parts in wanted.nodes.items()
-            if self._records[node_id].ran
+            if node_id in self._records and self._records[node_id].ran
         }
         if wanted.all_nodes:
             for node_id in self._upstream(node):
                 if self._records[node_id].ran:
                     nodes[node_id] = self._parts(node_id, ("output", "meta"))
         names = environment if wanted.all_vars else wanted.vars
+        variables = {
+            name: self._records[environment[name]].vars[name]
+            for name in names
+            if name in environment
+        }
+        return self._within(
+            wanted,
+            Scope(
+                input=value if wanted.input else None,
+                nodes=nodes,
+                vars=variables,
+                execution=self._execution(wanted),
+            ),
+        )
+
+    def _execution(self, wanted: References) -> dict[str, Any]:
         execution: dict[str, Any] = {"id": self._run.execution_id}
         if wanted.execution_input:
-            execution["input"] = self._run.input
-        return Scope(
-            input=value if wanted.input else None,
-            nodes=nodes,
-            vars={
-                name: self._records[environment[name]].vars[name]
-                for name in names
-                if name in environment
-            },
-            execution=execution,
+            execution["input"] = self._outer.execution.get("input", self._run.input)
+        return execution
+
+    def _within(self, wanted: References, scope: Scope) -> Scope:
+        """With what lies outside of the body, where the node refers to that."""
+        outer = self._outer
+        if outer.index is None:
+            return scope
+        names = outer.vars if wanted.all_vars else wanted.vars
+        ids = outer.nodes if wanted.all_nodes else wanted.nodes
+        return replace(
+            scope,
+            nodes={one: outer.nodes[one] for one in ids if one in outer.nodes} | scope.nodes,
+            vars={one: outer.vars[one] for one in names if one in outer.vars} | scope.vars,
+            item=outer.item if wanted.item else None,
+            index=outer.index,
         )
 
     def _upstream(self, node: PlanNode) -> list[str]:

@@ -21,9 +21,10 @@ from pilot.graph.task import NodeResult, Scope, ToolCall
 from pilot.graph.values import as_text
 from workflows_def.dispatch import dispatch, policy_of
 from workflows_def.failure import Failure, failure_of, is_cancelled
-from workflows_def.journal import Journal
+from workflows_def.journal import Journal, LiveJournal
 from workflows_def.messages import RunInput
 from workflows_def.pace import Pace
+from workflows_def.paths import join
 from workflows_def.records import Records, ToolRun
 
 MAX_CALLS_IN_FLIGHT = 200
@@ -48,10 +49,12 @@ class Toolbox:
         run: RunInput,
         schedule: Schedule,
         records: Records,
-        journal: Journal,
+        journal: Journal | LiveJournal,
         pace: Pace,
+        path: str = "",
     ) -> None:
         self._run = run
+        self._path = path
         self._pace = pace
         self._nodes = {node.id: node for node in run.plan.nodes if node.tool}
         self._schedule = schedule
@@ -92,7 +95,13 @@ class Toolbox:
                     )
                 transcript += [*asked, *answers]
                 result = await dispatch(
-                    self._run, self._pace, node, scope, round=round, transcript=transcript
+                    self._run,
+                    self._pace,
+                    node,
+                    scope,
+                    path=self._path,
+                    round=round,
+                    transcript=transcript,
                 )
         except FailureError as error:
             # its own meta has the usage of its last round, or of all
@@ -157,7 +166,7 @@ class Toolbox:
         run, scope = self._records.enter_tool(tool, path, arguments)
         run.record.started_at = self._started(tool, path, arguments)
         try:
-            result = await dispatch(self._run, self._pace, tool, scope, path=path)
+            result = await dispatch(self._run, self._pace, tool, scope, path=join(self._path, path))
         except FailureError as error:
             if is_cancelled(error):
                 self._ended(tool, run, NodeStatus.CANCELLED, EventType.NODE_CANCELLED, {})

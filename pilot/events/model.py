@@ -27,6 +27,7 @@ class EventType(StrEnum):
     NODE_STARTED = "node.started"
     NODE_RETRYING = "node.retrying"
     NODE_WAITING = "node.waiting"
+    NODE_PROGRESS = "node.progress"
     NODE_SUCCEEDED = "node.succeeded"
     NODE_FAILED = "node.failed"
     NODE_SKIPPED = "node.skipped"
@@ -63,6 +64,9 @@ class Event:
     - `node.skipped|cancelled`: `reason`
     - `node.retrying`: `error`, `next_attempt_at`, `max_attempts`; its `attempt` is the one that
       failed, and without `next_attempt_at` the next one is under way
+    - `node.waiting`: what for and until when, by type; `node.started` again when it goes on
+    - `node.progress`: `done`, `failed`, `total` (absent where nobody knows) of a loop or a map
+    - `execution.waiting`: all that is under way waits; `execution.resumed`: something goes on
     - `execution.waiting`, live-only: `reason` (`no_worker`), `since`; `execution.resumed` with the
       same `reason` takes it back
     - `llm.token`: `text`; `log`: `stream`, `text`

@@ -20,7 +20,8 @@ class References:
     """The values that a node's configuration refers to, so that it is given only these.
 
     `nodes` maps a node id to the parts of it (`output`, `meta`). `all_nodes` and `all_vars`
-    ask for whatever lies upstream (a code node's `nodes` and `vars`).
+    ask for whatever lies upstream (a code node's `nodes` and `vars`). `item` is that of the loop
+    or map around the node.
     """
 
     input: bool = False
@@ -29,6 +30,7 @@ class References:
     execution_input: bool = False
     all_nodes: bool = False
     all_vars: bool = False
+    item: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,8 @@ class PlanNode:
 
     `policy` is an index into the plan's. `need` is the number of taken in-edges that starts it
     early (`join: any` is 1); None waits until no in-edge is unknown. A `tool` runs only when
-    another node calls it.
+    another node calls it. `body` is the graph inside a loop or a map; the `references` of such a
+    node are also what its body's nodes refer to outside it.
     """
 
     id: str
@@ -53,6 +56,7 @@ class PlanNode:
     sets: list[str] = field(default_factory=list)
     output_key: str | None = None
     tool: bool = False
+    body: Plan | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,8 @@ from enum import StrEnum
 from pilot.graph.plan import Plan
 from pilot.graph.status import NodeStatus
 
+UNDER_WAY = frozenset({NodeStatus.RUNNING, NodeStatus.WAITING})
+
 
 class EdgeState(StrEnum):
     UNKNOWN = "unknown"
@@ -104,6 +106,12 @@ class Schedule:
         self._ready.discard(index)
         self._status[index] = NodeStatus.RUNNING
 
+    def waits(self, node_id: str, waiting: bool) -> None:
+        """A node under way waits for something outside, or no longer does."""
+        index = self._index[node_id]
+        assert self._status[index] in UNDER_WAY, f"{node_id} is not under way"
+        self._status[index] = NodeStatus.WAITING if waiting else NodeStatus.RUNNING
+
     def completed(
         self, node_id: str, handles: Sequence[str], status: NodeStatus = NodeStatus.SUCCEEDED
     ) -> Changes:
@@ -139,7 +147,7 @@ class Schedule:
         return [
             self._ids[index]
             for index, status in enumerate(self._status)
-            if status is NodeStatus.RUNNING and not self._is_tool[index]
+            if status in UNDER_WAY and not self._is_tool[index]
         ]
 
     def stop(self, reason: Reason) -> list[str]:
@@ -205,7 +213,7 @@ class Schedule:
 
     def _end(self, node_id: str, status: NodeStatus) -> int:
         index = self._index[node_id]
-        assert self._status[index] is NodeStatus.RUNNING, f"{node_id} is not running"
+        assert self._status[index] in UNDER_WAY, f"{node_id} is not under way"
         assert status.is_final
         self._status[index] = status
         self._open -= 1

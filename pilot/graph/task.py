@@ -12,13 +12,16 @@ class Scope:
 
     `input` is the output of the taken upstream node (several: a map by node id). `nodes` maps
     a node id to `{"output": ..., "meta": ...}`; a node that was skipped is absent.
-    `execution` holds `id`, and `input` where it is referred to.
+    `execution` holds `id`, and `input` where it is referred to. `item` and `index` are what a
+    loop or a map is at, for the nodes in it.
     """
 
     input: Any = None
     nodes: dict[str, dict[str, Any]] = field(default_factory=dict)
     vars: dict[str, Any] = field(default_factory=dict)
     execution: dict[str, Any] = field(default_factory=dict)
+    item: Any = None
+    index: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +73,9 @@ class NodeResult:
 
     With `tool_calls` the node is not done: they are run, and the node's activity again, with
     `messages` and what the tools gave added to its transcript.
+
+    Nor is it with `follow`: the workflow goes on with the node as its type does
+    (`workflows_def.steps`), and `follow` is what it needs to know for that.
     """
 
     output: Any = None
@@ -78,3 +84,4 @@ class NodeResult:
     vars: dict[str, Any] = field(default_factory=dict)
     tool_calls: list[ToolCall] | None = None
     messages: list[dict[str, Any]] | None = None
+    follow: dict[str, Any] | None = None

@@ -36,6 +36,7 @@ _NODE_STATUS = {
     EventType.NODE_STARTED: NodeStatus.RUNNING,
     EventType.NODE_RETRYING: NodeStatus.RUNNING,
     EventType.NODE_WAITING: NodeStatus.WAITING,
+    EventType.NODE_PROGRESS: NodeStatus.RUNNING,
     EventType.NODE_SUCCEEDED: NodeStatus.SUCCEEDED,
     EventType.NODE_FAILED: NodeStatus.FAILED,
     EventType.NODE_SKIPPED: NodeStatus.SKIPPED,

@@ -1,0 +1,66 @@
+"""Nodes that are more than one activity: what the workflow does for them after it.
+
+The activity of such a node evaluates its configuration and says by `NodeResult.follow` how to go
+on; the function that stands here under the node's type then waits, or runs children, and gives
+the node's result. It raises a `FailureError` where the node fails, as an activity would.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pilot.graph.plan import PlanNode
+from pilot.graph.task import NodeResult, Scope
+from workflows_def.messages import RunInput
+from workflows_def.pace import Pace
+
+if TYPE_CHECKING:
+    from workflows_def.nodes import Nodes
+
+
+@dataclass(slots=True)
+class Step:
+    """A node under way whose activity has said how it goes on.
+
+    `value` is the node's whole input, `scope` what its activity was given, `path` where it stands
+    (`workflows_def.paths`), `first` what the activity gave.
+    """
+
+    run: RunInput
+    node: PlanNode
+    value: Any
+    scope: Scope
+    path: str
+    first: NodeResult
+    pace: Pace
+    nodes: Nodes
+
+    @property
+    def follow(self) -> dict[str, Any]:
+        return self.first.follow or {}
+
+    def waits(self, **waiting: Any) -> None:
+        """Tells that the node waits for something outside: what for, and until when."""
+        self.nodes.wait(self.node, waiting)
+
+    def progress(self, **progress: Any) -> None:
+        """Tells how far the node is: `done`, `failed`, `total`. Each is an event, so the caller
+        bounds their number."""
+        self.nodes.progress(self.node, progress)
+
+    def add_usage(self, usage: dict[str, Any]) -> None:
+        """Tokens and cost of what ran for this node, in children."""
+        self.nodes.add_usage(usage)
+
+    def result(self, output: Any = None, **fields: Any) -> NodeResult:
+        """The node's result: its activity's with this output; `meta` adds to the activity's."""
+        meta = {**self.first.meta, **fields.pop("meta", {})}
+        return NodeResult(output=output, meta=meta, **fields)
+
+
+Follow = Callable[[Step], Awaitable[NodeResult]]
+
+FOLLOWS: dict[str, Follow] = {}
+"""By node type."""
