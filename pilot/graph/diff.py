@@ -124,7 +124,7 @@ def _settings(graph: Json) -> Json:
 
 
 def _node_key(node: Json) -> Hashable:
-    return node["id"]
+    return str(node["id"])
 
 
 def _edge_key(edge: Json) -> Hashable:

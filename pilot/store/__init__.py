@@ -18,6 +18,7 @@ from pilot.graph.status import ExecutionStatus, NodeStatus
 if TYPE_CHECKING:
     from pilot.store.api_keys import ApiKeyStore
     from pilot.store.llm_calls import LlmCallStore
+    from pilot.store.publications import PublicationStore
     from pilot.store.secrets import SecretStore
     from pilot.store.shares import ShareStore
     from pilot.store.slots import SlotStore
@@ -41,7 +42,9 @@ class Workflow:
     """A stored workflow at its newest version.
 
     `graph` is `Graph.to_json()`. `version` counts from 1 and grows by one with each change.
-    `content_hash` is the SHA-256 of the graph's canonical JSON.
+    `content_hash` is the SHA-256 of the graph's canonical JSON. `published_version` is the one that
+    runs by default, None where there is none; `publication` counts how often that has changed
+    (`pilot.store.publications`), 0 for a workflow that was never published.
     """
 
     id: str
@@ -53,6 +56,8 @@ class Workflow:
     content_hash: str
     created_at: datetime
     updated_at: datetime
+    published_version: int | None = None
+    publication: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +70,16 @@ class WorkflowSummary:
     version: int
     created_at: datetime
     updated_at: datetime
+    published_version: int | None = None
+    publication: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class WorkflowVersion:
-    """One immutable version. Executions are pinned to it by (workflow_id, version)."""
+    """One immutable version. Executions are pinned to it by (workflow_id, version).
+
+    `created_by` is the user who saved it, None where that was not noted.
+    """
 
     workflow_id: str
     version: int
@@ -77,6 +87,8 @@ class WorkflowVersion:
     graph: dict[str, Any]
     content_hash: str
     created_at: datetime
+    description: str = ""
+    created_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +191,9 @@ class Store(Protocol):
     def shares(self) -> ShareStore: ...
 
     @property
+    def publications(self) -> PublicationStore: ...
+
+    @property
     def slots(self) -> SlotStore: ...
 
     @property
@@ -198,9 +213,16 @@ class Store(Protocol):
         ...
 
     async def create_workflow(
-        self, owner: str, *, name: str, description: str, graph: dict[str, Any]
+        self,
+        owner: str,
+        *,
+        name: str,
+        description: str,
+        graph: dict[str, Any],
+        by: str | None = None,
     ) -> Workflow:
-        """A new workflow at version 1, in one transaction with that version."""
+        """A new workflow at version 1, in one transaction with that version. `by` is the user who
+        saves it."""
         ...
 
     async def get_workflow(self, owner: str, workflow_id: str) -> Workflow: ...
@@ -221,8 +243,9 @@ class Store(Protocol):
         description: str,
         graph: dict[str, Any],
         expected_version: int | None,
+        by: str | None = None,
     ) -> Workflow:
-        """A new version; the same content leaves the version as it is.
+        """A new version; the same content leaves the version as it is. What is published stays.
 
         Raises `StaleVersionError` when `expected_version` is given and is not the newest.
         """

@@ -44,7 +44,7 @@ def workflow_at_newest(owner: str, workflow_id: str) -> Select[Any]:
     return (
         select(workflows, workflow_versions.c.graph)
         .join(workflow_versions, is_newest)
-        .where(_is_alive(owner, workflow_id))
+        .where(is_alive(owner, workflow_id))
     )
 
 
@@ -54,7 +54,7 @@ def locked_workflow(owner: str, workflow_id: str) -> Select[Any]:
     One table only: PostgreSQL reads a locked row again after waiting for it, but not what was
     joined to it before.
     """
-    return select(workflows).where(_is_alive(owner, workflow_id)).with_for_update()
+    return select(workflows).where(is_alive(owner, workflow_id)).with_for_update()
 
 
 def workflows_of(owner: str) -> Select[Any]:
@@ -82,7 +82,7 @@ def held_version(execution: Execution) -> Select[Any]:
     )
     return (
         select(workflows.c.id)
-        .where(_is_alive(execution.owner, execution.workflow_id), version.exists())
+        .where(is_alive(execution.owner, execution.workflow_id), version.exists())
         .with_for_update(read=True, of=workflows)
     )
 
@@ -201,7 +201,7 @@ def storable(number: int) -> int:
     return max(-1, min(number, MAX_INTEGER))
 
 
-def _is_alive(owner: str, workflow_id: str) -> ColumnElement[bool]:
+def is_alive(owner: str, workflow_id: str) -> ColumnElement[bool]:
     columns = workflows.c
     return (columns.id == workflow_id) & (columns.owner == owner) & columns.deleted_at.is_(None)
 

@@ -47,6 +47,8 @@ def workflow(row: Row[Any]) -> Workflow:
         content_hash=row.content_hash,
         created_at=row.created_at,
         updated_at=row.updated_at,
+        published_version=row.published_version,
+        publication=row.publication,
     )
 
 
@@ -58,6 +60,8 @@ def workflow_summary(row: Row[Any]) -> WorkflowSummary:
         version=row.version,
         created_at=row.created_at,
         updated_at=row.updated_at,
+        published_version=row.published_version,
+        publication=row.publication,
     )
 
 
@@ -69,6 +73,8 @@ def workflow_version(row: Row[Any]) -> WorkflowVersion:
         graph=row.graph,
         content_hash=row.content_hash,
         created_at=row.created_at,
+        description=row.description,
+        created_by=row.created_by,
     )
 
 
@@ -82,10 +88,12 @@ def workflow_row(workflow: Workflow) -> dict[str, Any]:
         "content_hash": workflow.content_hash,
         "created_at": workflow.created_at,
         "updated_at": workflow.updated_at,
+        "published_version": workflow.published_version,
+        "publication": workflow.publication,
     }
 
 
-def version_row(workflow: Workflow, graph_text: str) -> dict[str, Any]:
+def version_row(workflow: Workflow, graph_text: str, by: str | None) -> dict[str, Any]:
     return {
         "workflow_id": workflow.id,
         "version": workflow.version,
@@ -93,6 +101,8 @@ def version_row(workflow: Workflow, graph_text: str) -> dict[str, Any]:
         "graph": graph_text,
         "content_hash": workflow.content_hash,
         "created_at": workflow.updated_at,
+        "description": workflow.description,
+        "created_by": by,
     }
 
 

@@ -33,6 +33,7 @@ from pilot.store.append import Batch, append, forget
 from pilot.store.database import Database
 from pilot.store.llm_calls import LlmCallStore, SqlLlmCalls
 from pilot.store.paging import newest_first, page
+from pilot.store.publications import PublicationStore, SqlPublications
 from pilot.store.secrets import SecretStore, SqlSecrets
 from pilot.store.shares import ShareStore, SqlShares
 from pilot.store.slots import SlotStore, SqlSlots, is_to_wait
@@ -53,6 +54,7 @@ class SqlStore:
         self._versions = Versions()
         self.secrets: SecretStore = SqlSecrets(database)
         self.shares: ShareStore = SqlShares(database)
+        self.publications: PublicationStore = SqlPublications(database)
         self.slots: SlotStore = SqlSlots(database)
         self.api_keys: ApiKeyStore = SqlApiKeys(database)
         self.usage: UsageStore = SqlUsage(database)
@@ -83,14 +85,20 @@ class SqlStore:
     # workflows
 
     async def create_workflow(
-        self, owner: str, *, name: str, description: str, graph: dict[str, Any]
+        self,
+        owner: str,
+        *,
+        name: str,
+        description: str,
+        graph: dict[str, Any],
+        by: str | None = None,
     ) -> Workflow:
         workflow = rows.new_workflow(owner, name, description, graph)
         graph_text = json_text.dumps(graph)
         async with self._database.writing() as connection:
             await connection.execute(insert(workflows), rows.workflow_row(workflow))
             await connection.execute(
-                insert(workflow_versions), rows.version_row(workflow, graph_text)
+                insert(workflow_versions), rows.version_row(workflow, graph_text, by)
             )
         return workflow
 
@@ -119,6 +127,7 @@ class SqlStore:
         description: str,
         graph: dict[str, Any],
         expected_version: int | None,
+        by: str | None = None,
     ) -> Workflow:
         content_hash, graph_text = json_text.content_hash(graph), json_text.dumps(graph)
         locked = queries.locked_workflow(owner, workflow_id)
@@ -146,10 +155,12 @@ class SqlStore:
                 content_hash=content_hash,
                 created_at=row.created_at,
                 updated_at=row.updated_at if is_same else datetime.now(UTC),
+                published_version=row.published_version,
+                publication=row.publication,
             )
             if not is_same:
                 await connection.execute(
-                    insert(workflow_versions), rows.version_row(workflow, graph_text)
+                    insert(workflow_versions), rows.version_row(workflow, graph_text, by)
                 )
                 await connection.execute(
                     update(workflows).where(workflows.c.id == row.id), rows.workflow_row(workflow)

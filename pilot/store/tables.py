@@ -114,7 +114,7 @@ metadata = MetaData(
 )
 
 # The newest version's name, number and hash stand here too, so that a save compares and a list
-# reads without touching a graph.
+# reads without touching a graph; and the number of the newest publication, with its version.
 workflows = Table(
     "workflows",
     metadata,
@@ -127,7 +127,10 @@ workflows = Table(
     Column("created_at", UtcDateTime, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),
     Column("deleted_at", UtcDateTime),
+    Column("published_version", Integer),
+    Column("publication", Integer, nullable=False, server_default=text("0")),
     CheckConstraint("version >= 1", name="version"),
+    CheckConstraint("published_version BETWEEN 1 AND version", name="published_version"),
     Index(
         "ix_workflows_owner_created_at_id",
         "owner",
@@ -147,7 +150,27 @@ workflow_versions = Table(
     Column("graph", JsonText, nullable=False),
     Column("content_hash", Text, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
+    Column("description", PlainText, nullable=False, server_default=text("''")),
+    Column("created_by", Owner),
     CheckConstraint("version >= 1", name="version"),
+)
+
+# What was published when: the last one of a workflow holds. Without a version: nothing any more.
+publications = Table(
+    "publications",
+    metadata,
+    Column("workflow_id", PlainText, ForeignKey("workflows.id"), primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("version", Integer),
+    Column("published_at", UtcDateTime, nullable=False),
+    Column("published_by", Owner),
+    Column("note", PlainText),
+    ForeignKeyConstraint(
+        ["workflow_id", "version"],
+        ["workflow_versions.workflow_id", "workflow_versions.version"],
+    ),
+    CheckConstraint("number >= 1", name="number"),
+    Index("ix_publications_workflow_id_version_number", "workflow_id", "version", "number"),
 )
 
 # `status_seq` is the seq of the event that set `status`; 0 for the status that the row was

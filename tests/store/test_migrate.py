@@ -179,3 +179,30 @@ async def test_payloads_of_the_executions_before_cancels_were_noted_are_kept(emp
     )
     assert [run.node_id for run in await store.node_runs("ada", "e")] == ["ask"]
     await store.close()
+
+
+async def test_versions_from_before_publications_are_there_and_none_is_published(empty_url):
+    rows = """
+    INSERT INTO workflows VALUES ('w', 'ada', 'n', 'what it is', 2, 'h', :now, :now, NULL);
+    INSERT INTO workflow_versions VALUES ('w', 1, 'n', '{}', 'g', :now);
+    INSERT INTO workflow_versions VALUES ('w', 2, 'n', '{}', 'h', :now)
+    """
+
+    def before(connection):
+        command.upgrade(_config(connection), "0009")
+        for statement in rows.replace(":now", "'2026-03-01 12:00:00.000000+00:00'").split(";"):
+            connection.execute(text(statement.replace(":", r"\:")))
+
+    await run_sync(empty_url, before)
+    await migrate(empty_url)
+    store = await SqlStore.open(empty_url)
+    workflow = await store.get_workflow("ada", "w")
+    assert (workflow.published_version, workflow.publication) == (None, 0)
+    listed = (await store.publications.versions("ada", "w")).items
+    assert [(one.version, one.description, one.created_by) for one in listed] == [
+        (2, "what it is", None),
+        (1, "what it is", None),
+    ]
+    await store.publications.publish("ada", "w", 1)
+    assert (await store.get_workflow("ada", "w")).published_version == 1
+    await store.close()

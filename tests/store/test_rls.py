@@ -75,6 +75,7 @@ async def things(supabase: SupabaseStore) -> Things:
     await store.append_events(run.id, [event])
     await store.secrets.put(SealedSecret(ADA, MARK, MARK.encode(), MARK))
     await store.shares.put(ADA, workflow.id, f"friend {MARK}", Role.EDITOR)
+    await store.publications.publish(ADA, workflow.id, 1, by=ADA, note=MARK)
     await store.api_keys.create(ApiKey(MARK, ADA, ADA, MARK, Role.ADMIN, MARK, MARK, NOW))
     key = CallKey(run.id, MARK, "", MARK, 1, 1)
     await store.usage.record(ModelCall(key, ADA, workflow.id, MARK, 1, 1, 1, NOW))
@@ -377,12 +378,15 @@ async def test_a_stolen_row_cannot_be_made_the_thiefs(
     }
     version = {"workflow_id": things.workflow_id, "version": 2, "name": "m", "graph": {}}
     version |= {"content_hash": "", "created_at": NOW.isoformat()}
+    publication = {"workflow_id": things.workflow_id, "number": 2, "version": 1}
+    publication |= {"published_at": NOW.isoformat(), "published_by": "mallory"}
     share = {"workflow_id": things.workflow_id, "grantee": "mallory", "role": "editor"}
     share |= {"created_at": NOW.isoformat()}
     for path, row in (
         ("/executions", run),
         ("/executions", {**run, "owner": ADA}),
         ("/workflow_versions", version),
+        ("/publications", publication),
         ("/shares", share),
     ):
         answer = await rest.post(path, json=row, headers=own)

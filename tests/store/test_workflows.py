@@ -25,6 +25,7 @@ async def test_a_workflow_is_read_as_it_was_created(store, workflow):
         graph=workflow.graph,
         content_hash=workflow.content_hash,
         created_at=workflow.created_at,
+        description="d",
     )
     summary = WorkflowSummary(
         id=workflow.id,
@@ -45,6 +46,18 @@ async def test_an_update_makes_the_next_version_and_keeps_the_old(store, workflo
     assert await store.get_workflow("ada", workflow.id) == saved
     assert (await store.get_version("ada", workflow.id, 1)).graph == workflow.graph
     assert (await store.get_version("ada", workflow.id, 2)).graph == OTHER
+
+
+async def test_a_version_keeps_who_saved_it_and_its_description(store):
+    made = await store.create_workflow("ada", name="n", description="one", graph={}, by="eve")
+    await update(store, made, description="two", by="bob")
+    await update(store, made, description="three")
+    found = [await store.get_version("ada", made.id, version) for version in (1, 2, 3)]
+    assert [(one.description, one.created_by) for one in found] == [
+        ("one", "eve"),
+        ("two", "bob"),
+        ("three", None),
+    ]
 
 
 async def test_the_same_content_leaves_the_version(store, workflow):

@@ -27,6 +27,7 @@ from pilot.store.api_keys import ApiKeyStore
 from pilot.store.append import Batch
 from pilot.store.llm_calls import LlmCallStore
 from pilot.store.paging import page
+from pilot.store.publications import PublicationStore
 from pilot.store.queries import storable
 from pilot.store.secrets import SecretStore
 from pilot.store.shares import ShareStore
@@ -35,6 +36,7 @@ from pilot.store.supabase.api_keys import SupabaseApiKeys
 from pilot.store.supabase.batches import batch_params, made_again
 from pilot.store.supabase.connection import Connection
 from pilot.store.supabase.llm_calls import SupabaseLlmCalls
+from pilot.store.supabase.publications import SupabasePublications
 from pilot.store.supabase.records import moment, record, window
 from pilot.store.supabase.secrets import SupabaseSecrets
 from pilot.store.supabase.shares import SupabaseShares
@@ -51,6 +53,7 @@ class SupabaseStore:
         self._connection = connection
         self.secrets: SecretStore = SupabaseSecrets(connection)
         self.shares: ShareStore = SupabaseShares(connection)
+        self.publications: PublicationStore = SupabasePublications(connection)
         self.slots: SlotStore = SupabaseSlots(connection)
         self.api_keys: ApiKeyStore = SupabaseApiKeys(connection)
         self.usage: UsageStore = SupabaseUsage(connection)
@@ -66,7 +69,13 @@ class SupabaseStore:
     # workflows
 
     async def create_workflow(
-        self, owner: str, *, name: str, description: str, graph: dict[str, Any]
+        self,
+        owner: str,
+        *,
+        name: str,
+        description: str,
+        graph: dict[str, Any],
+        by: str | None = None,
     ) -> Workflow:
         workflow = rows.new_workflow(owner_id(owner), name, description, graph)
         await self._connection.write(
@@ -78,6 +87,7 @@ class SupabaseStore:
             graph=json_text.dumps(graph),
             content_hash=workflow.content_hash,
             at=workflow.created_at,
+            by=None if by is None else owner_id(by),
         )
         return workflow
 
@@ -106,6 +116,7 @@ class SupabaseStore:
         description: str,
         graph: dict[str, Any],
         expected_version: int | None,
+        by: str | None = None,
     ) -> Workflow:
         content_hash = json_text.content_hash(graph)
         found = await self._connection.write(
@@ -117,6 +128,7 @@ class SupabaseStore:
             graph=json_text.dumps(graph),
             content_hash=content_hash,
             expected=None if expected_version is None else storable(expected_version),
+            by=None if by is None else owner_id(by),
         )
         return Workflow(
             id=workflow_id,
@@ -128,6 +140,8 @@ class SupabaseStore:
             content_hash=content_hash,
             created_at=moment(found["created_at"]),
             updated_at=moment(found["updated_at"]),
+            published_version=found["published_version"],
+            publication=found["publication"],
         )
 
     async def delete_workflow(self, owner: str, workflow_id: str) -> None:
