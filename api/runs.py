@@ -11,7 +11,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from temporalio.api.common.v1 import WorkflowExecution
@@ -35,8 +35,9 @@ from temporalio.service import RPCError, RPCStatusCode
 from api.problems import Problem, unavailable
 from pilot.events.model import Event
 from pilot.reconciler import last_pass
-from pilot.runs import start
-from pilot.store import temporal_workflow_id
+from pilot.runs import set_clock, start
+from pilot.store import Execution, temporal_workflow_id
+from workflows_def.later import later_workflow_id
 from workflows_def.messages import QUERY_EVENTS, QUERY_SNAPSHOT, EventsPage, RunInput
 from workflows_def.reconcile import ReconcileResult
 
@@ -85,6 +86,25 @@ class Runs:
         """Starts the run, or finds that it is there already; its Temporal run id."""
         async with _answering():
             return await start(self.client, run, self.task_queue, limit=CALL_LIMIT)
+
+    async def set_clock(self, execution: Execution) -> None:
+        """Sees to it that the execution is started at its `start_at`."""
+        async with _answering():
+            await set_clock(
+                self.client,
+                execution,
+                self.task_queue,
+                now=datetime.now(UTC),
+                limit=CALL_LIMIT,
+            )
+
+    async def stop_clock(self, execution_id: str) -> None:
+        """The execution is not to be started any more."""
+        handle = self.client.get_workflow_handle(later_workflow_id(execution_id))
+        async with _answering():
+            await self._found(
+                handle.terminate("the execution was cancelled", rpc_timeout=CALL_LIMIT)
+            )
 
     def handle(self, execution_id: str) -> WorkflowHandle[Any, Any]:
         return self.client.get_workflow_handle(temporal_workflow_id(execution_id))

@@ -24,6 +24,7 @@ from temporalio.worker import Worker, WorkerConfig, WorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from activities.interceptor import NodeInterceptor
+from activities.later import Later
 from activities.reconcile import Reconciler
 from activities.record import Recorder
 from activities.registry import node_activities, resources
@@ -45,6 +46,7 @@ from pilot.store import Store
 from pilot.store.open import open_store
 from pilot.temporal import data_converter
 from workflows_def.interpreter import InterpretGraph
+from workflows_def.later import StartLater
 from workflows_def.reconcile import ReconcileExecutions
 
 PASSTHROUGH = (
@@ -78,7 +80,7 @@ class PilotPlugin(SimplePlugin):
         super().__init__(
             "pilot.PilotPlugin",
             data_converter=lambda existing: encrypted(_with_pydantic(existing), keyring),
-            workflows=[InterpretGraph, ReconcileExecutions],
+            workflows=[InterpretGraph, ReconcileExecutions, StartLater],
             workflow_runner=_with_passthrough,
         )
         self._store = store
@@ -119,6 +121,7 @@ class PilotPlugin(SimplePlugin):
             *node_activities(),
             recorder.record,
             reconciler.reconcile,
+            Later(self._store, slots).release_due,
         ]
         config["interceptors"] = [NodeInterceptor(), *(config.get("interceptors") or ())]
         self._metrics = WorkerMetrics.of(config["client"])

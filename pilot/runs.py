@@ -1,8 +1,10 @@
-"""Starting a run: the one way in which an execution becomes a Temporal workflow."""
+"""Starting a run: the one way in which an execution becomes a Temporal workflow; and its clock,
+where it is to begin later."""
 
 from __future__ import annotations
 
-from datetime import timedelta
+from contextlib import suppress
+from datetime import datetime, timedelta
 
 from temporalio.client import Client
 from temporalio.common import (
@@ -17,6 +19,7 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 from pilot.graph.plan import Plan
 from pilot.graph.status import ExecutionStatus
 from pilot.store import Execution, temporal_workflow_id
+from workflows_def.later import LATER_WORKFLOW, LaterRequest, later_workflow_id
 from workflows_def.messages import (
     CLEANUP_LIMIT_S,
     SEARCH_ATTRIBUTE_STATUS,
@@ -86,6 +89,26 @@ async def start(client: Client, run: RunInput, task_queue: str, *, limit: timede
     except WorkflowAlreadyStartedError as error:
         return error.run_id or ""
     return handle.first_execution_run_id or handle.result_run_id or ""
+
+
+async def set_clock(
+    client: Client, execution: Execution, task_queue: str, *, now: datetime, limit: timedelta
+) -> None:
+    """Sees to it that an execution is started at its `start_at`; one that has its clock already
+    is left as it is. Raises `RPCError`."""
+    assert execution.start_at is not None
+    with suppress(WorkflowAlreadyStartedError):
+        await client.start_workflow(
+            LATER_WORKFLOW,
+            LaterRequest(execution.owner, execution.id),
+            id=later_workflow_id(execution.id),
+            task_queue=task_queue,
+            start_delay=max(execution.start_at - now, timedelta(0)),
+            id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+            id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
+            static_summary="starts an execution at its time",
+            rpc_timeout=limit,
+        )
 
 
 def _backstop(timeout_s: float | None) -> timedelta | None:

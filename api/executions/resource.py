@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -15,6 +15,7 @@ from api.executions.schemas import (
     NodeOut,
     QueueOut,
     TemporalOut,
+    TriggeredOut,
     UsageOut,
     WaitingOut,
 )
@@ -51,10 +52,13 @@ async def _queue_out(
 ) -> QueueOut | None:
     if execution.status is not ExecutionStatus.QUEUED:
         return None
+    until = execution.start_at
+    if until is not None and execution.is_held and until > datetime.now(UTC):
+        return QueueOut.model_construct(reason="start_at", since=execution.created_at, until=until)
     if execution.is_held:
         return QueueOut.model_construct(
             reason="concurrency",
-            since=execution.created_at,
+            since=execution.start_at or execution.created_at,
             position=await store.slots.position(execution),
         )
     if no_worker_since is None:
@@ -80,7 +84,18 @@ def summary_out(settings: Settings, execution: Execution) -> ExecutionSummaryOut
         created_at=execution.created_at,
         started_at=execution.started_at,
         finished_at=execution.finished_at,
+        start_at=execution.start_at,
+        triggered=_triggered_out(execution),
         temporal=_temporal_out(settings, execution),
+    )
+
+
+def _triggered_out(execution: Execution) -> TriggeredOut | None:
+    if execution.triggered_by is None:
+        return None
+    kind, _, trigger_id = execution.triggered_by.partition(":")
+    return TriggeredOut.model_construct(
+        type=kind, id=trigger_id, at=execution.triggered_at or execution.created_at
     )
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, model_validator
 
 from pilot.graph.model import Seconds
 from pilot.graph.status import ExecutionStatus, NodeStatus
+
+MAX_DELAY_S = 366 * 86_400.0
 
 
 class ExecuteIn(BaseModel):
@@ -23,6 +25,20 @@ class ExecuteIn(BaseModel):
         description="The longest that this run may take, where that is less than the workflow's "
         "own limit. It then ends `timed_out`.",
     )
+    start_at: AwareDatetime | None = Field(
+        default=None,
+        description="When it is to begin: in the future, at most a year from now. Until then it is "
+        "`queued`, and is cancelled at once where it is cancelled.",
+    )
+    delay_s: Annotated[float, Field(gt=0, le=MAX_DELAY_S)] | None = Field(
+        default=None, description="The same, in seconds from now."
+    )
+
+    @model_validator(mode="after")
+    def _one_time(self) -> Self:
+        if self.start_at is not None and self.delay_s is not None:
+            raise ValueError("give `start_at` or `delay_s`, not both")
+        return self
 
 
 class ErrorOut(BaseModel):
@@ -63,12 +79,14 @@ class WaitingOut(BaseModel):
 
 
 class QueueOut(BaseModel):
-    """Why a run has not begun: `concurrency` (one of its owner's runs must end first; `position` is
-    its place among those that wait, from 1), `starting` (a worker is about to take it) or
+    """Why a run has not begun: `start_at` (its time is yet to come: `until`), `concurrency` (one of
+    its owner's runs must end first; `position` is its place among those that wait, from 1),
+    `starting` (a worker is about to take it) or
     `no_worker` (none is there, since)."""
 
-    reason: Literal["concurrency", "starting", "no_worker"]
+    reason: Literal["start_at", "concurrency", "starting", "no_worker"]
     since: datetime
+    until: datetime | None = Field(default=None, exclude_if=_absent)
     position: int | None = Field(default=None, exclude_if=_absent)
 
 
@@ -89,6 +107,14 @@ class NodeOut(BaseModel):
     waiting: WaitingOut | None = Field(default=None, exclude_if=_absent)
 
 
+class TriggeredOut(BaseModel):
+    """What began a run: a schedule, `at` the time that it was for, or a webhook, `at` its call."""
+
+    type: Literal["schedule", "webhook"]
+    id: str
+    at: datetime
+
+
 class ExecutionSummaryOut(BaseModel):
     """An item of the list: no input, no output, no nodes."""
 
@@ -101,6 +127,10 @@ class ExecutionSummaryOut(BaseModel):
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
+    start_at: datetime | None = Field(
+        default=None, exclude_if=_absent, description="Where it was to begin later: when."
+    )
+    triggered: TriggeredOut | None = Field(default=None, exclude_if=_absent)
     temporal: TemporalOut
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from contextlib import suppress
 from datetime import UTC, datetime
 
 from api.executions import escalation
@@ -109,6 +110,9 @@ async def cancel(parts: Parts, owner: str, execution_id: str) -> ExecutionOut:
     row = await parts.store.get_execution(owner, row.id)
     if row.is_held:  # and no longer released, now that the cancel is noted
         await escalation.close(parts, row, closing.NEVER_BEGUN)
+        if row.start_at is not None:
+            with suppress(Problem):  # a clock that goes on finds nothing to start
+                await parts.runs.stop_clock(row.id)
         return await read(parts, owner, execution_id)
     try:
         if not await parts.runs.cancel(row.id):

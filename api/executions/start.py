@@ -11,11 +11,11 @@ import dataclasses
 import json
 import logging
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import NAMESPACE_URL, uuid4, uuid5
 
-from api.executions.schemas import ExecuteIn
+from api.executions.schemas import MAX_DELAY_S, ExecuteIn
 from api.parts import Parts
 from api.problems import Problem
 from pilot.errors import NotFoundError, UnavailableError
@@ -83,6 +83,8 @@ async def execute(
             return await _repeat(parts, row, given)
     plan, value = await parts.preparation.prepare(owner, workflow, given.input)
     await parts.preparation.require_budget(owner, workflow_id, plan)
+    now = datetime.now(UTC)
+    start_at = _start_at(given, now)
     row, is_new = await parts.store.create_execution(
         Execution(
             id=execution_id,
@@ -93,13 +95,16 @@ async def execute(
             input=value,
             started_by=None if user_id == owner else user_id,
             timeout_s=_limit(workflow, given),
-            created_at=datetime.now(UTC),
+            created_at=now,
+            held_at=start_at,
+            start_at=start_at,
         ),
         most=parts.settings.max_runs,
     )
     if not is_new:  # the same request came twice at once, and the other was first
         return await _repeat(parts, row, given)
-    if row.is_held:  # a worker starts it as soon as one of the owner's runs ends
+    if row.is_held:  # a worker starts it at its time, or as soon as one of the owner's runs ends
+        await _set_clock(parts, row)
         return Started(row, replayed=False)
     return Started(await _start(parts, row, workflow.name, plan), replayed=False)
 
@@ -110,20 +115,47 @@ def _limit(workflow: Workflow | WorkflowVersion, given: ExecuteIn) -> float | No
     return min((limit for limit in limits if limit is not None), default=None)
 
 
+def _start_at(given: ExecuteIn, now: datetime) -> datetime | None:
+    if given.delay_s is not None:
+        return now + timedelta(seconds=given.delay_s)
+    if given.start_at is None:
+        return None
+    if not now < given.start_at <= now + timedelta(seconds=MAX_DELAY_S):
+        raise Problem(422, "invalid_start_at", "`start_at` is in the past, or over a year away.")
+    return given.start_at
+
+
+def _is_same_time(given: ExecuteIn, row: Execution) -> bool:
+    if given.delay_s is not None:
+        return row.start_at == row.created_at + timedelta(seconds=given.delay_s)
+    return given.start_at == row.start_at
+
+
+async def _set_clock(parts: Parts, row: Execution) -> None:
+    if row.start_at is None:
+        return
+    try:
+        await parts.runs.set_clock(row)
+    except Problem as problem:
+        log.warning("execution %s is started by the reconciler: %s", row.id, problem.code)
+
+
 async def _repeat(parts: Parts, row: Execution, given: ExecuteIn) -> Started:
     """Gives back the execution of a key, started if it never was."""
     version = await parts.store.get_version(row.owner, row.workflow_id, row.workflow_version)
     graph = Graph.model_validate(version.graph)
     value, issues = resolve_input(start_config(graph), given.input)
     same = not issues and _canonical(value) == _canonical(row.input)
-    if not same or _limit(version, given) != row.timeout_s:
+    if not (same and _limit(version, given) == row.timeout_s and _is_same_time(given, row)):
         raise Problem(
             422,
             "idempotency_key_reused",
-            f"The Idempotency-Key belongs to execution {row.id}, which has another input or "
-            "time limit.",
+            f"The Idempotency-Key belongs to execution {row.id}, which has another input, "
+            "time limit or time.",
         )
-    if _may_start(row):
+    if row.is_held:
+        await _set_clock(parts, row)
+    elif _may_start(row):
         plan, _ = await parts.preparation.prepare(row.owner, version, given.input)
         row = await _start(parts, row, version.name, plan)
         # a cancel that came meanwhile found no run, and took the row for one that never began

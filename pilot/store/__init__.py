@@ -115,7 +115,10 @@ class Execution:
     `started_by` is the user who started it, None where that was the owner.
     `timeout_s` is the run's time limit, in seconds; None without one. `cancel_requested_at` is
     when somebody first asked to cancel it; the status says whether it has come to that. One that
-    had to wait for a slot (`pilot.store.slots`) did so from `held_at` to `released_at`.
+    had to wait for a slot (`pilot.store.slots`) did so from `held_at` to `released_at`; one that
+    is to begin later, at `start_at`, waits for it from then on. `triggered_by` is the schedule
+    (`schedule:<id>`) or webhook (`webhook:<id>`) that began it, `triggered_at` the schedule's
+    time that it was begun for, or when the webhook was called.
     """
 
     id: str
@@ -138,10 +141,13 @@ class Execution:
     edition: str = UNKNOWN
     held_at: datetime | None = None
     released_at: datetime | None = None
+    start_at: datetime | None = None
+    triggered_by: str | None = None
+    triggered_at: datetime | None = None
 
     @property
     def is_held(self) -> bool:
-        """It waits for a slot: nobody may start it."""
+        """It waits for its time or a slot: nobody may start it."""
         return self.held_at is not None and self.released_at is None and not self.status.is_final
 
     @property
@@ -267,7 +273,8 @@ class Store(Protocol):
         self, execution: Execution, *, most: int | None = None
     ) -> tuple[Execution, bool]:
         """Writes the row once: the stored row, and whether this call wrote it. It is held where
-        the owner has `most` executions open already, or others of theirs are held.
+        the owner has `most` executions open already, or others of theirs are held; one that is
+        held as it is given stays so.
 
         Raises `NotFoundError` when the id is taken by another owner, or the workflow is gone.
         """
@@ -292,6 +299,13 @@ class Store(Protocol):
     ) -> Page[Execution]:
         """Executions of all owners that were created before then and are not final, newest
         first; `input` and `output` are left None. For the reconciler."""
+        ...
+
+    async def triggered(
+        self, owner: str, triggered_by: str, *, limit: int = 50, cursor: str | None = None
+    ) -> Page[Execution]:
+        """What a schedule or a webhook of the owner's has begun, newest first; `input` and
+        `output` are left None."""
         ...
 
     async def open_counts(self) -> dict[ExecutionStatus, OpenCount]:

@@ -18,6 +18,7 @@ from pilot.store.tables import (
     HAS_SLOT,
     IS_CANCELLING,
     IS_OPEN,
+    IS_TRIGGERED,
     MAX_INTEGER,
     UtcDateTime,
     events,
@@ -105,6 +106,13 @@ def executions_of(
     if status is not None:
         query = query.where(executions.c.status == status.value)
     return query
+
+
+def triggered_executions(owner: str, triggered_by: str) -> Select[Any]:
+    """Executions without their `input` and `output`."""
+    return select(*_LISTED).where(
+        IS_TRIGGERED, executions.c.triggered_by == triggered_by, executions.c.owner == owner
+    )
 
 
 def open_executions(before: datetime) -> Select[Any]:

@@ -129,6 +129,9 @@ def execution(row: Row[Any]) -> Execution:
         edition=row.edition,
         held_at=row.held_at,
         released_at=row.released_at,
+        start_at=row.start_at,
+        triggered_by=row.triggered_by,
+        triggered_at=row.triggered_at,
     )
 
 
@@ -151,6 +154,9 @@ def execution_row(execution: Execution) -> dict[str, Any]:
         "edition": execution.edition,
         "held_at": execution.held_at,
         "released_at": execution.released_at,
+        "start_at": execution.start_at,
+        "triggered_by": execution.triggered_by,
+        "triggered_at": execution.triggered_at,
         "usage": json_text.dumps(execution.usage),
         "error": json_or_null(execution.error),
         "input": json_or_null(execution.input),

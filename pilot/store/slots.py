@@ -1,7 +1,9 @@
 """Who runs and who waits, where an owner may have a bounded number of runs at once.
 
 An execution takes a slot as its row is written, or is held: it waits until one is released for
-it, first come first served. A held row is `queued`, and nothing has asked Temporal for it.
+it, first come first served. A held row is `queued`, and nothing has asked Temporal for it. One
+that is to begin later is held from its time on: until then it waits for nobody's slot, and keeps
+nobody waiting.
 """
 
 from __future__ import annotations
@@ -36,7 +38,7 @@ class SlotStore(Protocol):
         ...
 
     async def owners(self) -> list[str]:
-        """Owners of held executions, at most `MAX_OWNERS`."""
+        """Owners of held executions whose time has come, at most `MAX_OWNERS`."""
         ...
 
     async def position(self, execution: Execution) -> int:
@@ -44,7 +46,7 @@ class SlotStore(Protocol):
         ...
 
     async def held(self) -> int:
-        """How many executions of all owners are held."""
+        """How many executions of all owners are held whose time has come."""
         ...
 
 
@@ -86,7 +88,12 @@ class SqlSlots:
         return owner
 
     async def owners(self) -> list[str]:
-        query = select(executions.c.owner).where(IS_HELD).distinct().limit(MAX_OWNERS)
+        query = (
+            select(executions.c.owner)
+            .where(IS_HELD, executions.c.held_at <= datetime.now(UTC))
+            .distinct()
+            .limit(MAX_OWNERS)
+        )
         async with self._database.reading() as connection:
             return list((await connection.execute(query)).scalars())
 
@@ -100,7 +107,8 @@ class SqlSlots:
             return int((await connection.execute(query)).scalar_one()) + 1
 
     async def held(self) -> int:
-        query = select(func.count()).select_from(executions).where(IS_HELD)
+        is_due = executions.c.held_at <= datetime.now(UTC)
+        query = select(func.count()).select_from(executions).where(IS_HELD, is_due)
         async with self._database.reading() as connection:
             return int((await connection.execute(query)).scalar_one())
 
@@ -122,4 +130,9 @@ async def _are_taken(connection: AsyncConnection, owner: str, most: int) -> bool
 
 
 def _waits(owner: ColumnElement[str] | str) -> tuple[Any, ...]:
-    return IS_HELD, executions.c.owner == owner, executions.c.cancel_requested_at.is_(None)
+    return (
+        IS_HELD,
+        executions.c.owner == owner,
+        executions.c.cancel_requested_at.is_(None),
+        executions.c.held_at <= datetime.now(UTC),
+    )

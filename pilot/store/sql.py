@@ -203,7 +203,11 @@ class SqlStore:
         self, execution: Execution, *, most: int | None = None
     ) -> tuple[Execution, bool]:
         async with self._database.writing() as connection:
-            if most is not None and await is_to_wait(connection, execution.owner, most):
+            if (
+                most is not None
+                and execution.held_at is None
+                and await is_to_wait(connection, execution.owner, most)
+            ):
                 execution = replace(execution, held_at=datetime.now(UTC))
             new = rows.execution_row(execution)
             held = await connection.execute(queries.held_version(execution))
@@ -252,6 +256,19 @@ class SqlStore:
     ) -> Page[Execution]:
         query = newest_first(
             queries.open_executions(before), executions, limit=limit, cursor=cursor
+        )
+        async with self._database.reading() as connection:
+            found = (await connection.execute(query)).all()
+        return page(found, rows.execution, limit=limit)
+
+    async def triggered(
+        self, owner: str, triggered_by: str, *, limit: int = 50, cursor: str | None = None
+    ) -> Page[Execution]:
+        query = newest_first(
+            queries.triggered_executions(owner, triggered_by),
+            executions,
+            limit=limit,
+            cursor=cursor,
         )
         async with self._database.reading() as connection:
             found = (await connection.execute(query)).all()

@@ -102,6 +102,7 @@ IS_CANCELLING = text(f"{IS_OPEN.text} AND cancel_requested_at IS NOT NULL")
 IS_HELD = text(f"{IS_OPEN.text} AND held_at IS NOT NULL AND released_at IS NULL")
 HAS_SLOT = text(f"{IS_OPEN.text} AND (held_at IS NULL OR released_at IS NOT NULL)")
 IS_ALIVE = text("deleted_at IS NULL")
+IS_TRIGGERED = text("triggered_by IS NOT NULL")
 
 metadata = MetaData(
     naming_convention={
@@ -177,8 +178,9 @@ publications = Table(
 # created with; `started_by` is the user, where it is not the owner, `timeout_s` the execution's own
 # time limit, in seconds, and
 # `cancel_requested_at` when it was first cancelled; `edition` is the newest one that told of it
-# (`pilot.events.edition`). It waits for a slot from `held_at` to `released_at`. The large columns
-# stand last: SQLite reads past them for whatever follows.
+# (`pilot.events.edition`). It waits for a slot from `held_at` to `released_at`: from
+# `start_at` on, where it is to begin later. `triggered_by` is what began it, at the time
+# `triggered_at`. The large columns stand last: SQLite reads past them for whatever follows.
 executions = Table(
     "executions",
     metadata,
@@ -199,6 +201,9 @@ executions = Table(
     Column("edition", Text, nullable=False, server_default=text("''")),
     Column("held_at", UtcDateTime),
     Column("released_at", UtcDateTime),
+    Column("start_at", UtcDateTime),
+    Column("triggered_by", PlainText),
+    Column("triggered_at", UtcDateTime),
     Column("usage", JsonText, nullable=False),
     Column("error", JsonText),
     Column("input", JsonText),
@@ -239,6 +244,14 @@ executions = Table(
         sqlite_where=IS_HELD,
     ),
     Index("ix_executions_slots", "owner", postgresql_where=HAS_SLOT, sqlite_where=HAS_SLOT),
+    Index(
+        "ix_executions_triggered_by_created_at_id",
+        "triggered_by",
+        "created_at",
+        "id",
+        postgresql_where=IS_TRIGGERED,
+        sqlite_where=IS_TRIGGERED,
+    ),
 )
 
 # `first_seq` orders the nodes; `last_seq` is the seq of the event that the row's state is from,

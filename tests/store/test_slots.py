@@ -1,7 +1,7 @@
 """The contract of slots, on every database: who runs, who waits, and who is next."""
 
 import asyncio
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -105,3 +105,45 @@ async def test_at_once_there_are_never_more_than_the_number(store, create, end):
     assert len(ids) == len(set(ids)) == 2
     waiting = sorted((row for row in rows if row.is_held), key=lambda row: (row.held_at, row.id))
     assert set(ids) == {row.id for row in waiting[:2]}
+
+
+async def test_one_that_begins_later_waits_for_its_time_and_keeps_nobody_waiting(
+    store, workflow, make_execution, create, end
+):
+    soon = datetime.now(UTC) + timedelta(seconds=1.5)
+    later = make_execution(workflow, held_at=soon, start_at=soon)
+    stored, created = await store.create_execution(later, most=1)
+    assert created and stored == later
+    assert stored.is_held
+    running = await create(1)
+    assert not running.is_held
+    assert await store.slots.held() == 0
+    assert await store.slots.owners() == []
+    assert await store.slots.release("ada", None) is None
+    await asyncio.sleep((soon - datetime.now(UTC)).total_seconds() + 0.1)
+    # from here on it stands in line like any other
+    assert await store.slots.held() == 1
+    assert await store.slots.owners() == ["ada"]
+    assert await store.slots.release("ada", 1) is None
+    assert (await create(1)).is_held
+    await end(running)
+    released = await store.slots.release("ada", 1)
+    assert (released.id, released.start_at, released.held_at) == (later.id, soon, soon)
+    assert released.released_at > soon
+
+
+async def test_what_a_trigger_began_is_listed(store, workflow, make_execution):
+    at = datetime(2026, 3, 1, 9, tzinfo=UTC)
+    rows = [
+        make_execution(workflow, triggered_by=by, triggered_at=at, created_at=at)
+        for by in ("schedule:a", "schedule:a", "schedule:b", None)
+    ]
+    for row in rows:
+        await store.create_execution(row)
+    first = await store.triggered("ada", "schedule:a", limit=1)
+    second = await store.triggered("ada", "schedule:a", limit=1, cursor=first.next_cursor)
+    found = [*first.items, *second.items]
+    assert {row.id for row in found} == {row.id for row in rows[:2]}
+    assert {(row.triggered_by, row.triggered_at) for row in found} == {("schedule:a", at)}
+    assert second.next_cursor is None
+    assert (await store.triggered("bob", "schedule:a")).items == []

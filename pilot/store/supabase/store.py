@@ -169,10 +169,12 @@ class SupabaseStore:
         row = rows.execution_row(execution)
         for name in ("owner", "started_by"):
             row[name] = row[name] and owner_id(row[name])
-        for name in ("id", "workflow_id", "temporal_run_id"):
+        for name in ("id", "workflow_id", "temporal_run_id", "triggered_by"):
             row[name] = row[name] and plain(row[name])
         row["workflow_version"] = storable(execution.workflow_version)
         row["created_at"] = utc(execution.created_at)
+        if execution.held_at is not None:
+            most = None  # it is held already
         found = await self._connection.write_all(
             "create_execution", execution=row, most=None if most is None else storable(most)
         )
@@ -180,6 +182,17 @@ class SupabaseStore:
             return rows.execution(record(found["row"])), False
         held_at = found["held_at"]
         return replace(execution, held_at=held_at and moment(held_at)), True
+
+    async def triggered(
+        self, owner: str, triggered_by: str, *, limit: int = 50, cursor: str | None = None
+    ) -> Page[Execution]:
+        found = await self._connection.read(
+            "list_triggered",
+            owner=owner_id(owner),
+            triggered_by=plain(triggered_by),
+            **window(limit, cursor),
+        )
+        return page([record(row) for row in found], rows.execution, limit=limit)
 
     async def get_execution(self, owner: str, execution_id: str) -> Execution:
         found = await self._connection.read(
