@@ -1,11 +1,11 @@
--- Executions that begin later, and what began them (Alembic's 0010).
+-- Executions that begin later, and what began them (Alembic's 0011).
 
 alter table public.executions add column if not exists start_at timestamptz;
 alter table public.executions add column if not exists triggered_by text;
 alter table public.executions add column if not exists triggered_at timestamptz;
 create index if not exists ix_executions_triggered_by_created_at_id
     on public.executions (triggered_by, created_at, id) where triggered_by is not null;
-update public.alembic_version set version_num = '0010' where version_num < '0010';
+update public.alembic_version set version_num = '0011' where version_num < '0011';
 
 create or replace function pilot.execution_of(p_row public.executions, p_whole boolean) returns json
 language sql stable set search_path = '' as $$

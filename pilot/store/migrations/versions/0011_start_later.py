@@ -5,8 +5,8 @@ from alembic import op
 
 from pilot.store.migrations.large_columns import keep_last
 
-revision = "0010"
-down_revision = "0009"
+revision = "0011"
+down_revision = "0010"
 
 TIME = sa.DateTime(timezone=True)
 IS_TRIGGERED = sa.text("triggered_by IS NOT NULL")
