@@ -17,8 +17,10 @@ from pilot.graph.status import ExecutionStatus, NodeStatus
 
 if TYPE_CHECKING:
     from pilot.store.api_keys import ApiKeyStore
+    from pilot.store.forgetting import ForgettingStore
     from pilot.store.llm_calls import LlmCallStore
     from pilot.store.publications import PublicationStore
+    from pilot.store.retention import RetentionStore
     from pilot.store.secrets import SecretStore
     from pilot.store.shares import ShareStore
     from pilot.store.slots import SlotStore
@@ -210,6 +212,12 @@ class Store(Protocol):
 
     @property
     def llm_calls(self) -> LlmCallStore: ...
+
+    @property
+    def retention(self) -> RetentionStore: ...
+
+    @property
+    def forgetting(self) -> ForgettingStore: ...
 
     async def close(self) -> None: ...
 

@@ -46,8 +46,10 @@ async def migrate(url: str) -> None:
 
 
 async def _write_ahead(connection: AsyncConnection) -> None:
-    """Turns SQLite's write-ahead log on, for good. SQLite waits for no other process here,
+    """Turns SQLite's write-ahead log on, for good, and before the first table is made, that free
+    pages can be given back (`RetentionStore.reclaim`). SQLite waits for no other process here,
     whatever the busy timeout, so the wait is ours."""
+    await connection.execute(text("PRAGMA auto_vacuum = INCREMENTAL"))
     for pause in (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0):
         try:
             await connection.execute(text("PRAGMA journal_mode = WAL"))

@@ -31,9 +31,11 @@ from pilot.store import (
 from pilot.store.api_keys import ApiKeyStore, SqlApiKeys
 from pilot.store.append import Batch, append, forget
 from pilot.store.database import Database
+from pilot.store.forgetting import ForgettingStore, SqlForgetting
 from pilot.store.llm_calls import LlmCallStore, SqlLlmCalls
 from pilot.store.paging import newest_first, page
 from pilot.store.publications import PublicationStore, SqlPublications
+from pilot.store.retention import RetentionStore, SqlRetention
 from pilot.store.secrets import SecretStore, SqlSecrets
 from pilot.store.shares import ShareStore, SqlShares
 from pilot.store.slots import SlotStore, SqlSlots, is_to_wait
@@ -59,6 +61,8 @@ class SqlStore:
         self.api_keys: ApiKeyStore = SqlApiKeys(database)
         self.usage: UsageStore = SqlUsage(database)
         self.llm_calls: LlmCallStore = SqlLlmCalls(database)
+        self.retention: RetentionStore = SqlRetention(database)
+        self.forgetting: ForgettingStore = SqlForgetting(database)
 
     @classmethod
     async def open(cls, url: str) -> SqlStore:

@@ -98,11 +98,17 @@ def _one_of(column: str, values: list[str]) -> str:
 _OPEN = [status for status in ExecutionStatus if status not in FINAL_EXECUTION_STATUSES]
 # Written out, not bound: an index over some of the rows serves only queries that say the same.
 IS_OPEN = text(_one_of("status", [status.value for status in _OPEN]))
+IS_ENDED = text(_one_of("status", sorted(status.value for status in FINAL_EXECUTION_STATUSES)))
 IS_CANCELLING = text(f"{IS_OPEN.text} AND cancel_requested_at IS NOT NULL")
 IS_HELD = text(f"{IS_OPEN.text} AND held_at IS NOT NULL AND released_at IS NULL")
 HAS_SLOT = text(f"{IS_OPEN.text} AND (held_at IS NULL OR released_at IS NOT NULL)")
 IS_ALIVE = text("deleted_at IS NULL")
 IS_TRIGGERED = text("triggered_by IS NOT NULL")
+IS_DELETED = text("deleted_at IS NOT NULL")
+KEEPS_EVENTS = text(f"{IS_ENDED.text} AND events_pruned_at IS NULL")
+IS_PRUNED = text("pruned_by IS NOT NULL")
+HAS_RETENTION = text("retention_days IS NOT NULL")
+HAS_STARTER = text("started_by IS NOT NULL")
 
 metadata = MetaData(
     naming_convention={
@@ -116,6 +122,7 @@ metadata = MetaData(
 
 # The newest version's name, number and hash stand here too, so that a save compares and a list
 # reads without touching a graph; and the number of the newest publication, with its version.
+# `retention_days` is how long its executions are kept at most.
 workflows = Table(
     "workflows",
     metadata,
@@ -130,6 +137,7 @@ workflows = Table(
     Column("deleted_at", UtcDateTime),
     Column("published_version", Integer),
     Column("publication", Integer, nullable=False, server_default=text("0")),
+    Column("retention_days", Float),
     CheckConstraint("version >= 1", name="version"),
     CheckConstraint("published_version BETWEEN 1 AND version", name="published_version"),
     Index(
@@ -139,6 +147,12 @@ workflows = Table(
         "id",
         postgresql_where=IS_ALIVE,
         sqlite_where=IS_ALIVE,
+    ),
+    Index(
+        "ix_workflows_deleted", "deleted_at", postgresql_where=IS_DELETED, sqlite_where=IS_DELETED
+    ),
+    Index(
+        "ix_workflows_retention", "id", postgresql_where=HAS_RETENTION, sqlite_where=HAS_RETENTION
     ),
 )
 
@@ -180,7 +194,9 @@ publications = Table(
 # `cancel_requested_at` when it was first cancelled; `edition` is the newest one that told of it
 # (`pilot.events.edition`). It waits for a slot from `held_at` to `released_at`: from
 # `start_at` on, where it is to begin later. `triggered_by` is what began it, at the time
-# `triggered_at`. The large columns stand last: SQLite reads past them for whatever follows.
+# `triggered_at`. `pruned_by` is the batch of the retention that has it on its list
+# (`pilot.store.retention`), `events_pruned_at` when its events were deleted before itself. The
+# large columns stand last: SQLite reads past them for whatever follows.
 executions = Table(
     "executions",
     metadata,
@@ -204,6 +220,8 @@ executions = Table(
     Column("start_at", UtcDateTime),
     Column("triggered_by", PlainText),
     Column("triggered_at", UtcDateTime),
+    Column("pruned_by", Text),
+    Column("events_pruned_at", UtcDateTime),
     Column("usage", JsonText, nullable=False),
     Column("error", JsonText),
     Column("input", JsonText),
@@ -251,6 +269,26 @@ executions = Table(
         "id",
         postgresql_where=IS_TRIGGERED,
         sqlite_where=IS_TRIGGERED,
+    ),
+    Index(
+        "ix_executions_ended",
+        "status",
+        "finished_at",
+        postgresql_where=IS_ENDED,
+        sqlite_where=IS_ENDED,
+    ),
+    Index(
+        "ix_executions_events_kept",
+        "finished_at",
+        postgresql_where=KEEPS_EVENTS,
+        sqlite_where=KEEPS_EVENTS,
+    ),
+    Index("ix_executions_pruned", "pruned_by", postgresql_where=IS_PRUNED, sqlite_where=IS_PRUNED),
+    Index(
+        "ix_executions_started_by",
+        "started_by",
+        postgresql_where=HAS_STARTER,
+        sqlite_where=HAS_STARTER,
     ),
 )
 
@@ -359,6 +397,8 @@ usage = Table(
     Column("estimated", Boolean(create_constraint=False), nullable=False),
     Column("error", PlainText),
     Column("at", UtcDateTime, nullable=False),
+    Index("ix_usage_day", "day"),
+    Index("ix_usage_owner", "owner"),
 )
 
 # The sum of a day's calls, written with each of them: what budgets and reports read.
@@ -375,6 +415,7 @@ usage_days = Table(
     Column("calls", BigInteger, nullable=False),
     Column("unpriced", BigInteger, nullable=False),
     Column("estimated", BigInteger, nullable=False),
+    Index("ix_usage_days_day", "day"),
 )
 
 # Calls of budgeted users that are under way.

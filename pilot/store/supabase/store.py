@@ -25,19 +25,23 @@ from pilot.store import (
 )
 from pilot.store.api_keys import ApiKeyStore
 from pilot.store.append import Batch
+from pilot.store.forgetting import ForgettingStore
 from pilot.store.llm_calls import LlmCallStore
 from pilot.store.paging import page
 from pilot.store.publications import PublicationStore
 from pilot.store.queries import storable
+from pilot.store.retention import RetentionStore
 from pilot.store.secrets import SecretStore
 from pilot.store.shares import ShareStore
 from pilot.store.slots import SlotStore
 from pilot.store.supabase.api_keys import SupabaseApiKeys
 from pilot.store.supabase.batches import batch_params, made_again
 from pilot.store.supabase.connection import Connection
+from pilot.store.supabase.forgetting import SupabaseForgetting
 from pilot.store.supabase.llm_calls import SupabaseLlmCalls
 from pilot.store.supabase.publications import SupabasePublications
 from pilot.store.supabase.records import moment, record, window
+from pilot.store.supabase.retention import SupabaseRetention
 from pilot.store.supabase.secrets import SupabaseSecrets
 from pilot.store.supabase.shares import SupabaseShares
 from pilot.store.supabase.slots import SupabaseSlots
@@ -58,6 +62,8 @@ class SupabaseStore:
         self.api_keys: ApiKeyStore = SupabaseApiKeys(connection)
         self.usage: UsageStore = SupabaseUsage(connection)
         self.llm_calls: LlmCallStore = SupabaseLlmCalls(connection)
+        self.retention: RetentionStore = SupabaseRetention(connection)
+        self.forgetting: ForgettingStore = SupabaseForgetting(connection)
 
     async def close(self) -> None:
         await self._connection.close()
