@@ -28,7 +28,6 @@ from pilot.store.tables import (
     workflows,
 )
 
-
 _NAMES = (executions.c.started_by, workflow_versions.c.created_by, publications.c.published_by)
 
 

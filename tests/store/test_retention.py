@@ -23,7 +23,7 @@ from pilot.store.sql import SqlStore
 from pilot.store.usage import CallKey, Limits, ModelCall
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
-FINAL = {status: NOW for status in FINAL_EXECUTION_STATUSES}
+FINAL = dict.fromkeys(FINAL_EXECUTION_STATUSES, NOW)
 InDatabase = Callable[[str], Awaitable[Any]]
 
 ENDS = {
@@ -57,7 +57,7 @@ async def ran(
             node_id="start",
             status="running",
             data={"type": "start"},
-        ),  # fmt: skip
+        ),
     ]
     if status.is_final:
         said.append(Event(ENDS[status], row.id, workflow.id, text, seq=3, status=status.value))

@@ -43,7 +43,9 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    for name, (table, *_) in {**PARTIAL, **WHOLE}.items():
+    for name, (table, _, _) in PARTIAL.items():
+        op.drop_index(name, table)
+    for name, (table, _) in WHOLE.items():
         op.drop_index(name, table)
     op.drop_column("executions", "events_pruned_at")
     op.drop_column("executions", "pruned_by")
