@@ -1,0 +1,1 @@
+"""Workflows in from other formats, and out to them."""

@@ -1,0 +1,266 @@
+"""The document: an app's workflow as a draft.
+
+It is built twice: only a graph that is there says which of its nodes may be skipped, and what
+refers to one of those needs a guard.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from pilot.convert.cel import Place, braced_json
+from pilot.convert.dify import models, requests, steps
+from pilot.convert.dify.build import Build, DifyNode
+from pilot.convert.dify.scope import Scope, rows_of
+from pilot.convert.document import Conversion, NotConvertibleError, named, rows
+from pilot.convert.draft import Certainty, Draft, in_order
+from pilot.convert.report import Account, Source
+from pilot.graph.spec import Specs
+
+Converter = Callable[[DifyNode, Build], None]
+
+CONVERTERS: Mapping[str, Converter] = {
+    "start": steps.start,
+    "end": steps.end,
+    "answer": steps.answer,
+    "if-else": steps.if_else,
+    "code": steps.code,
+    "template-transform": steps.template_transform,
+    "variable-aggregator": steps.variable_aggregator,
+    "variable-assigner": steps.variable_aggregator,
+    "assigner": steps.assigner,
+    "llm": models.llm,
+    "question-classifier": models.question_classifier,
+    "parameter-extractor": models.parameter_extractor,
+    "http-request": requests.http_request,
+}
+
+_NOTES = ("custom-note", "note", "")
+_INNER = ("iteration-start", "loop-start", "loop-end")
+_OLDEST, _NEWEST = (0, 1), (0, 6)
+
+
+def from_dify(body: Mapping[str, Any], specs: Specs) -> Conversion:
+    """Raises `NotConvertibleError` for what is no workflow or chatflow."""
+    workflow = body.get("workflow")
+    graph = workflow.get("graph") if isinstance(workflow, dict) else None
+    if not isinstance(workflow, dict) or not isinstance(graph, dict):
+        app = body.get("app")
+        mode = app.get("mode") if isinstance(app, dict) else None
+        raise NotConvertibleError(
+            f"a Dify app of mode {mode!r} has no graph: workflows and chatflows can be imported"
+        )
+    first = _built(body, workflow, graph, Certainty())
+    certainty = Certainty.of(first.draft.graph(), specs)
+    build = _built(body, workflow, graph, certainty)
+    name, description = named(_app(body), "Dify")
+    return Conversion(name, description, build.draft.graph(), build.scope.account.report())
+
+
+def _app(body: Mapping[str, Any]) -> Mapping[str, Any]:
+    app = body.get("app")
+    return app if isinstance(app, dict) else {}
+
+
+def _built(
+    body: Mapping[str, Any],
+    workflow: Mapping[str, Any],
+    graph: Mapping[str, Any],
+    certainty: Certainty,
+) -> Build:
+    mode = str(_app(body).get("mode") or "workflow")
+    account = Account("dify")
+    scope = Scope(account, chat=mode == "advanced-chat", certainty=certainty)
+    build = Build(scope, Draft(), mode)
+    _check_version(body, account)
+    nodes = list(_nodes(graph, build))
+    setup = _setup(workflow, nodes, build)
+    for node in nodes:
+        scope.outputs.setdefault(node.id, {}).update(_outputs(node))
+        if node.source.type in ("start", "code", "parameter-extractor"):
+            scope.whole[node.id] = Place(("nodes", node.node_id, "output"), node.node_id)
+    for node in nodes:
+        converter = CONVERTERS.get(node.source.type)
+        if converter is None:
+            build.placeholder(node, f"πlot has no node like Dify's {node.source.type}")
+        else:
+            converter(node, build)
+    _connect(graph, nodes, setup, build)
+    return build
+
+
+def _check_version(body: Mapping[str, Any], account: Account) -> None:
+    version = str(body.get("version") or "0.1.0")
+    parts = version.split(".")
+    known = len(parts) >= 2 and all(part.isdigit() for part in parts[:2])
+    if not known or not _OLDEST <= (int(parts[0]), int(parts[1])) <= _NEWEST:
+        account.approximated(
+            f"the DSL's version {version} is not one that this was written for (0.1 to 0.6)",
+            original=version,
+        )
+
+
+def _nodes(graph: Mapping[str, Any], build: Build) -> Iterator[DifyNode]:
+    """The nodes of the outermost level. What lies inside an iteration or loop goes with it."""
+    for given in rows(graph, "nodes"):
+        data = given.get("data")
+        data = data if isinstance(data, dict) else {}
+        kind, node_id = str(data.get("type") or ""), str(given.get("id"))
+        title = str(data.get("title") or kind)
+        if given.get("type") == "custom-note" or kind in _NOTES:
+            source = Source(node_id, title or "note", "note", node_id)
+            build.scope.account.dropped(
+                "notes are not carried", source, original=str(data.get("text") or ""),
+                severity="info",
+            )
+            continue
+        if kind in _INNER:
+            continue
+        slug = build.draft.slugs.new("start" if kind == "start" else title, kind)
+        source = Source(node_id, title, kind, slug)
+        inside = given.get("parentId") or data.get("iteration_id") or data.get("loop_id")
+        if inside:
+            build.scope.account.dropped(
+                f"it lies inside the {data.get('iteration_id') and 'iteration' or 'loop'} {inside}, "
+                "which is not carried",
+                source,
+                original=kind,
+                severity="error",
+            )
+            continue
+        at = given.get("position")
+        at = at if isinstance(at, dict) else {}
+        yield DifyNode(source, data, (_coordinate(at.get("x")), _coordinate(at.get("y"))))
+
+
+def _coordinate(value: Any) -> float:
+    return round(value, 2) if isinstance(value, int | float) else 0.0
+
+
+def _outputs(node: DifyNode) -> dict[str, Place]:
+    match node.source.type:
+        case "llm":
+            return models.outputs_of_llm(node)
+        case "http-request":
+            return requests.outputs_of_http(node)
+        case "question-classifier":
+            return models.outputs_of_classifier(node)
+        case "template-transform":
+            return {"output": Place(("vars", node.node_id), node.node_id)}
+        case "variable-aggregator" | "variable-assigner":
+            return _aggregated(node)
+        case "answer":
+            return {"answer": Place(("nodes", node.node_id, "output"), node.node_id)}
+    return {}
+
+
+def _aggregated(node: DifyNode) -> dict[str, Place]:
+    named_groups = steps.groups(node)
+    if len(named_groups) == 1 and named_groups[0][0] == node.node_id:
+        return {"output": Place(("vars", node.node_id), node.node_id)}
+    prefix = f"{node.node_id}_"
+    return {
+        name.removeprefix(prefix): Place(("vars", name), node.node_id) for name, _ in named_groups
+    }
+
+
+def _setup(workflow: Mapping[str, Any], nodes: list[DifyNode], build: Build) -> str | None:
+    """A node behind the start that sets the app's variables; None where there are none. The
+    values of secret ones are left where they are: they become names of πlot's secrets."""
+    scope, account = build.scope, build.scope.account
+    begin = next((node for node in nodes if node.source.type == "start"), None)
+    if begin is None:
+        return None
+    scope.start = begin.node_id
+    setup = build.draft.slugs.new("set_variables", "variable")
+    assignments: dict[str, Any] = {}
+    for one in rows_of(workflow.get("environment_variables")):
+        name = str(one.get("name"))
+        if one.get("value_type") == "secret":
+            scope.env[name] = Place(("secrets", name))
+            account.dropped(
+                f"the value of the secret {name} is not carried: store it under that name",
+                field=f"environment_variables.{name}",
+                severity="warning",
+            )
+            continue
+        assignments[f"env_{name}"[:64]] = braced_json(one.get("value"))
+        scope.env[name] = Place(("vars", f"env_{name}"[:64]), setup)
+    for one in rows_of(workflow.get("conversation_variables")):
+        name = str(one.get("name"))
+        assignments[f"conversation_{name}"[:64]] = braced_json(one.get("value"))
+        scope.conversation[name] = Place(("vars", f"conversation_{name}"[:64]), setup)
+        account.approximated(
+            f"the conversation variable {name} lives for one run here, not for a conversation",
+            field=f"conversation_variables.{name}",
+        )
+    if not assignments:
+        return None
+    x, y = begin.position
+    build.draft.add(setup, "variable", {"name": "Variables", "assignments": assignments}, (x + 130, y))
+    return setup
+
+
+def _connect(
+    graph: Mapping[str, Any], nodes: list[DifyNode], setup: str | None, build: Build
+) -> None:
+    """The edges, by the handles that the nodes' converters named."""
+    drawn = {node.id: node for node in nodes}
+    if setup is not None:
+        begin = next(node for node in nodes if node.source.type == "start")
+        build.draft.connect(begin.node_id, setup)
+        build.exits[begin.id] = setup
+    edges = [
+        (str(edge.get("source")), str(edge.get("target")), str(edge.get("sourceHandle") or "source"))
+        for edge in rows(graph, "edges")
+        if str(edge.get("source")) in drawn and str(edge.get("target")) in drawn
+    ]
+    for source, target, handle in _past_answers(edges, drawn, build):
+        ours = build.handles.get((source, handle), handle)
+        exit_ = build.entries[source] if ours == "error" else build.exits[source]
+        if ours == "error" and source in build.exits:
+            exit_ = drawn[source].node_id
+        if handle in ("source", "success-branch") or ours is None:
+            ours = None
+        build.draft.connect(exit_, build.entries[target], ours)
+
+
+def _past_answers(
+    edges: list[tuple[str, str, str]], drawn: Mapping[str, DifyNode], build: Build
+) -> list[tuple[str, str, str]]:
+    """An answer is an end here: what follows one follows what stands before it."""
+    before: dict[str, list[tuple[str, str]]] = {}
+    for source, target, handle in edges:
+        before.setdefault(target, []).append((source, handle))
+    result: list[tuple[str, str, str]] = []
+    for source, target, handle in edges:
+        if drawn[source].source.type != "answer":
+            result.append((source, target, handle))
+            continue
+        build.scope.account.approximated(
+            "an answer ends its branch here: what follows it runs beside it",
+            drawn[source].source,
+            severity="info",
+        )
+        result.extend((one, target, by) for one, by in _real_sources(source, before, drawn))
+    return result
+
+
+def _real_sources(
+    node: str, before: Mapping[str, list[tuple[str, str]]], drawn: Mapping[str, DifyNode]
+) -> list[tuple[str, str]]:
+    """What stands before an answer and is none itself."""
+    found: dict[tuple[str, str], None] = {}
+    seen, stack = {node}, [node]
+    while stack:
+        for source, handle in before.get(stack.pop(), []):
+            if drawn[source].source.type != "answer":
+                found[source, handle] = None
+            elif source not in seen:
+                seen.add(source)
+                stack.append(source)
+    return list(found)
+
+
+__all__ = ["CONVERTERS", "from_dify", "in_order"]

@@ -1,0 +1,60 @@
+"""What every importer takes and gives."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from pilot.convert.report import Report
+from pilot.errors import PilotError
+from pilot.graph.model import Graph
+
+MAX_NAME_CHARS = 200
+MAX_DESCRIPTION_CHARS = 10_000
+
+
+class NotConvertibleError(PilotError):
+    """A document that is nothing of the format that it was said to be."""
+
+    code = "not_convertible"
+
+
+@dataclass(frozen=True, slots=True)
+class Conversion:
+    """A graph from elsewhere, and the account of what became of its parts. The graph is a draft:
+    what could not be carried is an issue of the validator too."""
+
+    name: str
+    description: str
+    graph: Graph
+    report: Report
+
+
+def rows(body: Mapping[str, Any], field: str) -> Iterator[Mapping[str, Any]]:
+    """The objects of a list. Raises `NotConvertibleError` where it is no list of objects."""
+    given = body.get(field, [])
+    if not isinstance(given, list) or not all(isinstance(one, dict) for one in given):
+        raise NotConvertibleError(f"`{field}` is no list of objects")
+    return iter(given)
+
+
+def named(body: Mapping[str, Any], fallback: str) -> tuple[str, str]:
+    """A document's name and description, within the bounds of a workflow's."""
+    name, description = body.get("name"), body.get("description")
+    return (
+        (name if isinstance(name, str) and name else fallback)[:MAX_NAME_CHARS],
+        (description if isinstance(description, str) else "")[:MAX_DESCRIPTION_CHARS],
+    )
+
+
+def graph_of(body: Mapping[str, Any]) -> Graph:
+    """Raises `NotConvertibleError`, which names the field that is wrong."""
+    try:
+        return Graph.model_validate(body)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False)[0]
+        at = ".".join(str(part) for part in first["loc"])
+        raise NotConvertibleError(f"{at}: {first['msg']}") from None

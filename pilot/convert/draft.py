@@ -1,0 +1,105 @@
+"""A graph while it is being made: ids from titles, edges, and what surely ran before a node."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pilot.convert.document import graph_of
+from pilot.graph.configuration import handles_of, typed_config
+from pilot.graph.issues import Issue
+from pilot.graph.model import Graph
+from pilot.graph.spec import Specs
+from pilot.graph.structure import draw_links, index_nodes, need
+from pilot.graph.topology import Topology
+
+MAX_SLUG_CHARS = 48
+_NOT_IN_SLUG = re.compile(r"[^a-z0-9]+")
+
+
+@dataclass(slots=True)
+class Slugs:
+    """Ids that read well in an expression: `nodes.write_reply.output`. Each is given once."""
+
+    _taken: set[str] = field(default_factory=set)
+
+    def new(self, title: str, fallback: str) -> str:
+        plain = unicodedata.normalize("NFKD", title).encode("ascii", "ignore").decode().lower()
+        slug = _NOT_IN_SLUG.sub("_", plain).strip("_")[:MAX_SLUG_CHARS].strip("_")
+        if not slug or slug[0].isdigit():
+            other = _NOT_IN_SLUG.sub("_", fallback.lower()).strip("_") or "node"
+            slug = f"{other}_{slug}".strip("_") if slug else other
+        unique, count = slug, 1
+        while unique in self._taken:
+            count += 1
+            unique = f"{slug}_{count}"
+        self._taken.add(unique)
+        return unique
+
+
+@dataclass(slots=True)
+class Draft:
+    """Nodes and edges in order; an edge that stands twice is drawn once."""
+
+    nodes: list[dict[str, Any]] = field(default_factory=list)
+    edges: list[dict[str, Any]] = field(default_factory=list)
+    slugs: Slugs = field(default_factory=Slugs)
+
+    def add(
+        self,
+        node_id: str,
+        type_: str,
+        config: Mapping[str, Any],
+        position: tuple[float, float] | None = None,
+        **beside: Any,
+    ) -> None:
+        node: dict[str, Any] = {"id": node_id, "type": type_, "config": dict(config), **beside}
+        if position is not None:
+            node["position"] = {"x": position[0], "y": position[1]}
+        self.nodes.append(node)
+
+    def connect(self, source: str, target: str, handle: str | None = None) -> None:
+        edge = {"source": source, "target": target}
+        if handle is not None:
+            edge["source_handle"] = handle
+        if edge not in self.edges:
+            self.edges.append(edge)
+
+    def graph(self) -> Graph:
+        return graph_of({"nodes": self.nodes, "edges": self.edges})
+
+
+@dataclass(frozen=True, slots=True)
+class Certainty:
+    """What surely ran when a node runs. Of a graph with a cycle nothing is known, and everything
+    is taken as sure: the cycle is the error to see to first."""
+
+    indexes: Mapping[str, int] = field(default_factory=dict)
+    certain: list[int] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, graph: Graph, specs: Specs) -> Certainty:
+        ignored: list[Issue] = []
+        indexes = index_nodes(graph, ignored)
+        node_specs = [specs.get(node.type) for node in graph.nodes]
+        handles = [
+            handles_of(node, spec, typed_config(node, spec, specs, ignored))
+            for node, spec in zip(graph.nodes, node_specs, strict=True)
+        ]
+        links = draw_links(graph, indexes, handles, node_specs, ignored)
+        topology = Topology(len(graph.nodes), links, [need(node) for node in graph.nodes])
+        return cls(indexes, topology.certain if topology.order is not None else [])
+
+    def sure(self, reader: str, setter: str | None) -> bool:
+        at, of = self.indexes.get(reader), self.indexes.get(setter or "")
+        if at is None or of is None or not self.certain:
+            return True
+        return bool(self.certain[at] >> of & 1)
+
+
+def in_order(values: Iterable[str]) -> list[str]:
+    """Each value once, in the order of its first."""
+    return list(dict.fromkeys(values))
