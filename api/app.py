@@ -33,6 +33,7 @@ from api.secrets.routes import router as secrets
 from api.shared_cache import SharedCache
 from api.shares.routes import router as shares
 from api.tickets import router as tickets
+from api.transfers.routes import router as transfers
 from api.usage.routes import router as usage
 from api.workers import Workers
 from api.workflows.routes import router as workflows
@@ -69,6 +70,7 @@ def create_app(settings: Settings) -> FastAPI:
     v1 = APIRouter(prefix="/api/v1", responses=problems.COMMON)
     for router in (
         workflows,
+        transfers,
         shares,
         executions,
         node_types.router,

@@ -38,6 +38,7 @@ _WORKFLOW = {
         "delete_workflow",
         "execute_workflow",
         "read_openapi",
+        "export_workflow",
         "read_workflow_budget",
         "put_workflow_budget",
         "list_shares",

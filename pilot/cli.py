@@ -180,6 +180,58 @@ def validate(
     raise typer.Exit(BAD_INPUT if errors(issues) else 0)
 
 
+@app.command("import")
+def import_(
+    file: Annotated[Path, typer.Argument(help="A document: πlot's, React Flow's, Dify's, n8n's.")],
+    format_: Annotated[
+        str, typer.Option("--format", help="auto, pilot, reactflow, dify or n8n.")
+    ] = "auto",
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Where the workflow's file is written.")
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print workflow and report as JSON.")
+    ] = False,
+) -> None:
+    """Convert a workflow of another format, without a server; say what could not be carried.
+
+    Nothing of it is executed or fetched. Exit code 1 where something of it must be seen to
+    before the workflow can run, 2 where it is no such document.
+    """
+    from pilot.transfer import import_file
+
+    raise typer.Exit(import_file(file, format_, output, as_json=as_json))
+
+
+@app.command()
+def export(
+    target: Annotated[str, typer.Argument(metavar="ID|FILE", help="A workflow's id or file.")],
+    format_: Annotated[
+        str, typer.Option("--format", help="pilot, reactflow or mermaid.")
+    ] = "pilot",
+    server: Server = None,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+    user: User = "dev",
+) -> None:
+    """Print a workflow in a format."""
+    from pilot.transfer import export_target
+
+    typer.echo(export_target(target, format_, server, data_dir, user), nl=False)
+
+
+@app.command()
+def graph(
+    file: Annotated[Path, typer.Argument(help="A workflow's file.")],
+    mermaid: Annotated[
+        bool, typer.Option("--mermaid", help="As a flowchart in Mermaid's language.")
+    ] = True,
+) -> None:
+    """Draw a workflow's file."""
+    from pilot.transfer import export_target
+
+    typer.echo(export_target(str(file), "mermaid", None, DEFAULT_DATA_DIR, "dev"), nl=False)
+
+
 @app.command()
 def token(
     user: User = "dev",

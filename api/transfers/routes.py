@@ -74,7 +74,7 @@ async def export_workflow(
     parts: PartsDep,
     caller: CallerDep,
     workflow_id: UUID,
-    format: ExportFormat = ExportFormat["pilot"],
+    format: ExportFormat = ExportFormat.PILOT,
 ) -> Response:
     """A workflow at its newest version, as a file. Secrets are in it by their names only."""
     owner = await access.to_workflow(parts, caller, str(workflow_id), Role.VIEWER)

@@ -3,20 +3,33 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.issues import IssueOut
 from api.workflows.schemas import CHATBOT, WorkflowOut
-from pilot.convert.formats import EXPORTED, IMPORTED, Format
+from pilot.convert.formats import Format
 from pilot.convert.report import MAX_ORIGINAL_CHARS, Outcome, Severity
 
 MAX_FINDINGS = 1_000
 """How many an answer holds of each list."""
 
-ImportFormat = StrEnum("ImportFormat", ["auto", *(one.value for one in IMPORTED)])
-ExportFormat = StrEnum("ExportFormat", [one.value for one in EXPORTED])
+
+class ImportFormat(StrEnum):
+    """What a document may be said to be; `auto` finds out."""
+
+    AUTO = "auto"
+    PILOT = "pilot"
+    REACTFLOW = "reactflow"
+    DIFY = "dify"
+    N8N = "n8n"
+
+
+class ExportFormat(StrEnum):
+    PILOT = "pilot"
+    REACTFLOW = "reactflow"
+    MERMAID = "mermaid"
 
 
 def _absent(value: object) -> bool:
@@ -31,7 +44,7 @@ class ImportIn(BaseModel):
     )
 
     content: str | dict[str, Any] = Field(description="JSON, or YAML in a string.")
-    format: ImportFormat = ImportFormat["auto"]
+    format: ImportFormat = ImportFormat.AUTO
     name: str | None = Field(
         default=None, min_length=1, max_length=200, description="Instead of the document's own."
     )
@@ -69,7 +82,7 @@ class FindingOut(BaseModel):
 class ReportOut(BaseModel):
     """What was carried, and what was not."""
 
-    format: Literal["pilot", "reactflow", "dify", "n8n"]
+    format: str = Field(description="What it was: pilot, reactflow, dify or n8n.")
     carried: list[CarriedOut]
     approximated: list[FindingOut]
     dropped: list[FindingOut]
@@ -93,4 +106,4 @@ class ImportOut(BaseModel):
 
 
 def import_format(given: ImportFormat) -> Format | None:
-    return None if given.value == "auto" else Format(given.value)
+    return None if given is ImportFormat.AUTO else Format(given.value)

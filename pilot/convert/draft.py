@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -98,8 +98,3 @@ class Certainty:
         if at is None or of is None or not self.certain:
             return True
         return bool(self.certain[at] >> of & 1)
-
-
-def in_order(values: Iterable[str]) -> list[str]:
-    """Each value once, in the order of its first."""
-    return list(dict.fromkeys(values))

@@ -62,7 +62,9 @@ def detect(body: Mapping[str, Any]) -> Format:
         )
     if isinstance(body.get("connections"), dict):
         return Format.N8N
-    with_data = [one for one in nodes if isinstance(one, dict) and isinstance(one.get("data"), dict)]
+    with_data = [
+        one for one in nodes if isinstance(one, dict) and isinstance(one.get("data"), dict)
+    ]
     if any(OURS in one["data"] for one in with_data):
         return Format.REACTFLOW
     ours = any(isinstance(one, dict) and "config" in one for one in nodes)

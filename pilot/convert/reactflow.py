@@ -109,14 +109,13 @@ def _ours(node: Mapping[str, Any]) -> dict[str, Any] | None:
     return ours if isinstance(ours, dict) else None
 
 
-def _foreign(
-    node: dict[str, Any], node_id: str, specs: Specs, account: Account
-) -> dict[str, Any]:
+def _foreign(node: dict[str, Any], node_id: str, specs: Specs, account: Account) -> dict[str, Any]:
     """A node of a flow that πlot never saw: its type says what it is, its data how."""
     data = node.get("data")
     data = data if isinstance(data, dict) else {}
     given = str(node.get("type") or "default")
-    known = [name for name in (given, data.get("type"), _BUILT_IN_TYPES.get(given)) if name in specs]
+    candidates = (given, data.get("type"), _BUILT_IN_TYPES.get(given))
+    known = [name for name in candidates if isinstance(name, str) and name in specs]
     source = _source(node, node_id)
     if not known:
         account.dropped(

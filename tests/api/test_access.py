@@ -40,6 +40,8 @@ TABLE: dict[tuple[str, str], Row] = {
     ("POST", "/workflows"): Row(ED, body=BODY),
     ("GET", "/workflows"): Row(V),
     ("POST", "/workflows/validate"): Row(V, body=chain()),
+    ("POST", "/workflows/import"): Row(ED, body={"content": BODY}),
+    ("GET", "/workflows/{workflow_id}/export"): Row(V, "workflow"),
     ("GET", "/workflows/{workflow_id}"): Row(V, "workflow"),
     ("GET", "/workflows/{workflow_id}/openapi.json"): Row(V, "workflow"),
     ("PUT", "/workflows/{workflow_id}"): Row(ED, "workflow", BODY),

@@ -45,6 +45,8 @@ def test_the_document_names_every_route(document):
         ("POST", W),
         ("GET", W),
         ("POST", f"{W}/validate"),
+        ("POST", f"{W}/import"),
+        ("GET", f"{W}/{{workflow_id}}/export"),
         ("GET", f"{W}/{{workflow_id}}"),
         ("GET", f"{W}/{{workflow_id}}/openapi.json"),
         ("PUT", f"{W}/{{workflow_id}}"),

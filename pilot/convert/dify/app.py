@@ -14,7 +14,7 @@ from pilot.convert.dify import models, requests, steps
 from pilot.convert.dify.build import Build, DifyNode
 from pilot.convert.dify.scope import Scope, rows_of
 from pilot.convert.document import Conversion, NotConvertibleError, named, rows
-from pilot.convert.draft import Certainty, Draft, in_order
+from pilot.convert.draft import Certainty, Draft
 from pilot.convert.report import Account, Source
 from pilot.graph.spec import Specs
 
@@ -78,7 +78,7 @@ def _built(
     setup = _setup(workflow, nodes, build)
     for node in nodes:
         scope.outputs.setdefault(node.id, {}).update(_outputs(node))
-        if node.source.type in ("start", "code", "parameter-extractor"):
+        if node.source.type in ("start", "code", "parameter-extractor", "question-classifier"):
             scope.whole[node.id] = Place(("nodes", node.node_id, "output"), node.node_id)
     for node in nodes:
         converter = CONVERTERS.get(node.source.type)
@@ -111,7 +111,9 @@ def _nodes(graph: Mapping[str, Any], build: Build) -> Iterator[DifyNode]:
         if given.get("type") == "custom-note" or kind in _NOTES:
             source = Source(node_id, title or "note", "note", node_id)
             build.scope.account.dropped(
-                "notes are not carried", source, original=str(data.get("text") or ""),
+                "notes are not carried",
+                source,
+                original=str(data.get("text") or ""),
                 severity="info",
             )
             continue
@@ -122,8 +124,7 @@ def _nodes(graph: Mapping[str, Any], build: Build) -> Iterator[DifyNode]:
         inside = given.get("parentId") or data.get("iteration_id") or data.get("loop_id")
         if inside:
             build.scope.account.dropped(
-                f"it lies inside the {data.get('iteration_id') and 'iteration' or 'loop'} {inside}, "
-                "which is not carried",
+                f"it lies inside the node {inside}, which is not carried",
                 source,
                 original=kind,
                 severity="error",
@@ -144,8 +145,6 @@ def _outputs(node: DifyNode) -> dict[str, Place]:
             return models.outputs_of_llm(node)
         case "http-request":
             return requests.outputs_of_http(node)
-        case "question-classifier":
-            return models.outputs_of_classifier(node)
         case "template-transform":
             return {"output": Place(("vars", node.node_id), node.node_id)}
         case "variable-aggregator" | "variable-assigner":
@@ -198,7 +197,9 @@ def _setup(workflow: Mapping[str, Any], nodes: list[DifyNode], build: Build) -> 
     if not assignments:
         return None
     x, y = begin.position
-    build.draft.add(setup, "variable", {"name": "Variables", "assignments": assignments}, (x + 130, y))
+    build.draft.add(
+        setup, "variable", {"name": "Variables", "assignments": assignments}, (x + 130, y)
+    )
     return setup
 
 
@@ -212,7 +213,11 @@ def _connect(
         build.draft.connect(begin.node_id, setup)
         build.exits[begin.id] = setup
     edges = [
-        (str(edge.get("source")), str(edge.get("target")), str(edge.get("sourceHandle") or "source"))
+        (
+            str(edge.get("source")),
+            str(edge.get("target")),
+            str(edge.get("sourceHandle") or "source"),
+        )
         for edge in rows(graph, "edges")
         if str(edge.get("source")) in drawn and str(edge.get("target")) in drawn
     ]
@@ -261,6 +266,3 @@ def _real_sources(
                 seen.add(source)
                 stack.append(source)
     return list(found)
-
-
-__all__ = ["CONVERTERS", "from_dify", "in_order"]

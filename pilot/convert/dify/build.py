@@ -59,15 +59,6 @@ class Build:
         self.exits.setdefault(node.id, node.node_id)
         self.scope.account.carry(node.source, type_)
 
-    def before(self, node: DifyNode, suffix: str, type_: str, config: Mapping[str, Any]) -> str:
-        """One more node in front of the source's; edges of the source lead to it instead."""
-        node_id = self.draft.slugs.new(f"{node.node_id} {suffix}", suffix)
-        x, y = node.position
-        self.draft.add(node_id, type_, config, (x - 130, y))
-        self.draft.connect(node_id, node.node_id)
-        self.entries[node.id] = node_id
-        return node_id
-
     def after(self, node: DifyNode, suffix: str, type_: str, config: Mapping[str, Any]) -> str:
         """One more node behind; edges of the source leave from it instead."""
         node_id = self.draft.slugs.new(f"{node.node_id} {suffix}", suffix)

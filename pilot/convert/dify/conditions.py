@@ -34,38 +34,38 @@ def condition(given: Mapping[str, Any], scope: Scope, source: Source, field: str
     missing = "null" if is_number or "null" in operator or "exist" in operator else '""'
     left = scope.value(selector, source, field, default="[]" if is_list else missing)
     right = _right(given.get("value"), scope, source, field, is_number=is_number)
-    match operator:
-        case "contains":
-            return f"{right} in {left}" if is_list else f"{left}.contains({right})"
-        case "not contains":
-            return f"!({right} in {left})" if is_list else f"!{left}.contains({right})"
-        case "start with":
-            return f"{left}.startsWith({right})"
-        case "end with":
-            return f"{left}.endsWith({right})"
-        case "is":
-            return f"{left} == {right}"
-        case "is not":
-            return f"{left} != {right}"
-        case "empty":
-            return f'{left} in [null, "", [], {{}}]'
-        case "not empty":
-            return f'!({left} in [null, "", [], {{}}])'
-        case "null" | "not exists":
-            return f"{left} == null"
-        case "not null" | "exists":
-            return f"{left} != null"
-        case "in" | "not in" if isinstance(given.get("value"), list):
-            inside = f"{left} in {literal(given['value'])}"
-            return inside if operator == "in" else f"!({inside})"
-        case _ if operator in _ORDER and right is not None:
-            return f"{left} {_ORDER[operator]} {right}"
-    return _drop(operator, given, scope, source, field)
+    found = _written(operator, left, right, is_list=is_list)
+    if operator in ("in", "not in") and isinstance(given.get("value"), list):
+        found = f"{left} in {literal(given['value'])}"
+        found = found if operator == "in" else f"!({found})"
+    if found is None:
+        return _drop(operator, given, scope, source, field)
+    return found
 
 
-def _right(
-    value: Any, scope: Scope, source: Source, field: str, *, is_number: bool
-) -> str | None:
+def _written(operator: str, left: str, right: str | None, *, is_list: bool) -> str | None:
+    empty = f'{left} in [null, "", [], {{}}]'
+    inside = f"{right} in {left}" if is_list else f"{left}.contains({right})"
+    simple = {
+        "contains": inside,
+        "not contains": f"!({inside})",
+        "start with": f"{left}.startsWith({right})",
+        "end with": f"{left}.endsWith({right})",
+        "is": f"{left} == {right}",
+        "is not": f"{left} != {right}",
+        "empty": empty,
+        "not empty": f"!({empty})",
+        "null": f"{left} == null",
+        "not exists": f"{left} == null",
+        "not null": f"{left} != null",
+        "exists": f"{left} != null",
+    }
+    if operator in _ORDER and right is not None:
+        return f"{left} {_ORDER[operator]} {right}"
+    return simple.get(operator)
+
+
+def _right(value: Any, scope: Scope, source: Source, field: str, *, is_number: bool) -> str | None:
     if isinstance(value, bool):
         return literal(value)
     if is_number:
@@ -74,7 +74,9 @@ def _right(
             return found
         text = str(value or "")
         inner = scope.template(text, source, field)
-        return inner[1:-1] if inner.startswith("{") and inner.endswith("}") and "#" in text else None
+        return (
+            inner[1:-1] if inner.startswith("{") and inner.endswith("}") and "#" in text else None
+        )
     if isinstance(value, str) and "{{#" in value:
         return _concatenated(value, scope, source, field)
     return literal(value if value is not None else "")
@@ -82,9 +84,9 @@ def _right(
 
 def _concatenated(text: str, scope: Scope, source: Source, field: str) -> str:
     template = scope.template(text, source, field)
-    if template.startswith("{") and template.count("{") == template.count("}") == 1:
-        if template.endswith("}"):
-            return template[1:-1]
+    whole = template.startswith("{") and template.endswith("}")
+    if whole and template.count("{") == template.count("}") == 1:
+        return template[1:-1]
     scope.account.dropped(
         "a text with several values in it cannot be compared",
         source,
@@ -95,9 +97,7 @@ def _concatenated(text: str, scope: Scope, source: Source, field: str) -> str:
     return untranslated(text)
 
 
-def _drop(
-    operator: str, given: Mapping[str, Any], scope: Scope, source: Source, field: str
-) -> str:
+def _drop(operator: str, given: Mapping[str, Any], scope: Scope, source: Source, field: str) -> str:
     original = f"{given.get('variable_selector')} {operator} {given.get('value')}"
     scope.account.dropped(
         f"πlot has no comparison like {operator!r} of {given.get('varType') or 'this'}",

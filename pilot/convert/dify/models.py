@@ -217,28 +217,30 @@ def _memory(
 
 def question_classifier(node: DifyNode, build: Build) -> None:
     """A model that names a class, and a condition with a handle a class."""
-    classes = [(str(one.get("id")), str(one.get("name"))) for one in rows_of(node.data.get("classes"))]
-    ids = [one for one, _ in classes]
+    classes = {
+        str(one.get("id")): str(one.get("name")) for one in rows_of(node.data.get("classes"))
+    }
     config = _model(node, build)
     selector = node.data.get("query_variable_selector")
     query = build.scope.value(
         selector if isinstance(selector, list) else ["?"], node.source, "query_variable_selector"
     )
     instruction = node.data.get("instruction") or node.data.get("instructions")
-    listed = "\n".join(f"- {one}: {braced(name)}" for one, name in classes)
-    system = f"Decide which class the text belongs to. Answer with the class's id.\n\n{listed}"
+    listed = "\n".join(f"- {braced(name)}" for name in classes.values())
+    system = f"Decide which class the text belongs to. Answer with the class's name.\n\n{listed}"
     if instruction:
         system += "\n\n" + build.scope.template(instruction, node.source, "instruction")
-    schema = {
-        "type": "object",
-        "properties": {"class_id": {"type": "string", "enum": ids}},
-        "required": ["class_id"],
-        "additionalProperties": False,
-    }
     config |= {
         "system_template": system,
         "prompt_template": slot(query),
-        "output_schema": schema,
+        "output_schema": {
+            "type": "object",
+            "properties": {
+                "class_name": {"type": "string", "enum": list(dict.fromkeys(classes.values()))}
+            },
+            "required": ["class_name"],
+            "additionalProperties": False,
+        },
     }
     build.scope.account.approximated(
         "the words by which Dify asks for a class are its own: here the model is asked in others",
@@ -246,18 +248,13 @@ def question_classifier(node: DifyNode, build: Build) -> None:
         severity="info",
     )
     build.add(node, "llm", config)
-    field = path_text(("nodes", node.node_id, "output", "class_id"))
-    cases = [
-        {"handle": f"class_{one}"[:64], "expression": f"{field} == {literal(one)}"} for one in ids
-    ]
+    field = path_text(("nodes", node.node_id, "output", "class_name"))
+    cases = []
+    for index, (class_id, name) in enumerate(classes.items(), start=1):
+        handle = f"class_{index}"
+        cases.append({"handle": handle, "expression": f"{field} == {literal(name)}"})
+        build.handles[node.id, class_id] = handle
     build.after(node, "route", "condition", {"name": node.source.name[:200], "cases": cases})
-    for one in ids:
-        build.handles[node.id, one] = f"class_{one}"[:64]
-
-
-def outputs_of_classifier(node: DifyNode) -> dict[str, Place]:
-    """`class_name` is the name, which the id stands for."""
-    return {"class_id": Place(("nodes", node.node_id, "output", "class_id"), node.node_id)}
 
 
 def parameter_extractor(node: DifyNode, build: Build) -> None:
@@ -284,7 +281,9 @@ def parameter_extractor(node: DifyNode, build: Build) -> None:
     )
     system = "Extract the parameters from the text. Leave out what it does not say."
     if node.data.get("instruction"):
-        system += "\n\n" + build.scope.template(node.data["instruction"], node.source, "instruction")
+        system += "\n\n" + build.scope.template(
+            node.data["instruction"], node.source, "instruction"
+        )
     config |= {
         "system_template": system,
         "prompt_template": slot(query),

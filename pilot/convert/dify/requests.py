@@ -56,9 +56,9 @@ def http_request(node: DifyNode, build: Build) -> None:
     if isinstance(given, dict):
         read = given.get("read") or given.get("max_read_timeout") or 0
         connect = given.get("connect") or given.get("max_connect_timeout") or 0
-        if isinstance(connect, int | float) and 0 < connect:
+        if isinstance(connect, int | float) and connect > 0:
             config["connect_timeout_s"] = min(connect, 60)
-        if isinstance(read, int | float) and 0 < read:
+        if isinstance(read, int | float) and read > 0:
             beside["timeout_s"] = read
     build.add(node, "http", config, **beside)
 
@@ -81,9 +81,7 @@ def _lines(text: Any, node: DifyNode, build: Build, field: str) -> Iterator[tupl
         yield name.strip(), build.scope.template(value.strip(), node.source, field)
 
 
-def _body(
-    node: DifyNode, build: Build, config: dict[str, Any], headers: dict[str, str]
-) -> None:
+def _body(node: DifyNode, build: Build, config: dict[str, Any], headers: dict[str, str]) -> None:
     body = node.data.get("body")
     if not isinstance(body, dict):
         return

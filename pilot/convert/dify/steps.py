@@ -12,7 +12,6 @@ from pilot.convert.dify.conditions import conjunction
 from pilot.convert.dify.models import jinja
 from pilot.convert.dify.scope import CONVERSATION_ID, FILES, HISTORY, QUERY, number, rows_of
 from pilot.nodes.code import SCOPE_NAMES, main_parameters
-from pilot.nodes.start import NAME_PATTERN
 
 _INPUT_TYPES = {
     "text-input": "string",
@@ -33,18 +32,16 @@ def start(node: DifyNode, build: Build) -> None:
     """Its variables are the run's input; a chatflow's has its message, history and files too."""
     inputs = [_input(one, node, build) for one in rows_of(node.data.get("variables"))]
     named = {one["name"] for one in inputs}
+    more: list[dict[str, Any]] = [
+        {"name": FILES, "type": "array", "required": False, "default": []}
+    ]
     if build.scope.chat:
-        text = {"type": "string", "required": False, "default": ""}
-        for more in (
+        more += [
             {"name": QUERY, "type": "string", "description": "What the person says."},
             {"name": HISTORY, "type": "array", "required": False, "default": []},
-            {"name": FILES, "type": "array", "required": False, "default": []},
-            {"name": CONVERSATION_ID, **text},
-        ):
-            if more["name"] not in named:
-                inputs.append(more)
-    elif FILES not in named:
-        inputs.append({"name": FILES, "type": "array", "required": False, "default": []})
+            {"name": CONVERSATION_ID, "type": "string", "required": False, "default": ""},
+        ]
+    inputs += [one for one in more if one["name"] not in named]
     build.add(node, "start", {"inputs": inputs})
 
 
@@ -121,7 +118,6 @@ def code(node: DifyNode, build: Build) -> None:
     parameters = main_parameters(source)
     if language != "python3" or parameters is None:
         why = f"code in {language} is not carried" if language != "python3" else "it has no `main`"
-        build.scope.account.dropped(why, node.source, "code", original=source, severity="error")
         build.placeholder(node, f"{why}: write it as a code node in Python")
         return
     arguments, roots = [], set()
@@ -168,9 +164,7 @@ def template_transform(node: DifyNode, build: Build) -> None:
 
 def variable_aggregator(node: DifyNode, build: Build) -> None:
     """The first of the variables that is there, as a variable of its own a group."""
-    assignments = {
-        name: slot(_first(selectors, node, build)) for name, selectors in groups(node)
-    }
+    assignments = {name: slot(_first(selectors, node, build)) for name, selectors in groups(node)}
     build.add(node, "variable", {"assignments": assignments})
 
 
@@ -284,6 +278,3 @@ def _assigned(
         severity="error",
     )
     return slot(untranslated(operation)), "set"
-
-
-__all__ = ["NAME_PATTERN"]
