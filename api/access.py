@@ -25,6 +25,11 @@ async def to_workflow(parts: Parts, caller: Caller, workflow_id: str, need: Role
 
     Raises `NotFoundError`, or `Problem` (403 `insufficient_role`).
     """
+    return (await admitted(parts, caller, workflow_id, need))[0]
+
+
+async def admitted(parts: Parts, caller: Caller, workflow_id: str, need: Role) -> tuple[str, Role]:
+    """The same, with the role that the caller has there."""
     grant = await parts.store.shares.grant(workflow_id, caller.grantees)
     return _allowed(caller, grant, need, f"there is no workflow {workflow_id}")
 
@@ -32,17 +37,17 @@ async def to_workflow(parts: Parts, caller: Caller, workflow_id: str, need: Role
 async def to_execution(parts: Parts, caller: Caller, execution_id: str, need: Role) -> str:
     """The same of an execution, which is shared with its workflow."""
     grant = await parts.store.shares.of_execution(execution_id, caller.grantees)
-    return _allowed(caller, grant, need, f"there is no execution {execution_id}")
+    return _allowed(caller, grant, need, f"there is no execution {execution_id}")[0]
 
 
-def _allowed(caller: Caller, grant: Grant | None, need: Role, absent: str) -> str:
+def _allowed(caller: Caller, grant: Grant | None, need: Role, absent: str) -> tuple[str, Role]:
     if grant is None:
         raise NotFoundError(absent)
     role = caller.role if grant.owner == caller.owner else grant.role
     if role is None:
         raise NotFoundError(absent)
     _require(role, need)
-    return grant.owner
+    return grant.owner, role
 
 
 def _require(role: Role, need: Role) -> None:

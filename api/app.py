@@ -35,6 +35,7 @@ from api.shares.routes import router as shares
 from api.tickets import router as tickets
 from api.transfers.routes import router as transfers
 from api.usage.routes import router as usage
+from api.versions.routes import router as versions
 from api.workers import Workers
 from api.workflows.routes import router as workflows
 from pilot import __version__, tracing
@@ -71,6 +72,7 @@ def create_app(settings: Settings) -> FastAPI:
     for router in (
         workflows,
         transfers,
+        versions,
         shares,
         executions,
         node_types.router,

@@ -1,33 +1,50 @@
-"""Entity tags of workflows (RFC 9110): `"<version>"`."""
+"""Entity tags (RFC 9110). A version's is `"<version>"`; a workflow's is its newest version's, and
+`"<version>.<publication>"` from when on something was published, for what is published is shown
+too."""
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
 _TAG = re.compile(r'(?:W/)?"([^"]*)"')
+_OURS = re.compile(r"([0-9]{1,18})(?:\.([0-9]{1,18}))?")
 
 
-def etag(version: int) -> str:
-    return f'"{version}"'
+def etag(version: int, publication: int = 0) -> str:
+    return f'"{version}.{publication}"' if publication else f'"{version}"'
+
+
+@dataclass(frozen=True, slots=True)
+class Tag:
+    """One that `If-Match` names. What it leaves out (None) may be whatever it is."""
+
+    version: int
+    publication: int | None = None
+
+    def matches(self, version: int, publication: int) -> bool:
+        return self.version == version and self.publication in (None, publication)
 
 
 def _tags(header: str) -> list[str]:
     return _TAG.findall(header)
 
 
-def none_match_hits(header: str | None, version: int) -> bool:
-    """Whether `If-None-Match` names the version, so that 304 is the answer to a GET."""
+def none_match_hits(header: str | None, current: str) -> bool:
+    """Whether `If-None-Match` names the current tag, so that 304 is the answer to a GET."""
     if header is None:
         return False
-    return header.strip() == "*" or str(version) in _tags(header)
+    return header.strip() == "*" or current.strip('"') in _tags(header)
 
 
-def if_match_versions(header: str | None) -> frozenset[int] | None:
-    """The versions that `If-Match` allows to be replaced; None: any (`*`, or no header).
+def if_match_tags(header: str | None) -> frozenset[Tag] | None:
+    """What `If-Match` allows to be changed; None: anything (`*`, or no header).
 
-    A header without any tag of ours allows none. A bare number is taken as a tag.
+    A header without any tag of ours allows nothing. A bare number is taken as a tag.
     """
     if header is None or header.strip() == "*":
         return None
-    tags = _tags(header) or [header.strip()]
-    return frozenset(int(tag) for tag in tags if tag.isascii() and tag.isdecimal())
+    given = [_OURS.fullmatch(tag) for tag in _tags(header) or [header.strip()]]
+    return frozenset(
+        Tag(int(found[1]), None if found[2] is None else int(found[2])) for found in given if found
+    )

@@ -42,6 +42,10 @@ _WORKFLOW = {
         "read_workflow_budget",
         "put_workflow_budget",
         "list_shares",
+        "list_versions",
+        "diff_versions",
+        "publish_workflow",
+        "unpublish_workflow",
     )
 }
 _EXECUTION = {
@@ -62,6 +66,12 @@ LINKS: dict[str, dict[str, dict[str, str]]] = {
     "read_workflow": _WORKFLOW,
     "update_workflow": _WORKFLOW,
     "execute_workflow": _EXECUTION,
+    "publish_workflow": {
+        "read_version": {
+            "workflow_id": "$response.body#/workflow_id",
+            "version": "$response.body#/version",
+        }
+    },
     "read_execution": _EXECUTION,
     "put_secret": {"delete_secret": {"name": "$response.body#/name"}},
     "create_api_key": {"revoke_api_key": {"key_id": "$response.body#/id"}},

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import traceback
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from http import HTTPStatus
 from typing import Any, TypeAlias
 
@@ -42,6 +43,16 @@ RETRY_AFTER_S = 2
 FULL_RETRY_AFTER_S = 30
 
 
+class CurrentOut(BaseModel):
+    """What a workflow is by now, where a change to it came too late."""
+
+    version: int
+    etag: str = Field(examples=['"4"'])
+    published_version: int | None
+    saved_at: datetime
+    saved_by: str | None = Field(description="The user; null where that was not noted.")
+
+
 class ProblemOut(BaseModel):
     """An error, as every route answers it."""
 
@@ -53,6 +64,9 @@ class ProblemOut(BaseModel):
     request_id: str | None = None
     issues: list[IssueOut] | None = Field(
         default=None, description="Everything that is wrong with a graph or an input, at once."
+    )
+    current: CurrentOut | None = Field(
+        default=None, description="With `stale_version`: what is there now."
     )
 
 
@@ -89,10 +103,12 @@ class Problem(HTTPException):
         *,
         issues: Sequence[Issue] | None = None,
         headers: Mapping[str, str] | None = None,
+        current: CurrentOut | None = None,
     ) -> None:
         super().__init__(status, detail, dict(headers or {}))
         self.code = code
         self.issues = issues
+        self.current = current
 
 
 def not_found(what: str) -> Problem:
@@ -118,6 +134,8 @@ def response(
         body["request_id"] = request_id
     if problem.issues is not None:
         body["issues"] = [issue.model_dump(mode="json") for issue in issues_out(problem.issues)]
+    if problem.current is not None:
+        body["current"] = problem.current.model_dump(mode="json")
     if lines is not None:
         body["traceback"] = lines
     return Response(dumps(body), problem.status_code, problem.headers, MEDIA_TYPE)

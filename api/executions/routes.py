@@ -39,6 +39,7 @@ router = APIRouter(tags=["executions"], route_class=ApiRoute, responses={**FORBI
             "description": "Finished within `wait` seconds; or, with `stream`, the events.",
         },
         **MISSING,
+        **CONFLICT,
         **INVALID,
         **OVER_BUDGET,
         **DOWN,
@@ -67,8 +68,9 @@ async def execute_workflow(
     ] = False,
     last_event_id: sse.LastEventId = None,
 ) -> Response:
-    """Runs the newest version. Answers 202 at once, or 200 when `wait` saw it finish, or with
-    `stream` 200 and the run's events, of which a client that comes again with its
+    """Runs the published version, the newest where none ever was, or the one that `version`
+    names (a runner only what is published, or was). Answers 202 at once, or 200 when `wait` saw it
+    finish, or with `stream` 200 and the run's events, of which a client that comes again with its
     `Idempotency-Key` and `Last-Event-ID` is given the rest. Who hangs up cancels nothing."""
     reader = sse.Reader.of(request, caller)
     after = 0
@@ -76,8 +78,10 @@ async def execute_workflow(
         after = sse.resume_point(last_event_id, None)
         reader.require_place(parts.connections)
     given = body or ExecuteIn()
-    owner = await access.to_workflow(parts, caller, str(workflow_id), Role.RUNNER)
-    started = await execute(parts, owner, caller.user_id, str(workflow_id), given, idempotency_key)
+    owner, role = await access.admitted(parts, caller, str(workflow_id), Role.RUNNER)
+    started = await execute(
+        parts, owner, caller.user_id, str(workflow_id), given, idempotency_key, role=role
+    )
     row = started.execution
     headers = {"Location": location(row.id)}
     if started.replayed:

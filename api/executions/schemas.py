@@ -8,8 +8,11 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, model_validator
 
 from pilot.graph.model import Seconds
+from pilot.graph.numbers import JSON_NUMBER
 from pilot.graph.status import ExecutionStatus, NodeStatus
 
+VersionNumber = Annotated[int, Field(ge=1), JSON_NUMBER]
+VersionNameIn = VersionNumber | Literal["draft", "published"]
 MAX_DELAY_S = 366 * 86_400.0
 
 
@@ -19,6 +22,11 @@ class ExecuteIn(BaseModel):
     input: JsonValue = Field(
         default=None,
         description="Any JSON; where the start node declares inputs, an object with them.",
+    )
+    version: VersionNameIn | None = Field(
+        default=None,
+        description="A version's number, `draft` (the newest) or `published`. By default the "
+        "published one, or the newest of a workflow that was never published.",
     )
     timeout_s: Seconds | None = Field(
         default=None,

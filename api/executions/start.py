@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import NAMESPACE_URL, uuid4, uuid5
 
+from api.executions.choice import version_to_run
 from api.executions.schemas import MAX_DELAY_S, ExecuteIn
 from api.parts import Parts
 from api.problems import Problem
@@ -24,6 +25,7 @@ from pilot.graph.plan import Plan
 from pilot.graph.status import ExecutionStatus
 from pilot.nodes.start import resolve_input
 from pilot.preparation import start_config
+from pilot.roles import Role
 from pilot.runs import run_of
 from pilot.store import Execution, Workflow, WorkflowVersion
 
@@ -65,9 +67,11 @@ async def execute(
     workflow_id: str,
     given: ExecuteIn,
     key: str | None,
+    *,
+    role: Role,
 ) -> Started:
-    """Starts a run of the owner's workflow, in its newest version, for a user; or finds the one
-    of the same key.
+    """Starts a run of the owner's workflow for a user who has that role with it; or finds the one
+    of the same key, whatever was saved or published meanwhile.
 
     The same key with another input is refused (422 `idempotency_key_reused`), as the IETF's
     draft on the header has it.
@@ -81,7 +85,8 @@ async def execute(
             pass
         else:
             return await _repeat(parts, row, given)
-    plan, value = await parts.preparation.prepare(owner, workflow, given.input)
+    version = await version_to_run(parts, role, workflow, given.version)
+    plan, value = await parts.preparation.prepare(owner, version, given.input)
     await parts.preparation.require_budget(owner, workflow_id, plan)
     now = datetime.now(UTC)
     start_at = _start_at(given, now)
@@ -90,11 +95,11 @@ async def execute(
             id=execution_id,
             owner=owner,
             workflow_id=workflow_id,
-            workflow_version=workflow.version,
+            workflow_version=version.version,
             status=ExecutionStatus.QUEUED,
             input=value,
             started_by=None if user_id == owner else user_id,
-            timeout_s=_limit(workflow, given),
+            timeout_s=_limit(version, given),
             created_at=now,
             held_at=start_at,
             start_at=start_at,
@@ -106,7 +111,7 @@ async def execute(
     if row.is_held:  # a worker starts it at its time, or as soon as one of the owner's runs ends
         await _set_clock(parts, row)
         return Started(row, replayed=False)
-    return Started(await _start(parts, row, workflow.name, plan), replayed=False)
+    return Started(await _start(parts, row, version.name, plan), replayed=False)
 
 
 def _limit(workflow: Workflow | WorkflowVersion, given: ExecuteIn) -> float | None:
@@ -146,12 +151,14 @@ async def _repeat(parts: Parts, row: Execution, given: ExecuteIn) -> Started:
     graph = Graph.model_validate(version.graph)
     value, issues = resolve_input(start_config(graph), given.input)
     same = not issues and _canonical(value) == _canonical(row.input)
+    # a name may mean another version by now, and still be the same request
+    same = same and not (isinstance(given.version, int) and given.version != row.workflow_version)
     if not (same and _limit(version, given) == row.timeout_s and _is_same_time(given, row)):
         raise Problem(
             422,
             "idempotency_key_reused",
             f"The Idempotency-Key belongs to execution {row.id}, which has another input, "
-            "time limit or time.",
+            "version, time limit or time.",
         )
     if row.is_held:
         await _set_clock(parts, row)

@@ -14,14 +14,14 @@ from api.executions.schemas import ExecutionOut
 from api.problems import ProblemOut
 from pilot.graph.model import Graph
 from pilot.nodes.input_schema import graph_input_schema
-from pilot.store import Workflow
+from pilot.store import Workflow, WorkflowVersion
 
 _REFERENCE = "#/components/schemas/{model}"
 _SECURITY = "bearer"
 
 
-def document(workflow: Workflow) -> dict[str, Any]:
-    """The document of the workflow's newest version."""
+def document(workflow_id: str, workflow: Workflow | WorkflowVersion) -> dict[str, Any]:
+    """The document of that version of the workflow."""
     _, models = models_json_schema(
         [(ExecutionOut, "serialization"), (ProblemOut, "serialization")],
         ref_template=_REFERENCE,
@@ -34,7 +34,7 @@ def document(workflow: Workflow) -> dict[str, Any]:
             "version": str(workflow.version),
         },
         "servers": [{"url": "/"}],
-        "paths": {f"/api/v1/workflows/{workflow.id}/execute": {"post": _execute(workflow)}},
+        "paths": {f"/api/v1/workflows/{workflow_id}/execute": {"post": _execute(workflow)}},
         "components": {
             "schemas": models["$defs"],
             "securitySchemes": {
@@ -45,7 +45,7 @@ def document(workflow: Workflow) -> dict[str, Any]:
     }
 
 
-def _execute(workflow: Workflow) -> dict[str, Any]:
+def _execute(workflow: Workflow | WorkflowVersion) -> dict[str, Any]:
     schema = graph_input_schema(Graph.model_validate(workflow.graph)) or {}
     body: dict[str, Any] = {"type": "object", "properties": {"input": schema}}
     body["additionalProperties"] = False

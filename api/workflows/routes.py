@@ -28,6 +28,7 @@ from api.workflows.schemas import (
     WorkflowUpdate,
 )
 from pilot.roles import Role
+from pilot.versions import DRAFT, named
 
 router = APIRouter(
     prefix="/workflows", tags=["workflows"], route_class=ApiRoute, responses={**FORBIDDEN}
@@ -38,7 +39,7 @@ router = APIRouter(
 async def create_workflow(parts: PartsDep, caller: CallerDep, body: WorkflowIn) -> Response:
     """Saves a graph as version 1. A draft with issues is saved too; they come back."""
     owner = access.own(caller, Role.EDITOR)
-    made = await service.create(parts.store, parts.specs, owner, body)
+    made = await service.create(parts.store, parts.specs, owner, body, user_id=caller.user_id)
     location = f"/api/v1/workflows/{made.id}"
     return reply(made, 201, {"Location": location, "ETag": etag(made.version)})
 
@@ -79,9 +80,9 @@ async def read_workflow(
     """A workflow at its newest version."""
     owner = await access.to_workflow(parts, caller, str(workflow_id), Role.VIEWER)
     found = await service.read(parts.store, parts.specs, owner, str(workflow_id), if_none_match)
-    if isinstance(found, int):
-        return Response(status_code=304, headers={"ETag": etag(found)})
-    return reply(found, headers={"ETag": etag(found.version)})
+    if isinstance(found, str):
+        return Response(status_code=304, headers={"ETag": found})
+    return reply(found, headers={"ETag": etag(found.version, found.publication)})
 
 
 @router.get(
@@ -91,10 +92,14 @@ async def read_workflow(
 )
 async def read_openapi(parts: PartsDep, caller: CallerDep, workflow_id: UUID) -> Response:
     """The workflow as an API of its own: an OpenAPI 3.1 document whose one operation is its
-    `execute`, with the start node's inputs as the request's schema."""
+    `execute`, with the start node's inputs as the request's schema; of the version that runs by
+    default, and while the workflow is offline of the newest."""
     owner = await access.to_workflow(parts, caller, str(workflow_id), Role.VIEWER)
     workflow = await parts.store.get_workflow(owner, str(workflow_id))
-    return JSONResponse(openapi.document(workflow), headers={"ETag": etag(workflow.version)})
+    version = await named(parts.store, workflow, DRAFT if workflow.is_offline else None)
+    return JSONResponse(
+        openapi.document(workflow.id, version), headers={"ETag": etag(version.version)}
+    )
 
 
 @router.put(
@@ -110,10 +115,19 @@ async def update_workflow(
     if_match: Annotated[str | None, Header(max_length=1000)] = None,
 ) -> Response:
     """Replaces a workflow by a new version. With `If-Match` or `version` a save that would
-    overwrite somebody else's is refused (409); the same content makes no new version."""
+    overwrite somebody else's is refused (409, and `current` says what is there); the same content
+    makes no new version. What is published stays published."""
     owner = await access.to_workflow(parts, caller, str(workflow_id), Role.EDITOR)
-    saved = await service.update(parts.store, parts.specs, owner, str(workflow_id), body, if_match)
-    return reply(saved, headers={"ETag": etag(saved.version)})
+    saved = await service.update(
+        parts.store,
+        parts.specs,
+        owner,
+        str(workflow_id),
+        body,
+        if_match,
+        user_id=caller.user_id,
+    )
+    return reply(saved, headers={"ETag": etag(saved.version, saved.publication)})
 
 
 @router.delete(

@@ -81,6 +81,11 @@ class WorkflowSummaryOut(BaseModel):
     version: int
     created_at: datetime
     updated_at: datetime
+    published_version: int | None = Field(
+        description="The version that runs by default. Null where none was ever published "
+        "(`publication` is 0: the newest runs), and where the workflow was taken offline."
+    )
+    publication: int = Field(description="How often what is published has changed.")
     owner: str | None = Field(
         default=None,
         exclude_if=lambda owner: owner is None,

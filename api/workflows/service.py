@@ -6,10 +6,10 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
-from api.etag import if_match_versions, none_match_hits
+from api.etag import etag, none_match_hits
 from api.issues import issues_out
 from api.pagination import PageOut, PageQuery
-from api.problems import Problem
+from api.workflows import conflicts
 from api.workflows.schemas import (
     GraphIn,
     ValidationOut,
@@ -42,23 +42,30 @@ async def validation(store: Store, specs: Specs, owner: str, body: GraphIn) -> V
     return ValidationOut(valid=not errors(issues), issues=issues_out(issues))
 
 
-async def create(store: Store, specs: Specs, owner: str, body: WorkflowIn) -> WorkflowOut:
-    """Saves a graph, whatever its issues: a draft may be unfinished."""
+async def create(
+    store: Store, specs: Specs, owner: str, body: WorkflowIn, *, user_id: str
+) -> WorkflowOut:
+    """Saves a graph for the user, whatever its issues: a draft may be unfinished."""
     graph = body.graph()
     issues = await check(graph, specs, store, owner)
     workflow = await store.create_workflow(
-        owner, name=body.name, description=body.description, graph=_stored(graph)
+        owner,
+        name=body.name,
+        description=body.description,
+        graph=_stored(graph),
+        by=user_id,
     )
     return workflow_out(workflow, issues)
 
 
 async def read(
     store: Store, specs: Specs, owner: str, workflow_id: str, if_none_match: str | None
-) -> WorkflowOut | int:
-    """The workflow, or only its version where the caller has that one."""
+) -> WorkflowOut | str:
+    """The workflow, or only its tag where the caller has it as it is."""
     workflow = await store.get_workflow(owner, workflow_id)
-    if none_match_hits(if_none_match, workflow.version):
-        return workflow.version
+    tag = etag(workflow.version, workflow.publication)
+    if none_match_hits(if_none_match, tag):
+        return tag
     graph = Graph.model_validate(workflow.graph)
     return workflow_out(workflow, await check(graph, specs, store, owner))
 
@@ -88,41 +95,24 @@ async def update(
     workflow_id: str,
     body: WorkflowUpdate,
     if_match: str | None,
+    *,
+    user_id: str,
 ) -> WorkflowOut:
-    expected = await _expected_version(store, owner, workflow_id, body.version, if_match)
+    """Saves a new version for the user. Raises `Problem` (409)."""
+    expected = await conflicts.expected_version(store, owner, workflow_id, if_match, body.version)
     graph = body.graph()
     issues = await check(graph, specs, store, owner)
-    workflow = await store.update_workflow(
-        owner,
-        workflow_id,
-        name=body.name,
-        description=body.description,
-        graph=_stored(graph),
-        expected_version=expected,
-    )
-    return workflow_out(workflow, issues)
-
-
-async def _expected_version(
-    store: Store, owner: str, workflow_id: str, version: int | None, if_match: str | None
-) -> int | None:
-    """The one version that this save may replace; None: whichever is the newest.
-
-    `If-Match` may name several, so the newest is looked up and then expected: a save in
-    between still makes this one stale.
-    """
-    allowed = if_match_versions(if_match)
-    if allowed is None:
-        return version
-    newest = (await store.get_workflow(owner, workflow_id)).version
-    if newest not in allowed or version not in (None, newest):
-        raise Problem(
-            409,
-            "stale_version",
-            f"The workflow is at version {newest}, and was saved by somebody else meanwhile.",
-            headers={"ETag": f'"{newest}"'},
+    async with conflicts.told(store, owner, workflow_id):
+        workflow = await store.update_workflow(
+            owner,
+            workflow_id,
+            name=body.name,
+            description=body.description,
+            graph=_stored(graph),
+            expected_version=expected,
+            by=user_id,
         )
-    return newest
+    return workflow_out(workflow, issues)
 
 
 def _stored(graph: Graph) -> dict[str, Any]:
@@ -137,6 +127,8 @@ def workflow_out(workflow: Workflow, issues: list[Issue]) -> WorkflowOut:
         version=workflow.version,
         created_at=workflow.created_at,
         updated_at=workflow.updated_at,
+        published_version=workflow.published_version,
+        publication=workflow.publication,
         nodes=workflow.graph.get("nodes", []),
         edges=workflow.graph.get("edges", []),
         timeout_s=workflow.graph.get("timeout_s"),
@@ -153,4 +145,6 @@ def summary_out(summary: WorkflowSummary) -> WorkflowSummaryOut:
         version=summary.version,
         created_at=summary.created_at,
         updated_at=summary.updated_at,
+        published_version=summary.published_version,
+        publication=summary.publication,
     )

@@ -61,6 +61,11 @@ class Workflow:
     published_version: int | None = None
     publication: int = 0
 
+    @property
+    def is_offline(self) -> bool:
+        """It was published once, and is not any more."""
+        return self.publication > 0 and self.published_version is None
+
 
 @dataclass(frozen=True, slots=True)
 class WorkflowSummary:

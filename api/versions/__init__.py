@@ -1,0 +1,1 @@
+"""The resource `version` of a workflow: listed, compared, published, restored."""
