@@ -48,7 +48,9 @@ async def import_workflow(
     given = {"format": format, "name": name, "dry_run": dry_run}
     asked = {field: value for field, value in given.items() if value is not None}
     body = await service.read_body(request, asked)
-    done = await service.import_document(parts.store, parts.specs, owner, body)
+    done = await service.import_document(
+        parts.store, parts.specs, owner, body, user_id=caller.user_id
+    )
     if done.workflow is None:
         return reply(done)
     made = done.workflow

@@ -74,8 +74,10 @@ def _request_error(error: ValidationError, body: Any) -> RequestValidationError:
     return RequestValidationError(errors, body=body)
 
 
-async def import_document(store: Store, specs: Specs, owner: str, given: ImportIn) -> ImportOut:
-    """Converts in a thread, saves a draft. Raises `Problem` (422) for what is no document of the
+async def import_document(
+    store: Store, specs: Specs, owner: str, given: ImportIn, *, user_id: str
+) -> ImportOut:
+    """Converts in a thread, saves a draft for the user. Raises `Problem` (422) for what is no document of the
     format."""
     try:
         found = await asyncio.to_thread(_converted, given, specs)
@@ -84,7 +86,7 @@ async def import_document(store: Store, specs: Specs, owner: str, given: ImportI
     body = _workflow(found, given.name)
     report = _report_out(found.report)
     if not given.dry_run:
-        made = await service.create(store, specs, owner, body)
+        made = await service.create(store, specs, owner, body, user_id=user_id)
         return ImportOut.model_construct(workflow=made, draft=None, report=report)
     graph = body.graph()
     issues = await service.check(graph, specs, store, owner)
