@@ -77,8 +77,8 @@ def _request_error(error: ValidationError, body: Any) -> RequestValidationError:
 async def import_document(
     store: Store, specs: Specs, owner: str, given: ImportIn, *, user_id: str
 ) -> ImportOut:
-    """Converts in a thread, saves a draft for the user. Raises `Problem` (422) for what is no document of the
-    format."""
+    """Converts in a thread, saves a draft for the user. Raises `Problem` (422) for what is no
+    document of the format."""
     try:
         found = await asyncio.to_thread(_converted, given, specs)
     except (NotConvertibleError, YamlError) as error:
