@@ -194,6 +194,7 @@ def _scrubbed(result: NodeResult, scrubber: Scrubber) -> NodeResult:
         ]
         or None,
         messages=scrubber.value(result.messages),
+        follow=scrubber.value(result.follow),
     )
 
 

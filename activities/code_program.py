@@ -15,12 +15,13 @@ output inside the sandbox:
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from pilot.graph.task import Scope
 from pilot.nodes.code import (
+    ITERATION_NAMES,
     SCOPE_NAMES,
     CodeConfig,
     Limits,
@@ -77,12 +78,16 @@ class Program:
         source = config.source.replace("\r\n", "\n").replace("\r", "\n")
         wanted = python_scope(config)
         values = {name: getattr(scope, name) for name in SCOPE_NAMES if getattr(wanted, name)}
+        if scope.index is None:  # no loop and no map is around
+            asked = [values.pop(name) for name in ITERATION_NAMES if name in values]
+            if asked and wanted.outside == "input":
+                values["input"] = scope.input
         main = main_function(source)
         if main is not None:
             # under names of our own too, lest top-level code that says `input = ...` changes
             # what `main` is given
             given = {f"__pilot_{name}": value for name, value in values.items()}
-            return cls(source, source, _call(main), {**values, **given})
+            return cls(source, source, _call(main, values), {**values, **given})
         expression = last_expression(source)
         if expression is None:
             return cls(source, source, "None", values)
@@ -102,17 +107,17 @@ class Program:
         return lines[number - 1].strip()[:200] if 0 < number <= len(lines) else ""
 
 
-def _call(main: Main) -> str:
-    """The call of `main`, each parameter given the value of its name."""
+def _call(main: Main, given: Collection[str]) -> str:
+    """The call of `main`, each parameter given the value of its name, or a lone one the input."""
     arguments = main.args
     parameters = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
     names = [parameter.arg for parameter in parameters]
-    values = {name: f"__pilot_{name}" for name in names if name in SCOPE_NAMES}
+    values = {name: f"__pilot_{name}" for name in names if name in given}
     if len(names) == 1:
         values.setdefault(names[0], "__pilot_input")
     by_position = {argument.arg for argument in arguments.posonlyargs}
-    given = [value if name in by_position else f"{name}={value}" for name, value in values.items()]
-    call = f"main({', '.join(given)})"
+    passed = [value if name in by_position else f"{name}={value}" for name, value in values.items()]
+    call = f"main({', '.join(passed)})"
     return f"await {call}" if isinstance(main, ast.AsyncFunctionDef) else call
 
 

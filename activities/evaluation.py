@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from activities.apart import LIMITS_TEXT, TooCostlyError, apart
-from pilot.errors import ExpressionError, TemplateError
+from pilot.errors import ExpressionError, NodeError, TemplateError
 from pilot.graph import evaluation
 from pilot.graph.expressions import Expression, Reference, compile_expression
 from pilot.graph.spec import NodeConfig, TemplateText
@@ -84,6 +84,21 @@ async def evaluate(
         ) from None
 
 
+async def holds(expression: str, scope: Scope, where: str) -> bool:
+    """Whether a condition holds. Raises `NodeError` with the expression's code, naming the field
+    (`where`), and `expression_not_bool`."""
+    try:
+        value = await evaluate(expression, scope)
+    except ExpressionError as error:
+        raise NodeError(f"{where}: {error.message}", code=error.code) from None
+    if not isinstance(value, bool):
+        raise NodeError(
+            f"{where}: the expression gives {value!r:.100}, not true or false",
+            code="expression_not_bool",
+        )
+    return value
+
+
 def _values(
     references: tuple[Reference, ...], scope: Scope, secrets: Mapping[str, str] | None
 ) -> dict[str, Any]:
@@ -105,6 +120,10 @@ def _values(
                 values[reference.root] = scope.execution.get(
                     reference.root.removeprefix("execution.")
                 )
+            case "item":
+                values["item"] = scope.item
+            case "index":
+                values["index"] = scope.index
             case "secrets":
                 values["secrets"] = dict(secrets or {})
     return values

@@ -33,6 +33,8 @@ def check_result(result: NodeResult) -> None:
     if result.tool_calls:
         calls = [asdict(call) for call in result.tool_calls]
         body |= {"tool_calls": calls, "messages": result.messages}
+    if result.follow is not None:
+        body["follow"] = result.follow
     try:
         text = _encode(body)
     except _NOT_JSON:

@@ -17,6 +17,8 @@ from activities.code import code
 from activities.condition import condition
 from activities.http import http
 from activities.llm import llm
+from activities.loop import loop, loop_condition
+from activities.map import map, map_stop
 from activities.output import output
 from activities.resources import Resources, resources
 from activities.start import start
@@ -27,12 +29,25 @@ __all__ = ["Resources", "node_activities", "resources"]
 
 ENTRY_POINT_GROUP = "pilot.activities"
 
-BUILT_IN: tuple[Callable[..., Any], ...] = (start, llm, condition, code, http, variable, output)
+BUILT_IN: tuple[Callable[..., Any], ...] = (
+    start,
+    llm,
+    condition,
+    code,
+    http,
+    variable,
+    output,
+    map,
+    loop,
+)
+
+ITERATING: tuple[Callable[..., Any], ...] = (map_stop, loop_condition)
+"""What loops and maps ask at each of their iterations."""
 
 
 @lru_cache(maxsize=1)
 def _activities() -> tuple[Callable[..., Any], ...]:
-    found = {_name(function): function for function in BUILT_IN}
+    found = {_name(function): function for function in (*BUILT_IN, *ITERATING)}
     for entry_point in entry_points(group=ENTRY_POINT_GROUP):
         function = entry_point.load()
         name = _name(function)
@@ -50,5 +65,6 @@ def _name(function: Callable[..., Any]) -> str:
 
 
 def node_activities() -> list[Callable[..., Any]]:
-    """Every node type's activity, built in or installed. Two of one name are an error."""
+    """Every node type's activity, built in or installed, and what loops and maps ask between.
+    Two of one name are an error."""
     return list(_activities())

@@ -34,6 +34,12 @@ class IssueOut(BaseModel):
     field: str | None = Field(default=None, exclude_if=_absent, examples=["config.prompt_template"])
     line: int | None = Field(default=None, exclude_if=_absent)
     column: int | None = Field(default=None, exclude_if=_absent)
+    container: str | None = Field(
+        default=None,
+        exclude_if=_absent,
+        description="The loops and maps around it, the outermost first, joined by slashes.",
+        examples=["each_order/each_line"],
+    )
 
 
 def issues_out(issues: Iterable[Issue]) -> list[IssueOut]:
@@ -49,6 +55,7 @@ def issues_out(issues: Iterable[Issue]) -> list[IssueOut]:
             field=issue.field,
             line=issue.line,
             column=issue.column,
+            container=issue.container,
         )
         for issue in ordered[:MAX_ISSUES]
     ]

@@ -162,6 +162,7 @@ def validate(
 ) -> None:
     """Check a workflow's file, without a server. Exit code 2 where it could not run."""
     from pilot.graph.issues import errors
+    from pilot.graph.structure import counted
     from pilot.graph.validate import validate as find_issues
     from pilot.graphfile import describe, parse_graph, read_graph_file
     from pilot.nodes import specs
@@ -176,7 +177,7 @@ def validate(
         for issue in issues:
             typer.echo(describe(issue))
         if graph is not None and not issues:
-            typer.echo(f"{file}: no issues, {len(graph.nodes)} nodes")
+            typer.echo(f"{file}: no issues, {counted(graph, specs()).nodes} nodes")
     raise typer.Exit(BAD_INPUT if errors(issues) else 0)
 
 

@@ -78,6 +78,8 @@ def _dotted(path: Iterable[int | str]) -> str:
 def describe(issue: Issue) -> str:
     """An issue as one line: `error  llm_1 config.prompt_template 1:7  unknown name 'x'`."""
     where = []
+    if issue.container is not None:
+        where.append(f"in {issue.container}:")
     if issue.node_id is not None:
         where.append(issue.node_id)
     if issue.edge is not None:

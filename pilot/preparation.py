@@ -81,7 +81,7 @@ class Preparation:
         Only a graph that may ask a model is held to a budget. What calls under way have
         reserved does not count here: each of the run's own calls is checked again.
         """
-        if not any(self.specs[node.type].category == MODEL_CATEGORY for node in plan.nodes):
+        if not any(self.specs[node.type].category == MODEL_CATEGORY for node in plan.every_node()):
             return
         usage = self.store.usage
         allowance = await allowance_of(usage, self.ceiling, owner, workflow_id)

@@ -53,4 +53,6 @@ def test_an_issue_is_one_line() -> None:
     assert describe(issue) == "error: llm config.prompt_template 2:7: wrong [x]"
     edge = Issue("y", "odd", severity="warning", edge=EdgeRef("a", "b", "true"))
     assert describe(edge) == "warning: a → b (true): odd [y]"
+    inside = Issue("x", "wrong", node_id="a", container="each/line")
+    assert describe(inside) == "error: in each/line: a: wrong [x]"
     assert describe(Issue("z", "no nodes")) == "error: no nodes [z]"

@@ -21,6 +21,7 @@ from api.workflows.schemas import (
 from pilot.graph.issues import Issue, errors
 from pilot.graph.model import Graph
 from pilot.graph.spec import Specs
+from pilot.graph.structure import counted
 from pilot.graph.validate import validate
 from pilot.nodes.input_schema import graph_input_schema
 from pilot.store import Store, Workflow, WorkflowSummary
@@ -32,7 +33,7 @@ SMALL_GRAPH = 20
 async def check(graph: Graph, specs: Specs, store: Store, owner: str) -> list[Issue]:
     """All issues of an owner's graph."""
     secrets = await store.secrets.names(owner)
-    if len(graph.nodes) <= SMALL_GRAPH:
+    if counted(graph, specs).nodes <= SMALL_GRAPH:
         return validate(graph, specs, secrets)
     return await asyncio.to_thread(validate, graph, specs, secrets)
 

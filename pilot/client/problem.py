@@ -72,6 +72,7 @@ def issue_from_json(body: dict[str, Any]) -> Issue:
         field=body.get("field"),
         line=body.get("line"),
         column=body.get("column"),
+        container=body.get("container"),
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import combinations, islice
 
 from pilot.graph.issues import Issue
-from pilot.graph.model import Graph
+from pilot.graph.model import SubGraph
 from pilot.graph.spec import NodeConfig, NodeSpec
 from pilot.graph.topology import Topology
 
@@ -15,7 +15,7 @@ MAX_RACES_COMPARED = 1_000
 
 
 def setters_of(
-    graph: Graph,
+    graph: SubGraph,
     specs: list[NodeSpec | None],
     configs: list[NodeConfig | None],
     issues: list[Issue],
@@ -38,7 +38,7 @@ def setters_of(
     return setters
 
 
-def races(graph: Graph, topology: Topology, setters: dict[str, int]) -> Iterator[Issue]:
+def races(graph: SubGraph, topology: Topology, setters: dict[str, int]) -> Iterator[Issue]:
     """Variables set on parallel branches: their join decides, by the order of its edges."""
     budget = MAX_RACES_COMPARED
     for name, nodes in setters.items():

@@ -7,12 +7,12 @@ leads into it from the rest.
 from __future__ import annotations
 
 from pilot.graph.issues import EdgeRef, Issue
-from pilot.graph.model import Graph
+from pilot.graph.model import SubGraph
 from pilot.graph.topology import Topology
 
 
 def cleanup_of(
-    graph: Graph, topology: Topology, tools: set[int], issues: list[Issue]
+    graph: SubGraph, topology: Topology, tools: set[int], issues: list[Issue]
 ) -> frozenset[int]:
     """The indexes of the clean-up nodes; what keeps them from being a part of their own goes
     to `issues`."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from pilot.errors import GraphError
-from pilot.graph.analysis import analyse, default_output
+from pilot.graph.analysis import Analysis, analyse, default_output
 from pilot.graph.issues import errors
-from pilot.graph.model import DefaultOutput, Graph, Node, RetryOverride
+from pilot.graph.model import DefaultOutput, Graph, Node, RetryOverride, SubGraph
 from pilot.graph.plan import OnErrorAction, Plan, PlanEdge, PlanNode, References
-from pilot.graph.spec import NodeConfig, NodeSpec, Policy, Retry, Specs
+from pilot.graph.spec import BODY, NodeConfig, NodeSpec, Policy, Retry, Specs
 from pilot.graph.structure import need, output_key
 
 TEMPORALS_NAMES = {
@@ -24,6 +25,10 @@ def compile_plan(graph: Graph, specs: Specs, secrets: frozenset[str] | None = No
     analysis = analyse(graph, specs, secrets)
     if errors(analysis.issues):
         raise GraphError(analysis.issues)
+    return _plan(graph, analysis, specs)
+
+
+def _plan(graph: SubGraph, analysis: Analysis, specs: Specs) -> Plan:
     nodes = []
     policies: dict[Policy, int] = {}
     for index, (node, config, references) in enumerate(
@@ -32,8 +37,14 @@ def compile_plan(graph: Graph, specs: Specs, secrets: frozenset[str] | None = No
         assert config is not None
         spec = specs[node.type]
         policy = policies.setdefault(policy_of(node, spec), len(policies))
-        tool = index in analysis.tools
-        nodes.append(_node(node, spec, config, references, policy, tool))
+        nodes.append(
+            replace(
+                _node(node, spec, config, references, policy),
+                tool=index in analysis.tools,
+                body=_body(index, analysis, specs),
+                output_key=node.id if index == analysis.result else output_key(node, config),
+            )
+        )
     edges = [
         PlanEdge(graph.nodes[link.source].id, graph.nodes[link.target].id, link.handle)
         for link in analysis.links
@@ -42,19 +53,22 @@ def compile_plan(graph: Graph, specs: Specs, secrets: frozenset[str] | None = No
     return Plan(nodes, edges, list(policies), cleanup)
 
 
+def _body(index: int, analysis: Analysis, specs: Specs) -> Plan | None:
+    if index not in analysis.bodies:
+        return None
+    graph, inner = analysis.bodies[index]
+    return _plan(graph, inner, specs)
+
+
 def _node(
-    node: Node,
-    spec: NodeSpec,
-    config: NodeConfig,
-    references: References,
-    policy: int,
-    tool: bool,
+    node: Node, spec: NodeSpec, config: NodeConfig, references: References, policy: int
 ) -> PlanNode:
+    beside = {"name", BODY} if spec.has_body else {"name"}
     return PlanNode(
         id=node.id,
         type=node.type,
         name=node.name,
-        config={key: value for key, value in node.config.items() if key != "name"},
+        config={key: value for key, value in node.config.items() if key not in beside},
         policy=policy,
         references=references,
         need=need(node),
@@ -62,8 +76,6 @@ def _node(
         default_output=default_output(node),
         passes_input=spec.passes_input,
         sets=list(spec.sets(config)),
-        output_key=output_key(node, config),
-        tool=tool,
     )
 
 

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from pilot.graph.issues import Issue
 from pilot.graph.model import Node
-from pilot.graph.spec import ERROR_HANDLE, NodeConfig, NodeSpec, Specs
+from pilot.graph.spec import BODY, ERROR_HANDLE, NodeConfig, NodeSpec, Specs
 
 MAX_CONFIG_DEPTH = 64
 
@@ -30,7 +30,10 @@ def typed_config(
             )
         )
         return None
-    if _deeper_than(node.config, MAX_CONFIG_DEPTH):
+    own = node.config
+    if spec.has_body:  # whose nodes are looked at one by one
+        own = {name: value for name, value in own.items() if name != BODY}
+    if _deeper_than(own, MAX_CONFIG_DEPTH):
         issues.append(
             Issue(
                 "config_too_deep",

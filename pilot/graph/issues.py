@@ -25,6 +25,9 @@ class Issue:
     An `error` stops execution, a `warning` stops nothing. `field` is a path such as
     `config.url` or `config.messages[0].content`; `line` and `column` count from 1 inside
     that field's text, in characters.
+
+    `container` names the loops and maps around what the issue points at, the outermost first,
+    joined by slashes (which no id holds); None: it is not inside of any.
     """
 
     code: str
@@ -35,6 +38,7 @@ class Issue:
     field: str | None = None
     line: int | None = None
     column: int | None = None
+    container: str | None = None
 
 
 def errors(issues: Iterable[Issue]) -> list[Issue]:

@@ -95,13 +95,18 @@ class Edge(BaseModel):
     source_handle: str | None = None
 
 
-class Graph(BaseModel):
-    """The nodes and edges of one workflow version. `timeout_s` bounds a whole execution."""
+class SubGraph(BaseModel):
+    """Nodes and edges: those of a workflow, or the body of one of its nodes."""
 
     model_config = ConfigDict(extra="ignore")
 
     nodes: list[Node] = Field(default_factory=list)
     edges: list[Edge] = Field(default_factory=list)
+
+
+class Graph(SubGraph):
+    """The nodes and edges of one workflow version. `timeout_s` bounds a whole execution."""
+
     timeout_s: Seconds | None = None
 
     def to_json(self) -> dict[str, Any]:

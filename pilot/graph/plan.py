@@ -7,6 +7,7 @@ release's defaults nor an expression compiler are needed in workflow code.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -76,3 +77,10 @@ class Plan:
     edges: list[PlanEdge]
     policies: list[Policy]
     cleanup: list[str] = field(default_factory=list)
+
+    def every_node(self) -> Iterator[PlanNode]:
+        """With those of the bodies of loops and maps, each after its own."""
+        for node in self.nodes:
+            yield node
+            if node.body is not None:
+                yield from node.body.every_node()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass, field
 
 from pydantic import BaseModel
@@ -15,6 +15,7 @@ from pilot.graph.expressions import (
     path_text,
 )
 from pilot.graph.issues import Issue
+from pilot.graph.names import Names
 from pilot.graph.plan import References
 from pilot.graph.spec import ExpressionText, PythonScope
 from pilot.graph.templates import (
@@ -24,9 +25,9 @@ from pilot.graph.templates import (
     position,
     texts,
 )
-from pilot.graph.topology import Topology
 
 PARTS = ("output", "meta")
+ITERATION = ("item", "index")
 
 
 @dataclass(slots=True)
@@ -37,60 +38,42 @@ class Found:
     nodes: dict[str, set[str]] = field(default_factory=dict)
     vars: set[str] = field(default_factory=set)
     execution_input: bool = False
+    all_nodes: bool = False
     all_vars: bool = False
+    item: bool = False
 
-    def references(self, python: PythonScope, reads: Sequence[str]) -> References:
+    def ask(self, python: PythonScope, reads: Iterable[str], *, iterates: bool) -> None:
+        """Adds what the node's own code asks for, and the variables that it reads."""
+        asks_item = python.item or python.index
+        self.input |= python.input or (asks_item and not iterates and python.outside == "input")
+        self.vars.update(reads)
+        self.execution_input |= python.execution
+        self.all_nodes |= python.nodes
+        self.all_vars |= python.vars
+        self.item |= python.item and iterates
+
+    def pass_on(self, inner: Iterable[References], body: Set[str], names: Names) -> None:
+        """Adds what the nodes of this node's body, by their ids, refer to outside of it: in the
+        graph that `names` are of, or around that."""
+        for references in inner:
+            for node, parts in references.nodes.items():
+                if node not in body:
+                    self.nodes.setdefault(node, set()).update(parts)
+            self.vars.update(name for name in references.vars if names.may_set(name))
+            self.execution_input |= references.execution_input
+            self.all_nodes |= references.all_nodes
+            self.all_vars |= references.all_vars
+
+    def references(self) -> References:
         return References(
-            input=self.input or python.input,
+            input=self.input,
             nodes={node: sorted(parts) for node, parts in sorted(self.nodes.items())},
-            vars=sorted(self.vars | set(reads)),
-            execution_input=self.execution_input or python.execution,
-            all_nodes=python.nodes,
-            all_vars=self.all_vars or python.vars,
+            vars=sorted(self.vars),
+            execution_input=self.execution_input,
+            all_nodes=self.all_nodes,
+            all_vars=self.all_vars,
+            item=self.item,
         )
-
-
-@dataclass(frozen=True, slots=True)
-class Names:
-    """The names of a graph: node ids to indexes, and for each variable the set of nodes that
-    set it. `topology` is None where the graph's shape is broken, and then only the existence
-    of a name is checked. `secrets` are the stored secrets' names; None where they are not
-    known. `cleanup` and `tools` are the nodes that stand apart."""
-
-    indexes: Mapping[str, int]
-    setters: Mapping[str, int]
-    topology: Topology | None
-    secrets: frozenset[str] | None = None
-    cleanup: Set[int] = frozenset()
-    tools: Set[int] = frozenset()
-    _unset: dict[str, int] = field(default_factory=dict)
-
-    def is_upstream(self, index: int, of: int) -> bool:
-        """Whether a way leads from the node at `index`; a clean-up comes after the whole rest."""
-        assert self.topology is not None
-        if of in self.cleanup and index not in self.cleanup and index not in self.tools:
-            return True
-        return bool(self.topology.ancestors[of] >> index & 1)
-
-    def surely_set(self, name: str, index: int) -> bool:
-        """Whether on every way to the node, some node that sets the variable ran."""
-        if name not in self._unset:
-            self._unset[name] = self._maybe_unset(self.setters[name])
-        return not self._unset[name] >> index & 1
-
-    def _maybe_unset(self, setters: int) -> int:
-        """The set of nodes that can be reached past all setters."""
-        assert self.topology is not None
-        unset = 0
-        for index in self.topology.order or ():
-            if self.topology.certain[index] & ~(1 << index) & setters:
-                continue
-            links = self.topology.incoming[index]
-            if not links or any(
-                unset >> link.source & 1 and not setters >> link.source & 1 for link in links
-            ):
-                unset |= 1 << index
-        return unset
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +107,26 @@ def resolve(
             place = _Place(node_id, index, text, offset)
             guarded = _guarded(expression)
             for reference in expression.references:
+                if reference.root in ITERATION and _iterates(text):
+                    continue
                 issues.extend(_check(reference, place, names, guarded, found))
     return found
+
+
+def check_parameters(node_id: str, python: PythonScope, issues: list[Issue]) -> None:
+    """Of code that no loop and no map is around."""
+    if python.outside != "error":
+        return
+    issues.extend(
+        Issue(
+            "unknown_name",
+            f"main's parameter {name!r} exists only in loops and maps",
+            node_id=node_id,
+            field="config.source",
+        )
+        for name in ITERATION
+        if getattr(python, name)
+    )
 
 
 def _expressions(
@@ -164,6 +165,11 @@ def _expressions(
         )
 
 
+def _iterates(text: FieldText) -> bool:
+    """Whether `item` and `index` in a field are those of its own node's iterations."""
+    return isinstance(text.kind, ExpressionText) and text.kind.iterates
+
+
 def is_optional(reference: Reference) -> bool:
     """Whether the value at the first step may be missing: `has(vars.x)`, `vars.?x`."""
     return reference.tested or reference.optional_at == 0
@@ -197,10 +203,14 @@ def _check(
             yield from _check_variable(reference, place, names, guarded, found)
         case "secrets":
             yield from _check_secret(reference, place, names, guarded)
-        case "item" | "index":
+        case "item" | "index" if names.outer is None:
             yield place.issue(
-                "unknown_name", f"'{reference.root}' exists only in loops", reference.offset
+                "unknown_name",
+                f"'{reference.root}' exists only in loops and maps",
+                reference.offset,
             )
+        case "item":
+            found.item = True
 
 
 def _check_secret(
@@ -240,10 +250,12 @@ def _check_node(
         )
         return
     node, *rest = (str(segment) for segment in reference.segments)
-    index = names.indexes.get(node)
-    if index is None:
+    level = next((level for level in names.levels(place.index) if node in level[0].indexes), None)
+    if level is None:
         yield place.issue("unknown_node", f"there is no node {node!r}", reference.offset)
         return
+    around, at = level
+    index, here = around.indexes[node], around.ids[at]
     if rest and rest[0] not in PARTS:
         yield place.issue(
             "unknown_node_part",
@@ -257,13 +269,13 @@ def _check_node(
         )
         return
     found.nodes.setdefault(node, set()).update(rest[:1] or PARTS)
-    topology = names.topology
+    topology = around.topology
     if topology is None:
         return
-    if not names.is_upstream(index, place.index):
+    if not around.is_upstream(index, at):
         yield place.issue(
             "not_upstream",
-            f"node {node!r} is not upstream of {place.node_id!r}: no way leads from it here",
+            f"node {node!r} is not upstream of {here!r}: no way leads from it here",
             reference.offset,
         )
         return
@@ -271,10 +283,10 @@ def _check_node(
     optional = reference.optional_at is not None and reference.optional_at <= 1
     if tested or optional or ("nodes", node) in guarded:
         return
-    if not topology.certain[place.index] >> index & 1:
+    if not topology.certain[at] >> index & 1:
         yield place.issue(
             "may_be_skipped",
-            f"node {node!r} may be skipped, or not be done, when {place.node_id!r} runs: guard "
+            f"node {node!r} may be skipped, or not be done, when {here!r} runs: guard "
             f"it, as in has(nodes.{node}.output) ? {path_text(reference)} : null",
             reference.offset,
         )
@@ -291,16 +303,14 @@ def _check_variable(
         found.all_vars = True
         return
     name = str(reference.segments[0])
-    setters = names.setters.get(name, 0)
-    if not setters:
+    if not names.may_set(name):
         yield place.issue("unknown_variable", f"no variable node sets {name!r}", reference.offset)
         return
     found.vars.add(name)
-    topology = names.topology
-    if topology is None:
+    levels = list(names.levels(place.index))
+    if any(around.topology is None for around, _ in levels):
         return
-    upstream = setters & topology.ancestors[place.index]
-    if not upstream:
+    if not any(around.sets_upstream(name, at) for around, at in levels):
         yield place.issue(
             "variable_not_upstream",
             f"{name!r} is set, but not upstream of {place.node_id!r}",
@@ -308,7 +318,7 @@ def _check_variable(
         )
         return
     safe = reference.tested or reference.optional_at == 0 or ("vars", name) in guarded
-    if not safe and not names.surely_set(name, place.index):
+    if not safe and not any(around.surely_set(name, at) for around, at in levels):
         yield place.issue(
             "may_be_unset",
             f"{name!r} may not be set when {place.node_id!r} runs: guard it, as in "

@@ -12,9 +12,12 @@ from typing import Any, Literal, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field
 
 from pilot.graph.issues import Issue
+from pilot.graph.model import SubGraph
 
 DEFAULT_HANDLE = "default"
 ERROR_HANDLE = "error"
+BODY = "body"
+"""The field of a configuration that holds a graph."""
 
 
 class NodeConfig(BaseModel):
@@ -23,6 +26,15 @@ class NodeConfig(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     name: str | None = Field(default=None, max_length=200, description="What people see.")
+
+
+class ContainerConfig(NodeConfig):
+    """The root of the configurations that hold a graph. A plan has it compiled, beside the
+    configuration, so an activity is not given it again."""
+
+    body: SubGraph | None = Field(
+        default=None, description="The graph that is run: {nodes, edges}, as a workflow has them."
+    )
 
 
 ConfigModel: TypeAlias = type[NodeConfig]
@@ -41,6 +53,9 @@ class ExpressionText:
     """Marks a configuration field that is one CEL expression."""
 
     returns: Literal["bool", "any"] = "any"
+    iterates: bool = False
+    """Whether it is evaluated for each iteration of its node's body, so that `item` and `index`
+    are the iteration's and not those of a loop or map around the node."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +86,19 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class PythonScope:
-    """The names that a node's own code asks for, beside its templates and expressions."""
+    """The names that a node's own code asks for, beside its templates and expressions.
+
+    `outside` says what `item` and `index` are where there is no loop or map around the node:
+    an error, another name of `input`, or a name of the code's own.
+    """
 
     input: bool = False
     nodes: bool = False
     vars: bool = False
     execution: bool = False
+    item: bool = False
+    index: bool = False
+    outside: Literal["error", "input", "own"] = "error"
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +148,9 @@ class NodeSpec:
     their input on as their output, so their activity returns none and history holds the
     value once. `tools` names the nodes that this one may call while it runs, and
     `usable_as_tool` says that nodes of this type may be among them.
+
+    With `has_body` the configuration (a `ContainerConfig`) holds a graph in its field `body`,
+    which is run for each item or iteration: `item` and `index` are in scope in it.
     """
 
     type: str
@@ -144,6 +169,7 @@ class NodeSpec:
     reads: Callable[[Any], tuple[str, ...]] = no_variables
     tools: Callable[[Any], tuple[ToolUse, ...]] = no_tools
     usable_as_tool: bool = False
+    has_body: bool = False
 
 
 Specs: TypeAlias = Mapping[str, NodeSpec]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 from pilot.graph.issues import EdgeRef, Issue
-from pilot.graph.model import Edge, Graph, Node, NOf
-from pilot.graph.spec import DEFAULT_HANDLE, ERROR_HANDLE, NodeConfig, NodeSpec
+from pilot.graph.model import Edge, Node, NOf, SubGraph
+from pilot.graph.spec import BODY, DEFAULT_HANDLE, ERROR_HANDLE, NodeConfig, NodeSpec, Specs
 from pilot.graph.topology import Link, Topology
 
 MAX_NODES = 10_000
@@ -27,20 +28,49 @@ def need(node: Node) -> int | None:
             return None
 
 
-def sizes(graph: Graph) -> Iterator[Issue]:
-    if len(graph.nodes) > MAX_NODES:
+def sizes(graph: SubGraph, specs: Specs) -> Iterator[Issue]:
+    """With what the bodies of loops and maps hold."""
+    size = counted(graph, specs)
+    nodes, edges = size.nodes, size.edges
+    if nodes > MAX_NODES:
         yield Issue(
             "too_many_nodes",
-            f"a graph has at most {MAX_NODES:,} nodes, this one has {len(graph.nodes):,}",
+            f"a graph has at most {MAX_NODES:,} nodes, this one has {nodes:,}",
         )
-    if len(graph.edges) > MAX_EDGES:
+    if edges > MAX_EDGES:
         yield Issue(
             "too_many_edges",
-            f"a graph has at most {MAX_EDGES:,} edges, this one has {len(graph.edges):,}",
+            f"a graph has at most {MAX_EDGES:,} edges, this one has {edges:,}",
         )
 
 
-def index_nodes(graph: Graph, issues: list[Issue]) -> dict[str, int]:
+class Size(NamedTuple):
+    nodes: int
+    edges: int
+
+
+def counted(graph: SubGraph, specs: Specs) -> Size:
+    """How many nodes and edges there are, with those of bodies. These have not been parsed yet,
+    and may hold anything."""
+    nodes, edges = len(graph.nodes), len(graph.edges)
+    waiting: list[tuple[Any, Any]] = [(node.type, node.config) for node in graph.nodes]
+    while waiting:
+        type, config = waiting.pop()
+        spec = specs.get(type) if isinstance(type, str) else None
+        body = config.get(BODY) if isinstance(config, dict) else None
+        if spec is None or not spec.has_body or not isinstance(body, dict):
+            continue
+        inner = [one for one in _list(body.get("nodes")) if isinstance(one, dict)]
+        nodes, edges = nodes + len(inner), edges + len(_list(body.get("edges")))
+        waiting.extend((one.get("type"), one.get("config")) for one in inner)
+    return Size(nodes, edges)
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def index_nodes(graph: SubGraph, issues: list[Issue]) -> dict[str, int]:
     indexes: dict[str, int] = {}
     for index, node in enumerate(graph.nodes):
         problem = _id_problem(node.id)
@@ -74,7 +104,7 @@ def _id_problem(node_id: str) -> tuple[str, str] | None:
 
 
 def draw_links(
-    graph: Graph,
+    graph: SubGraph,
     indexes: dict[str, int],
     handles: list[tuple[str, ...] | None],
     specs: list[NodeSpec | None],
@@ -148,9 +178,9 @@ def _unknown_handle(node: Node, known: tuple[str, ...], handle: str, ref: EdgeRe
     return Issue("unknown_handle", message, edge=ref, field="source_handle")
 
 
-def check_shape(graph: Graph, topology: Topology, apart: set[int], issues: list[Issue]) -> bool:
-    """Starts, cycles, reachability. The nodes `apart` (tools, clean-up) need not be reached.
-    Returns whether references can be followed."""
+def check_shape(graph: SubGraph, topology: Topology, apart: set[int], issues: list[Issue]) -> None:
+    """Starts and reachability of a whole graph. The nodes `apart` (tools, clean-up) need not be
+    reached."""
     nodes = graph.nodes
     starts = [index for index, node in enumerate(nodes) if node.type == "start"]
     if not starts:
@@ -172,17 +202,6 @@ def check_shape(graph: Graph, topology: Topology, apart: set[int], issues: list[
         for index in starts
         for link in topology.incoming[index]
     )
-    cycle = topology.cycle()
-    if cycle:
-        ids = [nodes[index].id for index in cycle]
-        shown = ids if len(ids) <= 12 else [*ids[:6], "…", *ids[-5:]]
-        issues.append(
-            Issue(
-                "cycle",
-                f"the edges go round: {' -> '.join(shown)}. To repeat steps, use a loop node",
-                node_id=ids[0],
-            )
-        )
     if starts:
         reachable = topology.reachable_from(starts)
         issues.extend(
@@ -194,11 +213,27 @@ def check_shape(graph: Graph, topology: Topology, apart: set[int], issues: list[
             for index, node in enumerate(nodes)
             if index not in reachable and index not in apart
         )
-    _dead_ends(nodes, topology, apart, issues)
+    dead_ends(nodes, topology, apart, issues)
+
+
+def check_cycle(graph: SubGraph, topology: Topology, issues: list[Issue]) -> bool:
+    """Returns whether references can be followed: the edges do not go round."""
+    nodes = graph.nodes
+    cycle = topology.cycle()
+    if cycle:
+        ids = [nodes[index].id for index in cycle]
+        shown = ids if len(ids) <= 12 else [*ids[:6], "…", *ids[-5:]]
+        issues.append(
+            Issue(
+                "cycle",
+                f"the edges go round: {' -> '.join(shown)}. To repeat steps, use a loop node",
+                node_id=ids[0],
+            )
+        )
     return not cycle
 
 
-def _dead_ends(nodes: list[Node], topology: Topology, apart: set[int], issues: list[Issue]) -> None:
+def dead_ends(nodes: list[Node], topology: Topology, apart: set[int], issues: list[Issue]) -> None:
     outputs = [index for index, node in enumerate(nodes) if node.type == "output"]
     if not outputs:
         issues.append(
@@ -223,7 +258,7 @@ def _dead_ends(nodes: list[Node], topology: Topology, apart: set[int], issues: l
 
 
 def check_branches(
-    graph: Graph,
+    graph: SubGraph,
     handles: list[tuple[str, ...] | None],
     links: list[Link],
     issues: list[Issue],
@@ -245,7 +280,7 @@ def check_branches(
         )
 
 
-def check_joins(graph: Graph, topology: Topology, issues: list[Issue]) -> None:
+def check_joins(graph: SubGraph, topology: Topology, issues: list[Issue]) -> None:
     for index, node in enumerate(graph.nodes):
         count = need(node)
         edges = len(topology.incoming[index])
@@ -267,7 +302,9 @@ def output_key(node: Node, config: NodeConfig | None) -> str | None:
     return getattr(config, "key", None) or node.id
 
 
-def check_output_keys(graph: Graph, configs: list[NodeConfig | None], issues: list[Issue]) -> None:
+def check_output_keys(
+    graph: SubGraph, configs: list[NodeConfig | None], issues: list[Issue]
+) -> None:
     seen: dict[str, str] = {}
     for node, config in zip(graph.nodes, configs, strict=True):
         key = output_key(node, config)

@@ -16,6 +16,7 @@ from pydantic import BaseModel
 
 from pilot.errors import TemplateError
 from pilot.graph.expressions import CompileError, Expression, Problem, compile_expression
+from pilot.graph.model import SubGraph
 from pilot.graph.spec import ExpressionText, TemplateText
 from pilot.graph.values import as_text
 
@@ -185,7 +186,7 @@ def texts(config: BaseModel, prefix: str = "") -> Iterator[FieldText]:
     """Every template and expression of a configuration, in the order of its fields."""
     for name, field in type(config).model_fields.items():
         value = getattr(config, name)
-        if value is None:
+        if value is None or isinstance(value, SubGraph):  # whose nodes have texts of their own
             continue
         kind = _kind(field.metadata)
         path = f"{prefix}{name}"
@@ -230,7 +231,7 @@ def render_config(config: Any, render_text: RenderText, prefix: str = "") -> Any
     for name, field in type(config).model_fields.items():
         value = getattr(config, name)
         path = f"{prefix}{name}"
-        if value is None:
+        if value is None or isinstance(value, SubGraph):
             continue
         if isinstance(_kind(field.metadata), TemplateText):
             update[name] = render_value(value, render_text, path)

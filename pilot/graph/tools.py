@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pilot.graph.issues import EdgeRef, Issue
-from pilot.graph.model import Graph
+from pilot.graph.model import SubGraph
 from pilot.graph.spec import NodeConfig, NodeSpec, Specs
 from pilot.graph.topology import Topology
 
 
 def tools_of(
-    graph: Graph,
+    graph: SubGraph,
     indexes: dict[str, int],
     node_specs: list[NodeSpec | None],
     configs: list[NodeConfig | None],
@@ -52,7 +52,7 @@ def tools_of(
 
 
 def check_tool_edges(
-    graph: Graph, tools: set[int], topology: Topology, issues: list[Issue]
+    graph: SubGraph, tools: set[int], topology: Topology, issues: list[Issue]
 ) -> None:
     """A tool runs when it is called, with what it is called with: no edge can say more."""
     for index in sorted(tools):

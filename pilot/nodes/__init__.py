@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 from pilot.errors import PilotError
 from pilot.graph.spec import NodeSpec, Specs
-from pilot.nodes import code, condition, http, llm, output, start, variable
+from pilot.nodes import code, condition, http, llm, loop, map, output, start, variable
 
 ENTRY_POINT_GROUP = "pilot.nodes"
 
@@ -20,6 +20,8 @@ BUILT_IN = (
     code.SPEC,
     http.SPEC,
     variable.SPEC,
+    map.SPEC,
+    loop.SPEC,
     output.SPEC,
 )
 

@@ -13,7 +13,8 @@ from pilot.graph.issues import Issue
 from pilot.graph.spec import NodeConfig, NodeSpec, Policy, PythonScope, Retry
 
 MAX_SOURCE_CHARS = 100_000
-SCOPE_NAMES = ("input", "nodes", "vars", "execution")
+ITERATION_NAMES = ("item", "index")
+SCOPE_NAMES = ("input", "nodes", "vars", "execution", *ITERATION_NAMES)
 
 _MODULES = (
     "asyncio, base64, binascii, bisect, collections, copy, csv, dataclasses, datetime, decimal, "
@@ -120,13 +121,17 @@ def python_scope(config: CodeConfig) -> PythonScope:
     """`main`'s parameters by name, a lone one of another name being `input`; without `main`
     the names that the statements mention."""
     parameters = main_parameters(config.source)
+    outside: Literal["error", "input", "own"] = "error"
     if parameters is None:
-        names = _loaded_names(config.source)
+        names, outside = _loaded_names(config.source), "own"
     else:
         names = frozenset(parameters)
-        if len(parameters) == 1 and parameters[0] not in SCOPE_NAMES:
-            names = frozenset({"input"})
-    return PythonScope(**{name: name in names for name in SCOPE_NAMES})
+        if len(parameters) == 1:
+            outside = "input"
+            if parameters[0] not in SCOPE_NAMES:
+                names = frozenset({"input"})
+    asked = {name: name in names for name in SCOPE_NAMES}
+    return PythonScope(**asked, outside=outside)
 
 
 def _lacking(tree: ast.Module) -> Iterable[Issue]:
