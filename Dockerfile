@@ -14,6 +14,7 @@ COPY workflows_def workflows_def
 COPY activities activities
 COPY api api
 COPY supabase supabase
+COPY examples examples
 RUN /venv/bin/pip install --no-deps --no-build-isolation . \
     && /venv/bin/pip uninstall --yes hatchling editables
 

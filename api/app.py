@@ -32,6 +32,7 @@ from api.runs import Runs
 from api.secrets.routes import router as secrets
 from api.shared_cache import SharedCache
 from api.shares.routes import router as shares
+from api.templates.routes import router as templates
 from api.tickets import router as tickets
 from api.transfers.routes import router as transfers
 from api.usage.routes import router as usage
@@ -73,6 +74,7 @@ def create_app(settings: Settings) -> FastAPI:
         workflows,
         transfers,
         versions,
+        templates,
         shares,
         executions,
         node_types.router,

@@ -63,6 +63,7 @@ _EXECUTION = {
 }
 LINKS: dict[str, dict[str, dict[str, str]]] = {
     "create_workflow": _WORKFLOW,
+    "use_template": _WORKFLOW,
     "read_workflow": _WORKFLOW,
     "update_workflow": _WORKFLOW,
     "execute_workflow": _EXECUTION,

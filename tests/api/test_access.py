@@ -62,6 +62,9 @@ TABLE: dict[tuple[str, str], Row] = {
     ("POST", "/executions/{execution_id}/cancel"): Row(R, "execution"),
     ("POST", "/executions/{execution_id}/pause"): Row(R, "execution"),
     ("POST", "/executions/{execution_id}/resume"): Row(R, "execution"),
+    ("GET", "/templates"): Row(V),
+    ("GET", "/templates/{template_id}"): Row(V),
+    ("POST", "/templates/{template_id}/use"): Row(ED, body={}),
     ("GET", "/node-types"): Row(V),
     ("POST", "/secrets"): Row(AD, body={"name": "TOKEN", "value": "x"}),
     ("GET", "/secrets"): Row(ED),
@@ -162,6 +165,7 @@ async def test_every_route_for_every_caller(api: Api, who: str) -> None:
             version=1,
             name="TOKEN",
             key_id=uuid4(),
+            template_id="simple_chatbot",
         )
         answer = await client.request(method, url, json=row.body)
         said = (who, method, path, answer.status_code, answer.text[:200])

@@ -11,14 +11,27 @@ from typing import Any
 import pytest
 
 from tests.stack import Stack, execute, finished, run_events, save
+from tests.workflows_def.test_gallery import CASES
 
-EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.json"))
+ON_THE_INTERPRETER = {case.template for case in CASES} - {
+    "http_summary",
+    "shopping_cart",
+    "simple_chatbot",
+    "support_triage",
+    "text_report",
+}
+"""What needs more than a model that echoes is run by tests/workflows_def/test_gallery.py."""
+EXAMPLES = [
+    file
+    for file in sorted((Path(__file__).parents[2] / "examples").glob("*.json"))
+    if file.stem not in ON_THE_INTERPRETER
+]
 
 
 @pytest.mark.parametrize("file", EXAMPLES, ids=lambda file: file.stem)
 async def test_every_example_saves_without_issues_and_runs(stack: Stack, file: Path) -> None:
     graph = json.loads(file.read_text())
-    assert {"name", "description", "nodes", "edges"} == set(graph)
+    assert {"name", "description", "nodes", "edges"} <= set(graph)
     assert all("position" in node for node in graph["nodes"])
     value: Any = None
     if any(node["type"] == "http" for node in graph["nodes"]):
