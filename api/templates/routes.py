@@ -63,7 +63,7 @@ async def use_template(
         nodes=found.graph.nodes,
         edges=found.graph.edges,
     )
-    made = await service.create(parts.store, parts.specs, owner, given)
+    made = await service.create(parts.store, parts.specs, owner, given, user_id=caller.user_id)
     location = f"/api/v1/workflows/{made.id}"
     return reply(made, 201, {"Location": location, "ETag": etag(made.version)})
 

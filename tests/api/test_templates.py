@@ -36,8 +36,8 @@ async def test_one_becomes_a_workflow_of_the_callers(client: Any) -> None:
     assert (made["name"], made["issues"]) == ("Mail routing", [])
     read = (await client.get(f"{URL}/mail_routing")).json()
     assert (made["nodes"], made["edges"]) == (read["nodes"], read["edges"])
-    named = await client.post(f"{URL}/mail_routing/use", json={"name": "Mine"})
-    assert (named.status_code, named.json()["name"]) == (201, "Mine")
+    named = await client.post(f"{URL}/mail_routing/use", json={"name": "My own"})
+    assert (named.status_code, named.json()["name"]) == (201, "My own")
     assert named.json()["id"] != made["id"]
 
 
