@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pilot import __version__
+from pilot.cli_options import DEFAULT_DATA_DIR, AsJson, DataDir, Plain, Server, User
+from pilot.cli_versions import VersionOption, add_version_commands, version_name
 from pilot.errors import PilotError
 from pilot.roles import Role
 
@@ -36,24 +38,6 @@ app = typer.Typer(
 )
 
 BAD_INPUT = 2
-
-DataDir = Annotated[
-    Path, typer.Option("--data-dir", envvar="PILOT_DATA_DIR", help="The stack's data folder.")
-]
-Server = Annotated[
-    str | None,
-    typer.Option(
-        "--server", help="The API's address (default: that of `pilot dev` on the data folder)."
-    ),
-]
-User = Annotated[str, typer.Option("--user", help="The user to be.")]
-Plain = Annotated[
-    bool, typer.Option("--plain", help="A line an event, also where it could be livelier.")
-]
-AsJson = Annotated[
-    bool, typer.Option("--json", help="Print the run's events as lines of JSON, nothing else.")
-]
-DEFAULT_DATA_DIR = Path(".pilot")
 
 
 def _version(wanted: bool) -> None:
@@ -104,19 +88,23 @@ def run(
     server: Server = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
     user: User = "dev",
+    version: VersionOption = None,
     plain: Plain = False,
     as_json: AsJson = False,
 ) -> None:
     """Run a workflow, show its progress, print its output.
 
     A FILE is saved as the user's workflow of its name: made at the first run, and brought up
-    to date (a new version) when the file has changed. The token is PILOT_TOKEN, else one of
-    the local development issuer. Ctrl-C asks whether to cancel the run, a second one leaves it
-    to go on. Exit code 0: succeeded, 1: failed, cancelled or timed out, 2: bad input, 130: left.
+    to date (a new version) when the file has changed; that version runs, whatever is published.
+    Of an ID the published version runs, unless --version says which. The token is PILOT_TOKEN,
+    else one of the local development issuer. Ctrl-C asks whether to cancel the run, a second one
+    leaves it to go on. Exit code 0: succeeded, 1: failed, cancelled or timed out, 2: bad input,
+    130: left.
     """
     from pilot.launch import Launch, launch
 
-    options = Launch(target, _json_option(input_), data_dir, server, user)
+    wanted = None if version is None else version_name(version)
+    options = Launch(target, _json_option(input_), data_dir, server, user, wanted)
     raise typer.Exit(launch(options, _mode(plain, as_json)))
 
 
@@ -153,6 +141,9 @@ def cancel(
             await client.executions.cancel(execution)
 
     asyncio.run(request())
+
+
+add_version_commands(app)
 
 
 @app.command()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from pilot.errors import ConflictError
-from pilot.store import Store, Workflow, WorkflowVersion
-from pilot.store.publications import NOT_PUBLISHED
 
+if TYPE_CHECKING:
+    from pilot.store import Store, Workflow, WorkflowVersion
+
+NOT_PUBLISHED = "not_published"
 DRAFT: Final = "draft"
 PUBLISHED: Final = "published"
 

@@ -13,6 +13,7 @@ from pilot.client.asynchronous import AsyncClient
 from pilot.client.problem import ApiError
 from pilot.client.resources import Error, Execution, Node, Page, Usage, Waiting, Workflow
 from pilot.client.synchronous import Client
+from pilot.client.versions import Publication, Version, VersionsDiff
 from pilot.events.model import Event, EventType
 
 __all__ = [
@@ -25,7 +26,10 @@ __all__ = [
     "Execution",
     "Node",
     "Page",
+    "Publication",
     "Usage",
+    "Version",
+    "VersionsDiff",
     "Waiting",
     "Workflow",
 ]

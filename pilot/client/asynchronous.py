@@ -11,9 +11,11 @@ from uuid import uuid4
 from pilot.client.problem import Issues, issue_from_json
 from pilot.client.resources import Execution, Page, Workflow
 from pilot.client.transport import TIMEOUT_S, Token, Transport
+from pilot.client.versions import AsyncVersions
 from pilot.client.watch import Watch
 from pilot.events.model import Event
 from pilot.graph.status import ExecutionStatus
+from pilot.versions import VersionName
 
 PAGE = 200
 
@@ -28,6 +30,7 @@ class AsyncClient:
     def __init__(self, url: str, token: Token) -> None:
         self.transport = Transport(url, token)
         self.workflows = AsyncWorkflows(self.transport)
+        self.versions = AsyncVersions(self.transport)
         self.executions = AsyncExecutions(self.transport)
 
     @property
@@ -54,15 +57,20 @@ class AsyncClient:
         input: Any = None,
         *,
         key: str | None = None,
+        version: VersionName | None = None,
         timeout_s: float | None = None,
         wait: float | None = None,
     ) -> Execution:
-        """Starts a run of the workflow's newest version, or finds that of the same `key`. Without
-        one a key is made up, so that a request whose answer was lost starts nothing twice.
+        """Starts a run of the workflow, or finds that of the same `key`. Without one a key is made
+        up, so that a request whose answer was lost starts nothing twice.
 
-        `timeout_s` limits the run; `wait` is how many seconds (at most 60) its end is waited for.
+        `version` is by default the published one, or the newest of a workflow that was never
+        published. `timeout_s` limits the run; `wait` is how many seconds (at most 60) its end is
+        waited for.
         """
         body: dict[str, Any] = {"input": input}
+        if version is not None:
+            body["version"] = version
         if timeout_s is not None:
             body["timeout_s"] = timeout_s
         return Execution.from_json(

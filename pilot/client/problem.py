@@ -18,8 +18,9 @@ FINAL_ANSWERS = (401, 403, 404)
 class ApiError(PilotError):
     """The API refused a request, or does not answer (`status` 0).
 
-    `code` is the problem's stable code, `issues` are those of a graph or an input, and
-    `retry_after_s` is when another try makes sense, where the server says so.
+    `code` is the problem's stable code, `issues` are those of a graph or an input,
+    `retry_after_s` is when another try makes sense, where the server says so, and `current_etag`
+    names what a stale change would have overwritten.
     """
 
     code = "request_refused"
@@ -32,11 +33,13 @@ class ApiError(PilotError):
         status: int = 0,
         issues: list[Issue] | None = None,
         retry_after_s: float | None = None,
+        current_etag: str | None = None,
     ) -> None:
         super().__init__(message, code=code)
         self.status = status
         self.issues = issues or []
         self.retry_after_s = retry_after_s
+        self.current_etag = current_etag
 
     @property
     def is_final(self) -> bool:
@@ -58,6 +61,7 @@ def error_of(answer: httpx.Response) -> ApiError:
         status=answer.status_code,
         issues=[issue_from_json(item) for item in problem.get("issues") or []],
         retry_after_s=_seconds(answer.headers.get("Retry-After")),
+        current_etag=(problem.get("current") or {}).get("etag"),
     )
 
 

@@ -27,7 +27,9 @@ class Page(Generic[T]):
 @dataclass(frozen=True, slots=True)
 class Workflow:
     """`nodes` and `edges` are as the canvas holds them, empty in a list. `issues` with the
-    severity `error` keep it from being executed."""
+    severity `error` keep it from being executed. `published_version` is the one that runs by
+    default; None where none was ever published (`publication` is 0, and the newest runs), and
+    where the workflow is offline."""
 
     id: str
     name: str
@@ -40,6 +42,14 @@ class Workflow:
     timeout_s: float | None = None
     issues: list[Issue] = field(default_factory=list)
     input_schema: dict[str, Any] | None = None
+    published_version: int | None = None
+    publication: int = 0
+
+    @property
+    def etag(self) -> str:
+        """Names what the workflow is, for `If-Match`."""
+        number = f".{self.publication}" if self.publication else ""
+        return f'"{self.version}{number}"'
 
     @classmethod
     def from_json(cls, body: dict[str, Any]) -> Workflow:
@@ -48,13 +58,15 @@ class Workflow:
             name=body["name"],
             description=body["description"],
             version=body["version"],
-            created_at=_time(body["created_at"]),
-            updated_at=_time(body["updated_at"]),
+            created_at=read_time(body["created_at"]),
+            updated_at=read_time(body["updated_at"]),
             nodes=body.get("nodes") or [],
             edges=body.get("edges") or [],
             timeout_s=body.get("timeout_s"),
             issues=[issue_from_json(issue) for issue in body.get("issues") or []],
             input_schema=body.get("input_schema"),
+            published_version=body.get("published_version"),
+            publication=body.get("publication") or 0,
         )
 
 
@@ -112,8 +124,8 @@ class Waiting:
         since, until = body.get("since"), body.get("until")
         return cls(
             str(body.get("reason")),
-            None if since is None else _time(since),
-            None if until is None else _time(until),
+            None if since is None else read_time(since),
+            None if until is None else read_time(until),
             Error.from_json(body.get("error")),
             body.get("position"),
         )
@@ -145,8 +157,8 @@ class Node:
             path=body.get("path") or "",
             reason=body.get("reason"),
             attempt=body.get("attempt"),
-            started_at=_maybe(body.get("started_at")),
-            finished_at=_maybe(body.get("finished_at")),
+            started_at=maybe_time(body.get("started_at")),
+            finished_at=maybe_time(body.get("finished_at")),
             output=body.get("output"),
             meta=body.get("meta") or {},
             error=Error.from_json(body.get("error")),
@@ -182,23 +194,23 @@ class Execution:
             workflow_id=body["workflow_id"],
             workflow_version=body["workflow_version"],
             status=ExecutionStatus(body["status"]),
-            created_at=_time(body["created_at"]),
+            created_at=read_time(body["created_at"]),
             input=body.get("input"),
             output=body.get("output"),
             error=Error.from_json(body.get("error")),
             nodes=[Node.from_json(node) for node in body.get("nodes") or []],
             usage=Usage.from_json(body.get("usage")),
-            started_at=_maybe(body.get("started_at")),
-            finished_at=_maybe(body.get("finished_at")),
+            started_at=maybe_time(body.get("started_at")),
+            finished_at=maybe_time(body.get("finished_at")),
             queue=Waiting.from_json(body.get("queue")),
             waiting=Waiting.from_json(body.get("waiting")),
             temporal_url=(body.get("temporal") or {}).get("url"),
         )
 
 
-def _time(text: str) -> datetime:
+def read_time(text: str) -> datetime:
     return datetime.fromisoformat(text)
 
 
-def _maybe(text: str | None) -> datetime | None:
-    return None if text is None else _time(text)
+def maybe_time(text: str | None) -> datetime | None:
+    return None if text is None else read_time(text)

@@ -13,8 +13,10 @@ from pilot.client.asynchronous import AsyncClient, AsyncExecutions, AsyncWorkflo
 from pilot.client.problem import Issues
 from pilot.client.resources import Execution, Workflow
 from pilot.client.transport import Token
+from pilot.client.versions import AsyncVersions, Publication, Version, VersionsDiff
 from pilot.events.model import Event
 from pilot.graph.status import ExecutionStatus
+from pilot.versions import DRAFT, PUBLISHED, VersionName
 
 T = TypeVar("T")
 
@@ -67,6 +69,7 @@ class Client:
         self._loop = _Loop()
         self._client = AsyncClient(url, token)
         self.workflows = Workflows(self._loop, self._client.workflows)
+        self.versions = Versions(self._loop, self._client.versions)
         self.executions = Executions(self._loop, self._client.executions)
 
     @property
@@ -94,11 +97,14 @@ class Client:
         input: Any = None,
         *,
         key: str | None = None,
+        version: VersionName | None = None,
         timeout_s: float | None = None,
         wait: float | None = None,
     ) -> Execution:
         return self._loop.run(
-            self._client.execute(workflow_id, input, key=key, timeout_s=timeout_s, wait=wait)
+            self._client.execute(
+                workflow_id, input, key=key, version=version, timeout_s=timeout_s, wait=wait
+            )
         )
 
     def watch(
@@ -142,6 +148,41 @@ class Workflows:
 
     def validate(self, graph: dict[str, Any]) -> Issues:
         return self._run(self._workflows.validate(graph))
+
+
+class Versions:
+    def __init__(self, loop: _Loop, versions: AsyncVersions) -> None:
+        self._run, self._iterate = loop.run, loop.iterate
+        self._versions = versions
+
+    def list(self, workflow_id: str) -> Iterator[Version]:
+        return self._iterate(self._versions.list(workflow_id))
+
+    def get(self, workflow_id: str, version: int) -> Version:
+        return self._run(self._versions.get(workflow_id, version))
+
+    def diff(
+        self, workflow_id: str, old: VersionName = PUBLISHED, new: VersionName = DRAFT
+    ) -> VersionsDiff:
+        return self._run(self._versions.diff(workflow_id, old, new))
+
+    def publish(
+        self,
+        workflow_id: str,
+        version: int | None = None,
+        note: str | None = None,
+        *,
+        if_match: str | None = None,
+    ) -> Publication:
+        return self._run(self._versions.publish(workflow_id, version, note, if_match=if_match))
+
+    def unpublish(
+        self, workflow_id: str, note: str | None = None, *, if_match: str | None = None
+    ) -> Publication:
+        return self._run(self._versions.unpublish(workflow_id, note, if_match=if_match))
+
+    def restore(self, workflow_id: str, version: int, *, if_match: str | None = None) -> Workflow:
+        return self._run(self._versions.restore(workflow_id, version, if_match=if_match))
 
 
 class Executions:

@@ -21,8 +21,7 @@ from pilot.store.database import Database
 from pilot.store.paging import decode_cursor, encode_cursor, page_size
 from pilot.store.queries import is_alive, locked_workflow, storable
 from pilot.store.tables import publications, workflow_versions, workflows
-
-NOT_PUBLISHED = "not_published"
+from pilot.versions import NOT_PUBLISHED
 
 
 @dataclass(frozen=True, slots=True)

@@ -91,14 +91,16 @@ ACTIONS: dict[str, Callable[[SupabaseStore, str, Workflow], Any]] = {
     "edit": lambda store, owner, flow: store.update_workflow(
         owner, flow.id, name="new", description="", graph=GRAPH, expected_version=None
     ),
+    "list versions": lambda store, owner, flow: store.publications.versions(owner, flow.id),
+    "publish": lambda store, owner, flow: store.publications.publish(owner, flow.id, 1),
     "share": lambda store, owner, flow: store.shares.put(owner, flow.id, "somebody", Role.VIEWER),
     "budget": lambda store, owner, flow: store.usage.put_budget(owner, flow.id, Limits(1)),
     "secret": lambda store, owner, flow: store.secrets.put(SealedSecret(owner, "S", b"s", "k")),
     "delete": lambda store, owner, flow: store.delete_workflow(owner, flow.id),
 }
 NEEDS = {
-    "read": Role.VIEWER,
-    "edit": Role.EDITOR,
+    **dict.fromkeys(("read", "list versions"), Role.VIEWER),
+    **dict.fromkeys(("edit", "publish"), Role.EDITOR),
     **dict.fromkeys(("share", "budget", "secret", "delete"), Role.ADMIN),
 }
 
@@ -139,6 +141,25 @@ async def test_who_is_let_in_does_what_the_share_allows(
         assert await supabase.secrets.summaries("ada") == []
         day = date(2026, 3, 1)
         assert (await supabase.usage.report("ada", day, day, ["model"])).items == []
+
+
+async def test_who_saves_and_publishes_is_who_the_token_names(
+    supabase: SupabaseStore, project: Project
+) -> None:
+    with acting(project, "ada"):
+        workflow = await supabase.create_workflow(
+            "ada", name="n", description="", graph=GRAPH, by="mallory"
+        )
+    await supabase.shares.put("ada", workflow.id, "bob", Role.EDITOR)
+    with acting(project, "bob"):
+        change = {"name": "m", "description": "", "graph": GRAPH, "expected_version": 1}
+        await supabase.update_workflow("ada", workflow.id, **change, by="ada")
+        done = await supabase.publications.publish("ada", workflow.id, 2, by="ada", note="x")
+    assert done.published_by == "bob"
+    listed = (await supabase.publications.versions("ada", workflow.id)).items
+    assert [one.created_by for one in listed] == ["bob", "ada"]
+    with acting(project, "eve"):  # a stranger is not even told that there is one
+        assert await supabase.publications.of_version("ada", workflow.id, 2) is None
 
 
 async def test_a_shared_run_is_read_and_cancelled_by_who_may_run_it(

@@ -1,0 +1,107 @@
+"""Versions and their differences at the terminal."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from pilot.client import AsyncClient, Version, VersionsDiff
+from pilot.graph.diff import MISSING, Change
+from pilot.versions import VersionName
+
+MAX_TEXT = 100
+"""Of a value, in characters; what is longer is cut."""
+ADDED, REMOVED, CHANGED = "green", "red", "yellow"
+
+
+async def show_versions(client: AsyncClient, workflow_id: str) -> None:
+    table = Table(header_style="bold")
+    for column in ("version", "name", "saved", "by", "published", "by", "note"):
+        table.add_column(column, overflow="fold")
+    async for one in client.versions.list(workflow_id):
+        table.add_row(*map(Text, _cells(one)), style="bold green" if one.is_published else "")
+    Console().print(table)
+
+
+def _cells(one: Version) -> Iterator[str]:
+    yield f"{one.version}{' (published)' if one.is_published else ''}"
+    yield one.name
+    yield f"{one.created_at:%Y-%m-%d %H:%M}"
+    yield one.created_by or ""
+    yield "" if one.published_at is None else f"{one.published_at:%Y-%m-%d %H:%M}"
+    yield one.published_by or ""
+    yield one.note or ""
+
+
+async def show_diff(
+    client: AsyncClient,
+    workflow_id: str,
+    pair: tuple[VersionName, VersionName],
+    is_cosmetic_shown: bool,
+) -> None:
+    found = await client.versions.diff(workflow_id, *pair)
+    console = Console(soft_wrap=True)
+    for line in lines(found, is_cosmetic_shown):
+        console.print(line)
+
+
+def lines(found: VersionsDiff, is_cosmetic_shown: bool) -> Iterator[Text]:
+    """The difference as text, a line for each thing."""
+    yield Text(f"version {found.from_version} → {found.to_version}", "bold")
+    if found.is_same:
+        yield Text("no difference")
+        return
+    yield from map(_change, found.settings)
+    for node in found.nodes_added:
+        yield Text(f"+ node {node['id']} ({node['type']})", ADDED)
+    for node in found.nodes_removed:
+        yield Text(f"- node {node['id']} ({node['type']})", REMOVED)
+    for changed in found.nodes_changed:
+        yield Text(f"~ node {changed.id} ({changed.type})", CHANGED)
+        yield from (Text("    ").append(_change(change)) for change in changed.changes)
+    for edge in found.edges_added:
+        yield Text(f"+ edge {_way_of(edge)}", ADDED)
+    for edge in found.edges_removed:
+        yield Text(f"- edge {_way_of(edge)}", REMOVED)
+    if found.edges_reordered:
+        yield Text("~ edges follow one another in another order", CHANGED)
+    if is_cosmetic_shown:
+        yield from _cosmetic(found)
+    elif found.is_cosmetic:
+        yield Text("nothing that a run would notice (--cosmetic shows the rest)")
+
+
+def _cosmetic(found: VersionsDiff) -> Iterator[Text]:
+    for node in found.cosmetic_nodes:
+        yield Text(f"  node {node.id}", "dim")
+        yield from (Text("    ").append(_change(change)) for change in node.changes)
+    for edge in found.cosmetic_edges:
+        way = _way(edge.source, edge.source_handle, edge.target)
+        yield Text(f"  edge {way}", "dim")
+        yield from (Text("    ").append(_change(change)) for change in edge.changes)
+
+
+def _way(source: str, handle: str | None, target: str) -> str:
+    return f"{source}{f' [{handle}]' if handle else ''} → {target}"
+
+
+def _way_of(edge: dict[str, Any]) -> str:
+    return _way(edge["source"], edge.get("source_handle"), edge["target"])
+
+
+def _change(change: Change) -> Text:
+    if change.old is MISSING:
+        return Text(f"+ {change.path}: {_value(change.new)}", ADDED)
+    if change.new is MISSING:
+        return Text(f"- {change.path}: {_value(change.old)}", REMOVED)
+    return Text(f"~ {change.path}: {_value(change.old)} → {_value(change.new)}", CHANGED)
+
+
+def _value(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= MAX_TEXT else f"{text[: MAX_TEXT - 1]}…"
