@@ -33,7 +33,7 @@ from activities.scrub import Scrubber
 from pilot.errors import NodeError
 from pilot.events import sink
 from pilot.events.model import Envelope, Event, EventType, rfc3339
-from pilot.graph.secrets import secret_names
+from pilot.graph.secrets import hook_nodes, secret_names
 from pilot.graph.spec import NodeConfig
 from pilot.graph.task import NodeResult, NodeTask
 
@@ -56,19 +56,21 @@ class Attempt(Generic[C]):
     scrubber: Scrubber = field(default_factory=Scrubber)
 
     async def secrets(self) -> dict[str, str]:
-        """The secrets that the configuration refers to, by name, for `render`. From here on
-        they are taken out of whatever the attempt says.
+        """The secrets that the configuration refers to, by name, for `render`, and addresses of
+        webhooks, which are secret too. From here on they are taken out of whatever the attempt
+        says.
 
         A store that is away is waited for, for half of the attempt's time. Raises `NodeError`
         (`missing_secret`), or `UnavailableError` where it stays away.
         """
-        wanted = secret_names(self.config)
-        if not wanted:
+        wanted, hooked = secret_names(self.config), hook_nodes(self.config)
+        if not wanted and not hooked:
             return {}
         secrets = resources.current().secrets
         values = await through_outage(
             lambda: secrets.values(self.task.user_id, wanted), (self.timeout_s or OUTAGE_S) / 2
         )
+        values |= secrets.hooks(self.task.execution_id, hooked, self.task.path)
         self.scrubber.add(values)
         scrub.logs.watch(values)
         return values

@@ -15,6 +15,7 @@ from activities.apart import LIMITS_TEXT, TooCostlyError, apart
 from pilot.errors import ExpressionError, NodeError, TemplateError
 from pilot.graph import evaluation
 from pilot.graph.expressions import Expression, Reference, compile_expression
+from pilot.graph.secrets import HOOK
 from pilot.graph.spec import NodeConfig, TemplateText
 from pilot.graph.task import Scope
 from pilot.graph.templates import Slot, Template, parse_template, render_config, texts
@@ -67,12 +68,17 @@ def _short(text: str) -> str:
 
 
 async def evaluate(
-    expression: Expression | str, scope: Scope, *, secrets: Mapping[str, str] | None = None
+    expression: Expression | str,
+    scope: Scope,
+    *,
+    secrets: Mapping[str, str] | None = None,
+    payload: Any = None,
 ) -> Any:
-    """An expression's value on a scope, as JSON. Raises `ExpressionError`."""
+    """An expression's value on a scope, as JSON; `payload` is what was delivered, where it is
+    about that. Raises `ExpressionError`."""
     if isinstance(expression, str):
         expression = compile_expression(expression)
-    values = _values(expression.references, scope, secrets)
+    values = _values(expression.references, scope, secrets) | {"payload": payload}
     if not expression.amplifies:
         return evaluation.evaluate(expression, values)
     try:
@@ -126,6 +132,12 @@ def _values(
                 values["index"] = scope.index
             case "secrets":
                 values["secrets"] = dict(secrets or {})
+            case "hooks":
+                values["hooks"] = {
+                    name.removeprefix(HOOK): value
+                    for name, value in (secrets or {}).items()
+                    if name.startswith(HOOK)
+                }
     return values
 
 

@@ -23,6 +23,7 @@ from activities.output import output
 from activities.resources import Resources, resources
 from activities.start import start
 from activities.variable import variable
+from activities.wait import wait
 from pilot.errors import PilotError
 
 __all__ = ["Resources", "node_activities", "resources"]
@@ -37,6 +38,7 @@ BUILT_IN: tuple[Callable[..., Any], ...] = (
     http,
     variable,
     output,
+    wait,
     map,
     loop,
 )

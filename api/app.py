@@ -18,6 +18,7 @@ from api.directory import Directory
 from api.executions.escalation import escalating
 from api.executions.finished import Finished
 from api.executions.routes import router as executions
+from api.hooks.routes import router as hooks
 from api.limits import Limits, RateHeaders, rates
 from api.live.connections import Connections
 from api.live.feed import Feed
@@ -82,6 +83,7 @@ def create_app(settings: Settings) -> FastAPI:
         usage,
         api_keys,
         tickets,
+        hooks,
         codec.router,
     ):
         v1.include_router(router)

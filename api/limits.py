@@ -11,6 +11,7 @@ Headers: https://datatracker.ietf.org/doc/html/draft-ietf-httpapi-ratelimit-head
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 import math
 import time
@@ -61,6 +62,7 @@ DEFAULTS: Mapping[str, str] = {
     Rate.EXECUTES: "120/minute",
     Rate.VALIDATIONS: "300/minute",
     "address": "300/minute",
+    "hooks": "300/minute",
 }
 """In production. In development nothing is limited unless it is set."""
 
@@ -161,6 +163,22 @@ class Limits:
             while len(self._blocked) >= MAX_BLOCKED:
                 del self._blocked[next(iter(self._blocked))]
             self._blocked[network] = (time.monotonic() + outcome.reset_s, outcome)
+
+    async def admit_hook(self, scope: Scope, address: str | None, token: str | None) -> None:
+        """Counts what comes to a webhook, for the address that it comes from or, where that is
+        admitted, for the token. Raises `Problem` (429 `rate_limited`)."""
+        item = self._items.get("hooks")
+        if item is None:
+            return
+        if token is None:
+            who, whose = f"address:{network_of(address)}", "Your address has sent"
+        else:
+            digest = hashlib.sha256(token.encode("utf-8", "replace")).hexdigest()
+            who, whose = f"token:{digest}", "This webhook was sent"
+        outcome = await self._hit(item, "hooks", who)
+        scope[_SCOPE_KEY] = outcome
+        if not outcome.admitted:
+            raise _too_many(outcome, f"{whose} {item}")
 
     async def _hit(self, item: RateLimitItem, *key: str) -> Outcome:
         if self._shared is not None:

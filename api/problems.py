@@ -73,21 +73,21 @@ class ProblemOut(BaseModel):
 Responses: TypeAlias = dict[int | str, dict[str, Any]]
 
 
-def _documented(status: int, description: str) -> Responses:
+def documented(status: int, description: str) -> Responses:
     return {status: {"model": ProblemOut, "description": description}}
 
 
-FORBIDDEN = _documented(403, "The caller may see it, but has not the role that this needs.")
-MISSING = _documented(404, "There is no such object, or it is another user's.")
-CONFLICT = _documented(409, "A stale version, or the object's state forbids it.")
-INVALID = _documented(422, "Everything that is wrong, as issues.")
-OVER_BUDGET = _documented(429, "The day's budget is used up; `Retry-After` says until when.")
-DOWN = _documented(503, "Temporal or the store does not answer; try later.")
+FORBIDDEN = documented(403, "The caller may see it, but has not the role that this needs.")
+MISSING = documented(404, "There is no such object, or it is another user's.")
+CONFLICT = documented(409, "A stale version, or the object's state forbids it.")
+INVALID = documented(422, "Everything that is wrong, as issues.")
+OVER_BUDGET = documented(429, "The day's budget is used up; `Retry-After` says until when.")
+DOWN = documented(503, "Temporal or the store does not answer; try later.")
 COMMON: Responses = {
-    **_documented(400, "Not JSON, or a bad header or cursor."),
-    **_documented(401, "No token, or one that is not valid."),
-    **_documented(429, "Too many requests (`rate_limited`): see `Retry-After`."),
-    **_documented(413, "A body over 5 MB."),
+    **documented(400, "Not JSON, or a bad header or cursor."),
+    **documented(401, "No token, or one that is not valid."),
+    **documented(429, "Too many requests (`rate_limited`): see `Retry-After`."),
+    **documented(413, "A body over 5 MB."),
     **DOWN,
 }
 

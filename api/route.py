@@ -56,7 +56,7 @@ class ApiRoute(APIRoute):
             ):
                 strict = JsonRequest(request.scope, request.receive)
                 if takes_body and await strict.body():
-                    _require_json(strict)
+                    require_json(strict)
                 return await handler(strict)
 
         return guarded
@@ -68,7 +68,7 @@ def _execution_id(request: Request) -> str | None:
     return given if _UUID.fullmatch(given) else None
 
 
-def _require_json(request: Request) -> None:
+def require_json(request: Request) -> None:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json" and not (
         kind.startswith("application/") and kind.endswith("+json")

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.enums.v1 import TaskQueueType
@@ -29,7 +29,10 @@ from temporalio.client import (
     WorkflowExecutionDescription,
     WorkflowHandle,
     WorkflowQueryFailedError,
+    WorkflowUpdateFailedError,
+    WorkflowUpdateRPCTimeoutOrCancelledError,
 )
+from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
 from api.problems import Problem, unavailable
@@ -43,6 +46,8 @@ from workflows_def.reconcile import ReconcileResult
 
 CALL_LIMIT = timedelta(seconds=5)
 QUERY_LIMIT = timedelta(seconds=3)
+UPDATE_LIMIT = timedelta(seconds=20)
+"""A worker that has not the run in memory rebuilds it first."""
 POLLER_FRESH_S = 90
 _DOWN = frozenset(
     {
@@ -69,6 +74,19 @@ _NO_ANSWER = frozenset(
 
 _UNLISTED = frozenset({RPCStatusCode.UNIMPLEMENTED, RPCStatusCode.PERMISSION_DENIED})
 MAX_WORKERS = 1_000
+
+
+T = TypeVar("T")
+
+
+class UpdateRefusedError(Exception):
+    """The run refused an update, with this code, or failed it."""
+
+    def __init__(self, code: str, message: str, details: Sequence[Any]) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.details = details
 
 
 class QueryError(Exception):
@@ -146,6 +164,37 @@ class Runs:
         """Sends a signal. False: Temporal has no such open run."""
         async with _answering():
             return await self._found(self.handle(execution_id).signal(name, rpc_timeout=CALL_LIMIT))
+
+    async def update(
+        self, workflow_id: str, name: str, argument: Any, *, id: str, result_type: type[T]
+    ) -> T | None:
+        """Asks a workflow (by its Temporal id) by an update, and waits for what comes of it. One
+        with an `id` that it has had is answered as before. None: Temporal has no such open run.
+
+        Raises `UpdateRefusedError`, and `Problem` (503) where no worker answers: the update may
+        have been taken, so it is to be repeated with its id.
+        """
+        handle = self.client.get_workflow_handle(workflow_id)
+        result: list[T] = []
+
+        async def ask() -> None:
+            result.append(
+                await handle.execute_update(
+                    name, argument, id=id, result_type=result_type, rpc_timeout=UPDATE_LIMIT
+                )
+            )
+
+        try:
+            async with _answering(UPDATE_LIMIT + CALL_LIMIT):
+                return result[0] if await self._found(ask()) else None
+        except WorkflowUpdateRPCTimeoutOrCancelledError:
+            raise _no_worker() from None
+        except WorkflowUpdateFailedError as error:
+            cause = error.cause
+            code = cause.type if isinstance(cause, ApplicationError) else None
+            details = cause.details if isinstance(cause, ApplicationError) else ()
+            message = cause.message if isinstance(cause, ApplicationError) else str(cause)
+            raise UpdateRefusedError(code or "failed", message, details) from error
 
     async def exists(self, execution_id: str) -> bool:
         """Whether Temporal knows the run, open or closed."""
@@ -231,11 +280,11 @@ class Runs:
 
 
 @asynccontextmanager
-async def _answering() -> AsyncIterator[None]:
+async def _answering(limit: timedelta = CALL_LIMIT) -> AsyncIterator[None]:
     """Turns "Temporal does not answer" into a problem of its own."""
     try:
         # the client goes on trying a port where nobody listens for twice as long
-        async with asyncio.timeout(CALL_LIMIT.total_seconds()):
+        async with asyncio.timeout(limit.total_seconds()):
             yield
     except TimeoutError:
         raise _unavailable() from None
@@ -253,6 +302,13 @@ async def _answering() -> AsyncIterator[None]:
         if "Failed client connect" not in str(error):
             raise
         raise _unavailable() from error
+
+
+def _no_worker() -> Problem:
+    return unavailable(
+        "no_answer",
+        "No worker has answered for the run in time. Try again, with the same Idempotency-Key.",
+    )
 
 
 def _unavailable() -> Problem:

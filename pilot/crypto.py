@@ -15,10 +15,11 @@ from __future__ import annotations
 
 import binascii
 import hashlib
+import hmac
 import os
 import re
 from base64 import b64decode, urlsafe_b64encode
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -133,6 +134,14 @@ class Keyring:
                 "the ciphertext was altered, or belongs somewhere else, or another key has the "
                 f"id {key_id!r}"
             ) from None
+
+    def macs(self, message: bytes, purpose: str) -> Iterator[bytes]:
+        """HMAC-SHA256 of the message by each key, the newest first, each derived for the
+        purpose."""
+        info = _parts("pilot", "mac", purpose)
+        for key in self._keys.values():
+            derived = HKDF(SHA256(), KEY_BYTES, salt=None, info=info).derive(key)
+            yield hmac.digest(derived, message, "sha256")
 
     def shares_a_key(self, other: Keyring) -> bool:
         return not set(self._keys.values()).isdisjoint(other._keys.values())

@@ -23,6 +23,7 @@ from temporalio.plugin import SimplePlugin
 from temporalio.worker import Worker, WorkerConfig, WorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
+from activities.deliveries import check_delivery
 from activities.interceptor import NodeInterceptor
 from activities.later import Later
 from activities.reconcile import Reconciler
@@ -100,7 +101,7 @@ class PilotPlugin(SimplePlugin):
             bus = open_bus(settings)
             stack.push_async_callback(bus.close)
             publisher = await stack.enter_async_context(Publisher(bus, store))
-            secrets = Secrets(store.secrets, secrets_keyring(settings))
+            secrets = Secrets(store.secrets, secrets_keyring(settings), settings.public_url)
             shared = await stack.enter_async_context(
                 resources(settings, secrets, store.usage, store.llm_calls)
             )
@@ -119,6 +120,7 @@ class PilotPlugin(SimplePlugin):
         config["activities"] = [
             *(config.get("activities") or ()),
             *node_activities(),
+            check_delivery,
             recorder.record,
             reconciler.reconcile,
             Later(self._store, slots).release_due,

@@ -78,6 +78,7 @@ class Settings(BaseSettings):
     pilot_data_dir: Path = Path(".pilot")
     pilot_host: str = "127.0.0.1"
     pilot_port: int = 8000
+    pilot_public_url: str | None = None
     pilot_api_workers: Annotated[int, Field(ge=1, le=64)] = 1
     pilot_api_drain_s: Annotated[float, Field(ge=0, le=3_600)] | None = None
     pilot_trusted_proxies: Annotated[list[str], NoDecode] = Field(default_factory=list)
@@ -89,6 +90,7 @@ class Settings(BaseSettings):
     pilot_rate_executes: str | None = None
     pilot_rate_validations: str | None = None
     pilot_rate_address: str | None = None
+    pilot_rate_hooks: str | None = None
     pilot_bus_url: str | None = None
     pilot_bus_token: SecretStr | None = None
     pilot_allowed_hosts: Annotated[list[str], NoDecode] = Field(default_factory=list)
@@ -173,6 +175,14 @@ class Settings(BaseSettings):
         return 0.0 if self.is_development else API_DRAIN_S
 
     @property
+    def public_url(self) -> str:
+        """Where people and programs reach the API. In development it is where it listens; empty
+        where nobody has said."""
+        if self.pilot_public_url is not None:
+            return self.pilot_public_url.rstrip("/")
+        return f"http://{self.pilot_host}:{self.pilot_port}" if self.is_development else ""
+
+    @property
     def reloads(self) -> bool:
         """Whether the API starts anew when its code changes."""
         return self.debug and self.is_development
@@ -202,6 +212,11 @@ class Settings(BaseSettings):
             from pilot.temporal_tls import tls_of  # noqa: PLC0415 (few processes need it)
 
             tls_of(self)
+        url = self.pilot_public_url
+        if url is not None and re.fullmatch(r"https?://[^/?#\s]+(/[^?#\s]*)?", url) is None:
+            raise SettingsError(
+                "PILOT_PUBLIC_URL is no URL: write such as https://pilot.example.com"
+            )
         if (self.pilot_deployment is None) != (self.pilot_build_id is None):
             raise SettingsError(
                 "PILOT_DEPLOYMENT and PILOT_BUILD_ID go together: set both, or neither."

@@ -19,8 +19,10 @@ from temporalio.common import RetryPolicy, SearchAttributeKey
 from pilot.events.model import EventType
 from pilot.graph.schedule import Reason, Schedule
 from pilot.graph.status import ExecutionStatus
+from workflows_def import wait  # noqa: F401 (what nodes of this type do)
 from workflows_def.details import details
 from workflows_def.ending import CANCELLED, Ending, crashed, failed, timed_out
+from workflows_def.inbox import Inbox, Receiving
 from workflows_def.journal import Journal
 from workflows_def.messages import (
     CLEANUP_LIMIT_S,
@@ -40,6 +42,7 @@ from workflows_def.messages import (
 from workflows_def.nodes import Nodes, undisturbed
 from workflows_def.pace import too_large
 from workflows_def.records import Records
+from workflows_def.steps import FOLLOWS
 
 RECORD_TIMEOUT = timedelta(seconds=60)
 RECORD_HEARTBEAT = timedelta(seconds=10)
@@ -68,7 +71,7 @@ _STATUS = SearchAttributeKey.for_keyword(SEARCH_ATTRIBUTE_STATUS)
 
 
 @workflow.defn(name=WORKFLOW_TYPE, failure_exception_types=BUGS)
-class InterpretGraph:
+class InterpretGraph(Receiving):
     """Runs one immutable graph version.
 
     Its result is the execution's output. It fails with an `ApplicationError` whose type is the
@@ -84,6 +87,7 @@ class InterpretGraph:
         self._nodes = Nodes(run, self._schedule, self._records, self._journal)
         self._status = ExecutionStatus.RUNNING
         self._started_at: str | None = None
+        self.inbox = Inbox(self._may_wait)
 
     @workflow.run
     async def run(self, run: RunInput) -> Any:
@@ -189,6 +193,10 @@ class InterpretGraph:
     ) -> None:
         """The last event, and the whole truth written to the store. From here on a cancel
         comes too late."""
+        # who has sent something is answered before the run is closed
+        await undisturbed(
+            asyncio.ensure_future(workflow.wait_condition(workflow.all_handlers_finished))
+        )
         self._status = status
         self._journal.append(event, status=status, data={**data, "usage": self._records.usage})
         workflow.set_current_details(details(self._run.plan, self._schedule, status.value))
@@ -209,6 +217,14 @@ class InterpretGraph:
                     summary="write the result to the store",
                 )
             )
+        )
+
+    def _may_wait(self, node_id: str, path: str) -> bool:
+        """Whether something may be sent to a node ahead of its waiting for it."""
+        return (
+            not path
+            and any(node.id == node_id and node.type in FOLLOWS for node in self._run.plan.nodes)
+            and not self._schedule.status(node_id).is_final
         )
 
     # -- from outside --------------------------------------------------------------------

@@ -6,14 +6,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pilot.graph.plan import Plan
+from pilot.graph.task import Scope
 
 WORKFLOW_TYPE = "InterpretGraph"
 RECORD_ACTIVITY = "record_execution"
+CHECK_DELIVERY_ACTIVITY = "check_delivery"
 
 QUERY_SNAPSHOT = "snapshot"
 QUERY_EVENTS = "events"
 SIGNAL_PAUSE = "pause"
 SIGNAL_RESUME = "resume"
+UPDATE_DELIVER = "deliver"
 
 SEARCH_ATTRIBUTE_USER = "PilotUser"
 SEARCH_ATTRIBUTE_WORKFLOW = "PilotWorkflow"
@@ -41,6 +44,54 @@ class RunInput:
     plan: Plan
     input: Any = None
     timeout_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """The argument of the update `deliver`: a payload for nodes that wait for a signal or for a
+    webhook, or will."""
+
+    nodes: list[tuple[str, str]]
+    """By id and path."""
+    payload: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What came of a delivery at one node.
+
+    `accepted`; `buffered`: the node does not wait yet, it will be looked at then; `no_match`: the
+    node's condition does not hold for it, as `message` says; `invalid`: it does not fit the
+    node's schema, as `problems` say, each with its JSON path; `closed`: the node waits no more.
+    """
+
+    node_id: str
+    path: str
+    status: str
+    message: str | None = None
+    problems: list[dict[str, str]] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryCheck:
+    """The argument of the local activity `check_delivery`: a payload, and what is asked of it."""
+
+    payload: Any
+    schema: dict[str, Any] | None = None
+    condition: str | None = None
+    done_when: str | None = None
+    scope: Scope = field(default_factory=Scope)
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryVerdict:
+    """`problems` are where the payload does not fit the schema, `matches` whether the condition
+    holds (a `message` says why it could not be asked), `done` whether it is the last one."""
+
+    problems: list[dict[str, str]] = field(default_factory=list)
+    matches: bool = True
+    done: bool = False
+    message: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

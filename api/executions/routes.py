@@ -5,23 +5,31 @@ from __future__ import annotations
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Header, Query
+from fastapi import APIRouter, Header, Path, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
 from api import access
 from api.auth import CallerDep
-from api.executions import service
+from api.executions import deliveries, service
 from api.executions.resource import execution_out
-from api.executions.schemas import ExecuteIn, ExecutionOut, ExecutionSummaryOut
+from api.executions.schemas import (
+    DeliveryOut,
+    ExecuteIn,
+    ExecutionOut,
+    ExecutionSummaryOut,
+    SignalIn,
+    SignalOut,
+)
 from api.executions.start import execute, location
 from api.limits import Rate, counted_as
 from api.live import sse
 from api.pagination import PageDep, PageOut
 from api.parts import PartsDep
-from api.problems import CONFLICT, DOWN, FORBIDDEN, INVALID, MISSING, OVER_BUDGET
+from api.problems import CONFLICT, DOWN, FORBIDDEN, INVALID, MISSING, OVER_BUDGET, Problem
 from api.reply import reply
 from api.route import ApiRoute
+from pilot.events.wire import dumps
 from pilot.graph.status import ExecutionStatus
 from pilot.roles import Role
 
@@ -152,6 +160,51 @@ async def resume_execution(parts: PartsDep, caller: CallerDep, execution_id: UUI
     """Goes on after `pause`."""
     owner = await access.to_execution(parts, caller, str(execution_id), Role.RUNNER)
     return reply(await service.resume(parts, owner, str(execution_id)), 202)
+
+
+@router.post(
+    "/executions/{execution_id}/signals/{name}",
+    response_model=SignalOut,
+    responses={**MISSING, **CONFLICT, **INVALID, **DOWN},
+)
+async def send_signal(
+    parts: PartsDep,
+    caller: CallerDep,
+    execution_id: UUID,
+    name: Annotated[str, Path(max_length=100)],
+    body: SignalIn | None = None,
+    idempotency_key: Annotated[
+        str | None,
+        Header(description="A repetition with the same key gets the same answer."),
+    ] = None,
+) -> Response:
+    """Sends a signal to every wait node of that name, and says what came of it at each. What the
+    run does not wait for yet is kept until it does."""
+    owner = await access.to_execution(parts, caller, str(execution_id), Role.RUNNER)
+    row = await parts.store.get_execution(owner, str(execution_id))
+    payload = (body or SignalIn()).payload
+    if len(dumps(payload)) > deliveries.MAX_PAYLOAD_BYTES:
+        raise Problem(
+            413,
+            "body_too_large",
+            f"A payload has at most {deliveries.MAX_PAYLOAD_BYTES // 1024} KB.",
+        )
+    receipts = await deliveries.signal(parts, row, name, payload, idempotency_key)
+    return reply(
+        SignalOut(
+            deliveries=[
+                DeliveryOut.model_validate(
+                    {
+                        "node_id": one.node_id,
+                        "path": one.path,
+                        "status": one.status,
+                        "message": one.message,
+                    }
+                )
+                for one in receipts
+            ]
+        )
+    )
 
 
 @router.get(

@@ -49,6 +49,27 @@ class ExecuteIn(BaseModel):
         return self
 
 
+class SignalIn(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    payload: JsonValue = Field(default=None, description="Any JSON, of 256 KB at most.")
+
+
+class DeliveryOut(BaseModel):
+    """What came of a payload at one node: `accepted`; `buffered` (the run is not there yet);
+    `no_match` (its condition does not hold, as `message` says); `invalid` (by its schema);
+    `closed` (it waits no more)."""
+
+    node_id: str
+    path: str = Field(default="", exclude_if=lambda path: path == "")
+    status: Literal["accepted", "buffered", "no_match", "invalid", "closed"]
+    message: str | None = None
+
+
+class SignalOut(BaseModel):
+    deliveries: list[DeliveryOut]
+
+
 class ErrorOut(BaseModel):
     code: str
     message: str

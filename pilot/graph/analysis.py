@@ -101,6 +101,11 @@ def _analyse(
     check_joins(graph, topology, issues)
     check_output_keys(graph, configs, issues)
     setters = setters_of(graph, node_specs, configs, issues)
+    hooks = {
+        node.id
+        for node, config in zip(graph.nodes, configs, strict=True)
+        if getattr(config, "webhook", False)
+    }
     names = Names(
         indexes,
         [node.id for node in graph.nodes],
@@ -111,6 +116,7 @@ def _analyse(
         tools,
         outer,
         container,
+        hooks,
     )
     analysis = Analysis(issues, configs, [], links, tools, cleanup, result=result)
     for index, (node, spec, config) in enumerate(

@@ -33,14 +33,34 @@ from pilot.graph import checked
 from pilot.graph.functions import declarations
 
 MAX_EXPRESSION_CHARS = 20_000
-ROOTS = ("input", "nodes", "vars", "execution.id", "execution.input", "item", "index", "secrets")
+ROOTS = (
+    "input",
+    "nodes",
+    "vars",
+    "execution.id",
+    "execution.input",
+    "item",
+    "index",
+    "secrets",
+    "hooks",
+    "payload",
+)
 
 # Functions whose result can be larger than all of their arguments together.
 _AMPLIFIERS = frozenset({"replace", "join", "format", "strings.quote", "quote"})
 _CHEAP_TERMS = 16
 
 Root = Literal[
-    "input", "nodes", "vars", "execution.id", "execution.input", "item", "index", "secrets"
+    "input",
+    "nodes",
+    "vars",
+    "execution.id",
+    "execution.input",
+    "item",
+    "index",
+    "secrets",
+    "hooks",
+    "payload",
 ]
 Segment = str | int
 
@@ -120,6 +140,8 @@ def _environment() -> cel.Env:
             "item": cel.Type.DYN,
             "index": cel.Type.INT,
             "secrets": cel.Type.Map(cel.Type.STRING, cel.Type.STRING),
+            "hooks": cel.Type.Map(cel.Type.STRING, cel.Type.STRING),
+            "payload": cel.Type.DYN,
         },
         extensions=[
             ext_strings.ExtStrings(),

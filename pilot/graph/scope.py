@@ -203,6 +203,12 @@ def _check(
             yield from _check_variable(reference, place, names, guarded, found)
         case "secrets":
             yield from _check_secret(reference, place, names, guarded)
+        case "hooks":
+            yield from _check_hook(reference, place, names)
+        case "payload" if not getattr(place.field.kind, "payload", False):
+            yield place.issue(
+                "unknown_name", "'payload' exists only in what a wait asks of it", reference.offset
+            )
         case "item" | "index" if names.outer is None:
             yield place.issue(
                 "unknown_name",
@@ -232,6 +238,26 @@ def _check_secret(
                 f"you have no secret {name!r}: store it first (POST /api/v1/secrets)",
                 reference.offset,
             )
+
+
+def _check_hook(reference: Reference, place: _Place, names: Names) -> Iterator[Issue]:
+    if not getattr(place.field.kind, "secrets", False):
+        yield place.issue(
+            "hook_not_allowed",
+            "hooks may stand only in the configuration of http and llm nodes: who knows such an "
+            "address may answer",
+            reference.offset,
+        )
+    elif len(reference.segments) != 1 or not isinstance(reference.segments[0], str):
+        yield place.issue(
+            "dynamic_reference", "write a webhook's address as hooks.<node>", reference.offset
+        )
+    elif reference.segments[0] not in names.hooks:
+        yield place.issue(
+            "unknown_hook",
+            f"there is no wait node {reference.segments[0]!r} with a webhook",
+            reference.offset,
+        )
 
 
 def _check_node(

@@ -45,7 +45,7 @@ class TemplateText:
     """Marks a configuration field whose strings are templates, at any depth."""
 
     secrets: bool = False
-    """Whether `secrets.<NAME>` may stand in it."""
+    """Whether `secrets.<NAME>` and `hooks.<node>` may stand in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +56,8 @@ class ExpressionText:
     iterates: bool = False
     """Whether it is evaluated for each iteration of its node's body, so that `item` and `index`
     are the iteration's and not those of a loop or map around the node."""
+    payload: bool = False
+    """Whether it is about something that was delivered, and may name its `payload`."""
 
 
 @dataclass(frozen=True, slots=True)

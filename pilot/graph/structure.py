@@ -136,7 +136,9 @@ def draw_links(
         seen.add((source, target, handle))
         spec = specs[source]
         certain = (
-            spec is not None and not spec.branches and graph.nodes[source].on_error != "branch"
+            spec is not None
+            and (not spec.branches or known == (handle,))
+            and graph.nodes[source].on_error != "branch"
         )
         links.append(Link(source, target, handle, certain))
     return links

@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 from pilot.errors import PilotError
 from pilot.graph.spec import NodeSpec, Specs
-from pilot.nodes import code, condition, http, llm, loop, map, output, start, variable
+from pilot.nodes import code, condition, http, llm, loop, map, output, start, variable, wait
 
 ENTRY_POINT_GROUP = "pilot.nodes"
 
@@ -20,6 +20,7 @@ BUILT_IN = (
     code.SPEC,
     http.SPEC,
     variable.SPEC,
+    wait.SPEC,
     map.SPEC,
     loop.SPEC,
     output.SPEC,

@@ -65,6 +65,7 @@ TABLE: dict[tuple[str, str], Row] = {
     ("GET", "/templates"): Row(V),
     ("GET", "/templates/{template_id}"): Row(V),
     ("POST", "/templates/{template_id}/use"): Row(ED, body={}),
+    ("POST", "/executions/{execution_id}/signals/{name}"): Row(R, "execution", {}),
     ("GET", "/node-types"): Row(V),
     ("POST", "/secrets"): Row(AD, body={"name": "TOKEN", "value": "x"}),
     ("GET", "/secrets"): Row(ED),
@@ -84,6 +85,9 @@ TABLE: dict[tuple[str, str], Row] = {
     ("POST", "/codec/encode"): Row(V, body={"payloads": []}),
 }
 
+OPEN = {("POST", "/hooks/{token}")}
+"""Nobody signs in there: what lets in is in the address."""
+
 CALLERS = [
     *(f"member {role.value}" for role in Role),
     *(f"guest {role.value}" for role in (V, R, ED)),
@@ -102,7 +106,7 @@ def test_every_route_has_its_row(api: Api) -> None:
         if path.startswith("/api/v1")
         for method in methods
     }
-    assert routes == set(TABLE)
+    assert routes - OPEN == set(TABLE)
 
 
 @dataclass

@@ -14,18 +14,27 @@ import os
 import sys
 import tomllib
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from temporalio.client import WorkflowFailureError, WorkflowHandle
+from temporalio.client import WorkflowFailureError, WorkflowHandle, WorkflowUpdateFailedError
 
 from benchmarks.stack import Stack, stack
 from pilot.graph.model import Graph
 from tests.graph.graphs import graph, node
 from tests.openai_server import Calls, Failure, OpenAIServer, Reply, calls, openai_server
 from tests.outside import outside
-from workflows_def.messages import QUERY_SNAPSHOT, SIGNAL_PAUSE, SIGNAL_RESUME, Snapshot
+from workflows_def.messages import (
+    QUERY_SNAPSHOT,
+    SIGNAL_PAUSE,
+    SIGNAL_RESUME,
+    UPDATE_DELIVER,
+    Delivery,
+    Receipt,
+    Snapshot,
+)
 
 HERE = Path(__file__).parent
 ROOT = Path(__file__).parents[2]
@@ -83,6 +92,20 @@ async def pause_and_resume(handle: Handle) -> None:
     await handle.signal(SIGNAL_RESUME)
 
 
+async def send_signals(handle: Handle) -> None:
+    """One comes early, one does not match, and two come at once, of which one is enough."""
+
+    async def send(payload: int) -> None:
+        delivery = Delivery([("sig", "")], payload)
+        with suppress(WorkflowUpdateFailedError):
+            await handle.execute_update(UPDATE_DELIVER, delivery, result_type=list[Receipt])
+
+    await send(2)
+    await until(handle, "sig", "waiting")
+    await send(1)
+    await asyncio.gather(send(3), send(4))
+
+
 START, OUTPUT = node("s", "start"), node("o", "output")
 SPIN = "def main():\n    while True:\n        pass"
 
@@ -123,6 +146,13 @@ def cases(address: str = "") -> dict[str, Case]:
         "support_triage": example("support_triage", {"message": "It is broken", "urgent": True}),
         "shopping_cart": example("shopping_cart", None),
         "http_summary": example("http_summary", {"url": f"{address}/ok/summary"}),
+        "confirm_by_link": example(
+            "confirm_by_link", {"url": f"{address}/ok/told", "patience": "PT1S"}
+        ),
+        "waits": Case(graph([START, node("nap", "wait", config={"duration": 0.2}),
+                             node("sig", "wait", config={"signal": "go", "count": 2,
+                                                         "condition": "payload > 1"}), OUTPUT],
+                            "s>nap", "nap>sig", "sig>o"), meanwhile=[send_signals]),
         "text_report": example("text_report", {"text": "one two two"}),
         "node_fails": Case(graph([START, bad, spinning(60), OUTPUT],
                                  "s>bad", "s>slow", "bad>o", "slow>o")),

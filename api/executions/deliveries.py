@@ -1,0 +1,107 @@
+"""What is sent to waiting nodes: by a signal's name, or to a webhook's address.
+
+Both go to Temporal as an update. Its id is made from the sender's key, so a repetition is
+answered with what came of the first, and an answer means that the delivery is in the history.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+from uuid import uuid4
+
+from api.parts import Parts
+from api.problems import Problem, unavailable
+from api.runs import UpdateRefusedError
+from pilot.graph.issues import Issue
+from pilot.store import Execution, temporal_workflow_id
+from workflows_def.messages import UPDATE_DELIVER, Delivery, Receipt
+
+MAX_PAYLOAD_BYTES = 256 * 1024
+"""It is kept in the run's history, once for each delivery."""
+MAX_KEY_CHARS = 255
+
+
+async def deliver(
+    parts: Parts,
+    workflow_id: str,
+    nodes: Sequence[tuple[str, str]],
+    payload: Any,
+    key: str | None,
+    *,
+    closed: Problem,
+) -> list[Receipt]:
+    """What came of a payload at each node of one Temporal workflow. Raises `closed` where none
+    of them waits or will, and `Problem` (429, 503)."""
+    delivery = Delivery(list(nodes), payload)
+    try:
+        receipts = await parts.runs.update(
+            workflow_id,
+            UPDATE_DELIVER,
+            delivery,
+            id=update_id("deliver", key, *(part for node in nodes for part in node)),
+            result_type=list[Receipt],
+        )
+    except UpdateRefusedError as error:
+        if error.code == "not_waiting":
+            raise closed from None
+        if error.code == "too_many_early":
+            raise Problem(429, error.code, error.message, headers={"Retry-After": "30"}) from None
+        raise unavailable("delivery_failed", "The delivery failed. Try again shortly.") from error
+    if receipts is None or all(one.status == "closed" for one in receipts):
+        raise closed
+    invalid = [one for one in receipts if one.status == "invalid"]
+    if len(invalid) == len(receipts):
+        raise Problem(
+            422,
+            "invalid_payload",
+            "The payload is not as the node's schema says.",
+            issues=payload_issues(invalid[0].problems, invalid[0].node_id),
+        )
+    return receipts
+
+
+def update_id(kind: str, key: str | None, *about: str) -> str:
+    """The same for the same key about the same thing. Raises `Problem` (400)."""
+    if key is None:
+        return f"{kind}-{uuid4()}"
+    if not 1 <= len(key) <= MAX_KEY_CHARS or not key.isprintable() or not key.isascii():
+        raise Problem(
+            400,
+            "invalid_idempotency_key",
+            f"Idempotency-Key has 1 to {MAX_KEY_CHARS} printable ASCII characters.",
+        )
+    digest = hashlib.sha256("\0".join((*about, key)).encode()).hexdigest()
+    return f"{kind}-{digest}"
+
+
+def payload_issues(
+    problems: Sequence[dict[str, str]], node_id: str, root: str = "payload"
+) -> list[Issue]:
+    return [
+        Issue(
+            "invalid_value",
+            one["message"],
+            node_id=node_id,
+            field=root + one["path"].removeprefix("$"),
+        )
+        for one in problems
+    ]
+
+
+async def signal(
+    parts: Parts, row: Execution, name: str, payload: Any, key: str | None
+) -> list[Receipt]:
+    """What came of a signal at the nodes that wait for it, or will. Raises `Problem` (404
+    `unknown_signal`, 409 `not_waiting`)."""
+    version = await parts.store.get_version(row.owner, row.workflow_id, row.workflow_version)
+    nodes = [
+        (node["id"], "")
+        for node in version.graph.get("nodes", [])
+        if node.get("type") == "wait" and node.get("config", {}).get("signal") == name
+    ]
+    if not nodes:
+        raise Problem(404, "unknown_signal", f"No node of the graph waits for a signal {name!r}.")
+    closed = Problem(409, "not_waiting", f"Nothing waits for the signal {name!r}, or will.")
+    return await deliver(parts, temporal_workflow_id(row.id), nodes, payload, key, closed=closed)

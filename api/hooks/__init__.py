@@ -1,0 +1,1 @@
+"""Webhooks that waiting nodes are answered by."""

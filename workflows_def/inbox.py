@@ -1,0 +1,114 @@
+"""What is sent to the waiting nodes of one Temporal workflow.
+
+A delivery comes as an update, so its sender is answered when it has been taken: it is in the
+history by then. One that is repeated with the same update id is answered by Temporal from there,
+and comes here once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol
+
+from temporalio import workflow
+from temporalio.exceptions import ApplicationError
+
+from workflows_def.messages import UPDATE_DELIVER, Delivery, Receipt
+
+MAX_EARLY = 100
+"""Deliveries that a node may be sent before it waits."""
+
+Place = tuple[str, str]
+Take = Callable[[Any], Awaitable[Receipt]]
+
+
+class Inbox:
+    """`may_come(node_id, path)` says whether a node that has not begun to wait may do so yet."""
+
+    def __init__(self, may_come: Callable[[str, str], bool]) -> None:
+        self._may_come = may_come
+        self._takers: dict[Place, Take] = {}
+        self._turns: dict[Place, asyncio.Lock] = {}
+        self._early: dict[Place, list[Any]] = {}
+        self._closed: set[Place] = set()
+
+    async def open(self, place: Place, take: Take) -> None:
+        """The node waits from here on: `take` is given each payload, one at a time, what came
+        early first."""
+        async with self._turn(place):
+            self._takers[place] = take
+            for payload in self._early.pop(place, ()):
+                await take(payload)
+
+    def close(self, place: Place) -> None:
+        self._takers.pop(place, None)
+        self._closed.add(place)
+
+    def check(self, delivery: Delivery) -> None:
+        """Refuses what reaches no node, before it is in the history."""
+        open_to = [place for place in map(_place, delivery.nodes) if self._is_open(place)]
+        if not open_to:
+            raise refused("not_waiting", "the node does not wait, and will not")
+        if all(len(self._early.get(place, ())) >= MAX_EARLY for place in open_to):
+            raise refused("too_many_early", f"{MAX_EARLY} deliveries wait for the node already")
+
+    async def deliver(self, delivery: Delivery) -> list[Receipt]:
+        places = [_place(node) for node in delivery.nodes]
+        return list(
+            await asyncio.gather(*(self._deliver(place, delivery.payload) for place in places))
+        )
+
+    async def _deliver(self, place: Place, payload: Any) -> Receipt:
+        async with self._turn(place):
+            take = self._takers.get(place)
+            if take is not None:
+                return await take(payload)
+            early = self._early.setdefault(place, [])
+            if not self._is_open(place) or len(early) >= MAX_EARLY:
+                return Receipt(*place, "closed")
+            early.append(payload)
+            return Receipt(*place, "buffered")
+
+    def _is_open(self, place: Place) -> bool:
+        return place not in self._closed and (place in self._takers or self._may_come(*place))
+
+    def _turn(self, place: Place) -> asyncio.Lock:
+        return self._turns.setdefault(place, asyncio.Lock())
+
+
+def refused(code: str, message: str, *details: Any) -> ApplicationError:
+    """What an update is refused with."""
+    return ApplicationError(message, *details, type=code, non_retryable=True)
+
+
+def _place(node: Any) -> Place:
+    node_id, path = node
+    return node_id, path
+
+
+class Reachable(Protocol):
+    """A workflow that has an inbox."""
+
+    inbox: Inbox
+
+
+def inbox() -> Inbox:
+    """That of the workflow which runs."""
+    running: Reachable = workflow.instance()
+    return running.inbox
+
+
+class Receiving:
+    """The handlers, for workflows that have an `inbox`."""
+
+    inbox: Inbox
+
+    @workflow.update(name=UPDATE_DELIVER)
+    async def deliver(self, delivery: Delivery) -> list[Receipt]:
+        """Gives a payload to waiting nodes, and says what came of it at each."""
+        return await self.inbox.deliver(delivery)
+
+    @deliver.validator
+    def _may_deliver(self, delivery: Delivery) -> None:
+        self.inbox.check(delivery)
