@@ -130,7 +130,8 @@ async def test_addresses_that_were_never_made(live_api: Api) -> None:
     assert live_api.parts.keyring is not None
     token = hooks.token(live_api.parts.keyring, hooks.Hook(str(uuid4()), "w"))
     client = live_api.client(None)
-    for forged in ("x", "a" * 64, token[:-2] + "AA", "B" + token[1:], "%00"):
+    other = ("C" if token[0] == "B" else "B") + token[1:]
+    for forged in ("x", "a" * 64, token[:-4], other, "%00"):
         answer = await client.post(f"/api/v1/hooks/{forged}", json={})
         assert (answer.status_code, answer.json()["code"]) == (404, "unknown_hook"), forged
     gone = await client.post(f"/api/v1/hooks/{token}", json={})
