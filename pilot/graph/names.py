@@ -13,8 +13,8 @@ class Names:
     """The names of a graph: node ids (in the order of their indexes), and for each variable the
     set of nodes that set it. `topology` is None where the graph's shape is broken, and then only
     the existence of a name is checked. `secrets` are the stored secrets' names; None where they
-    are not known. `cleanup` and `tools` are the nodes that stand apart, `hooks` the ids of those that
-    wait for a webhook.
+    are not known. `cleanup` and `tools` are the nodes that stand apart, `hooks` the ids of those
+    that wait for a webhook.
 
     `outer` are the names around the node whose body this graph is, which is the `container` in
     them. What is in scope there is in scope here, too."""

@@ -118,6 +118,12 @@ CASES = [
         (said("Short."),),
         {"statistics": {"words": 2, "longest": "three"}, "summary": "Short."},
     ),
+    Case(
+        "confirm_by_link",
+        given(url="/rates", patience="PT0.2S"),
+        (),
+        {"silent": "Nobody answered in time."},
+    ),
     Case("http_summary", given(url="/rates"), (), "1 fields (HTTP 200), among them: EUR"),
     Case(
         "web_answer",
