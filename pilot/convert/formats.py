@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any
 
+from pilot.convert.checked import checked
 from pilot.convert.dify import from_dify
 from pilot.convert.document import Conversion, NotConvertibleError, graph_of, named, rows
 from pilot.convert.mermaid import to_mermaid
@@ -87,9 +88,9 @@ def convert(document: Any, specs: Specs, format: Format | None = None) -> Conver
         case Format.REACTFLOW:
             return from_reactflow(document, specs)
         case Format.DIFY:
-            return from_dify(document, specs)
+            return checked(from_dify(document, specs), specs)
         case Format.N8N:
-            return from_n8n(document, specs)
+            return checked(from_n8n(document, specs), specs)
     raise NotConvertibleError("Mermaid can be exported, not imported")
 
 

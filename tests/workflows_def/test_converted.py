@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from pilot.graph.issues import errors
 from pilot.graph.validate import validate
 from pilot.nodes import specs
 from tests.convert.test_dify import converted as dify
+from tests.convert.test_n8n import converted as n8n
 from tests.openai_server import Reply
 
 
@@ -52,3 +54,31 @@ async def test_code_and_cases_do_as_in_dify(runner: Any, given: Any, output: Any
     assert errors(validate(found.graph, specs())) == []
     assert found.report.findings == ()
     assert await run(runner, found, given) == output
+
+
+async def test_the_small_branch_of_n8n_answers_its_webhook(runner: Any) -> None:
+    body = {"name": " Ada ", "items": [{"price": 3, "count": 4}]}
+    assert await run(runner, n8n("order_desk"), {"body": body}) == {
+        "small": {"small": "none", "total": "12", "as": "{keep} {{ these }}"}
+    }
+
+
+@pytest.mark.parametrize(
+    ("sorted_as", "more", "said"),
+    [
+        ({"topic": "sales", "score": 0}, ("Buy!",), "Buy!!"),
+        ({"topic": "urgent", "score": 1}, (), "high: 1!"),
+        ({"topic": "x", "score": 7}, (), "high: 7!"),
+        ({"topic": "x", "score": 1}, (), "low!"),
+    ],
+)
+async def test_a_chat_of_n8n_is_sorted_and_answered(
+    runner: Any, model: Any, sorted_as: Any, more: Any, said: str
+) -> None:
+    model.script(Reply(text=json.dumps(sorted_as)), *(Reply(text=one) for one in more))
+    output = await run(runner, n8n("ask_about_mail"), {"chatInput": "Hello"})
+    assert output == {"said": said}
+    assert model.requests[0]["messages"][-1]["content"] == "Sort this: Hello"
+    assert [one["messages"][0]["content"] for one in model.requests[1:]] == [
+        "Topic sales" for _ in more
+    ]

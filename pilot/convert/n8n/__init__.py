@@ -2,12 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from pilot.convert.n8n.workflow import from_n8n
 
-from pilot.convert.document import Conversion, NotConvertibleError
-from pilot.graph.spec import Specs
-
-
-def from_n8n(body: Mapping[str, Any], specs: Specs) -> Conversion:
-    raise NotConvertibleError("n8n")
+__all__ = ["from_n8n"]

@@ -1,0 +1,253 @@
+"""n8n's other nodes: triggers, If, Filter, Switch, Set, Merge, Respond to Webhook."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from pilot.convert.cel import slot
+from pilot.convert.n8n.build import Build, N8nNode, rows_of
+from pilot.convert.n8n.conditions import filter_expression, old_expression, written
+from pilot.convert.n8n.expression import Translation
+
+_TYPED = {"stringValue": "string", "numberValue": "number", "booleanValue": "boolean"}
+
+
+def if_(node: N8nNode, build: Build) -> None:
+    build.add(node, "condition", {"expression": _holds(node, build)})
+    build.handles |= {(node.name, 0): "true", (node.name, 1): "false"}
+    _pass_on(node, build)
+
+
+def filter_(node: N8nNode, build: Build) -> None:
+    build.add(node, "condition", {"expression": _holds(node, build)})
+    build.handles[node.name, 0] = "true"
+    _pass_on(node, build)
+
+
+def _holds(node: N8nNode, build: Build) -> str:
+    given = node.parameters.get("conditions")
+    if isinstance(given, dict) and "conditions" in given:
+        return filter_expression(given, node, build, "conditions")
+    joiner = str(
+        node.parameters.get("combineOperation") or node.parameters.get("combineConditions")
+    )
+    return old_expression(given, joiner.lower().replace("or", "any"), node, build, "conditions")
+
+
+def _pass_on(node: N8nNode, build: Build) -> None:
+    view = build.through(node)
+    if view is not None:
+        build.views[node.name] = view
+
+
+def switch(node: N8nNode, build: Build) -> None:
+    """Rules in order; the first that holds, as in n8n."""
+    given = node.parameters
+    if given.get("mode") == "expression" or node.options.get("allMatchingOutputs"):
+        build.placeholder(
+            node, "a switch by an output's number, or to all that match, is not carried"
+        )
+        return
+    cases, outputs = [], []
+    modern = rows_of(given, "rules", "values")
+    for index, one in enumerate(modern):
+        expression = filter_expression(one.get("conditions"), node, build, f"rules[{index}]")
+        cases.append((index, expression))
+    for index, one in enumerate([] if modern else rows_of(given, "rules", "rules")):
+        kind = str(given.get("dataType") or "number")
+        expression = written(
+            str(one.get("operation") or ("equal" if kind != "number" else "smaller")),
+            kind, given.get("value1"), one.get("value2"), node, build, f"rules[{index}]",
+        )  # fmt: skip
+        cases.append((int(one.get("output") or 0), expression))
+    for index, (output, _) in enumerate(cases):
+        outputs.append(output)
+        build.handles.setdefault((node.name, output), f"case_{index + 1}")
+    # several rules may lead to one output: they are one case
+    merged: dict[int, list[str]] = {}
+    for output, expression in cases:
+        merged.setdefault(output, []).append(expression)
+    config = [
+        {
+            "handle": build.handles[node.name, output],
+            "expression": " || ".join(f"({one})" for one in found) if len(found) > 1 else found[0],
+        }
+        for output, found in merged.items()
+    ]
+    fallback = given.get("fallbackOutput", node.options.get("fallbackOutput"))
+    if fallback == "extra":
+        build.handles[node.name, len(modern)] = "else"
+    elif isinstance(fallback, int) and fallback >= 0:
+        build.handles[node.name, fallback] = build.handles.get((node.name, fallback), "else")
+        if fallback in merged:
+            build.account.dropped(
+                "the fallback is an output of a rule too: connect the handle `else` by hand",
+                node.source, "fallbackOutput", original=str(fallback),
+            )  # fmt: skip
+    if not config:
+        build.placeholder(node, "a switch without rules")
+        return
+    build.add(node, "condition", {"cases": config})
+    _pass_on(node, build)
+
+
+def set_(node: N8nNode, build: Build) -> None:
+    """Fields of an item: one variable that is an object. With the fields that were there before,
+    the variable is first those, and then merged with the new ones."""
+    given = node.parameters
+    name = node.node_id
+    if given.get("mode") == "raw":
+        fields = _raw(given.get("jsonOutput"), node, build, "jsonOutput")
+        keeps = bool(given.get("includeOtherFields"))
+    else:
+        fields, keeps = _fields(node, build), _keeps(node)
+    if not isinstance(fields, dict):
+        build.placeholder(node, "its JSON cannot be read before its expressions are filled in")
+        return
+    before = build.through(node)
+    if not keeps or before is None:
+        build.add(node, "variable", {"assignments": {name: fields}})
+    else:
+        whole = slot(build.whole(before, node))
+        build.add(node, "variable", {"assignments": {name: whole}})
+        merged = {"assignments": {name: fields}, "operations": {name: "merge"}}
+        build.after(node, "fields", "variable", {"name": f"{node.name}: fields"[:200], **merged})
+    build.views[node.name] = build.variable(node)
+
+
+def _keeps(node: N8nNode) -> bool:
+    given = node.parameters
+    if "includeOtherFields" in given:
+        return bool(given["includeOtherFields"])
+    if node.version < 3:
+        return not given.get("keepOnlySet")
+    if node.version < 3.3:
+        return bool(given.get("include", "all") != "none")
+    return False  # from 3.3 on the fields that were there are kept only where it is asked for
+
+
+def _fields(node: N8nNode, build: Build) -> dict[str, Any]:
+    """The fields by name; a dotted name is a field inside an object, unless it is switched off."""
+    given = node.parameters
+    pairs: list[tuple[str, str, Any]] = [
+        (str(one.get("name")), str(one.get("type") or "string"), one.get("value"))
+        for one in rows_of(given, "assignments", "assignments")
+    ]
+    for one in rows_of(given, "fields", "values"):
+        kind = str(one.get("type") or "stringValue")
+        pairs.append((str(one.get("name")), _TYPED.get(kind, "other"), one.get(kind)))
+    for kind in ("string", "number", "boolean"):
+        pairs += [
+            (str(one.get("name")), kind, one.get("value")) for one in rows_of(given, "values", kind)
+        ]
+    dotted = node.options.get("dotNotation", True)
+    fields: dict[str, Any] = {}
+    for name, kind, value in pairs:
+        at, path = fields, name.split(".") if dotted else [name]
+        for part in path[:-1]:
+            inner = at.setdefault(part, {})
+            at = inner if isinstance(inner, dict) else at
+        at[path[-1]] = _typed(kind, value, node, build, f"fields.{name}")
+    return fields
+
+
+def _typed(kind: str, value: Any, node: N8nNode, build: Build, field: str) -> Any:
+    if isinstance(value, str) and value.startswith("="):
+        template = build.template(value, node, field)
+        if kind == "string" and template.startswith("{") and template.endswith("}"):
+            found: Translation = build.value(value, node, field)
+            # n8n makes a text of what a field of type string is given
+            return template if found.kind in ("string", "path") else slot(f"string({found.text})")
+        return template
+    if kind == "number":
+        try:
+            number = float(value)
+        except (TypeError, ValueError):
+            return build.template(value, node, field)
+        return int(number) if number.is_integer() else number
+    if kind == "boolean" and isinstance(value, str):
+        return value.lower() == "true"
+    if kind in ("array", "object") and isinstance(value, str):
+        try:
+            return build.template(json.loads(value), node, field)
+        except (ValueError, RecursionError):
+            return build.template(value, node, field)
+    return build.template(value, node, field)
+
+
+def _raw(text: Any, node: N8nNode, build: Build, field: str) -> Any:
+    """JSON with templates inside; None where the text is none before it is filled in."""
+    if not isinstance(text, str):
+        return build.template(text, node, field)
+    try:
+        return build.json_text(text, node, field)
+    except ValueError:
+        return None
+
+
+def merge(node: N8nNode, build: Build) -> None:
+    """Branches that meet. Combined, their fields are one object; appended, or chosen from, it is
+    the first that ran: there is one item."""
+    given = node.parameters
+    mode = str(given.get("mode") or "append")
+    views = [build.views[one] for one in build.before.get(node.name, []) if one in build.views]
+    name = node.node_id
+    if mode in ("combineBySql", "mergeByKey") or (
+        mode == "combine"
+        and given.get("combineBy", given.get("combinationMode")) == "mergeByFields"
+    ):
+        build.placeholder(node, f"a merge by {mode} works on lists of items")
+        return
+    combined = mode in ("combine", "mergeByIndex", "multiplex", "mergeByPosition")
+    if not views or not combined:
+        build.account.approximated(
+            "one item comes out: that of the first branch that ran", node.source, "mode",
+            original=mode,
+        )  # fmt: skip
+        whole = build.whole(build.through(node), node)
+        build.add(node, "variable", {"assignments": {name: slot(whole)}})
+    else:
+        first, *rest = [slot(build.whole(view, node)) for view in views]
+        build.add(node, "variable", {"assignments": {name: first}})
+        for one in rest:
+            config = {"assignments": {name: one}, "operations": {name: "merge"}}
+            build.after(node, "merge", "variable", config)
+    build.views[node.name] = build.variable(node)
+
+
+def respond(node: N8nNode, build: Build) -> None:
+    """What the webhook answers is what the execution answers."""
+    given = node.parameters
+    kind = str(given.get("respondWith") or "firstIncomingItem")
+    if kind == "noData":
+        value: Any = None
+    elif kind in ("json", "text") and "responseBody" in given:
+        text = given["responseBody"]
+        value = _raw(text, node, build, "responseBody") if kind == "json" else None
+        if value is None:
+            value = build.template(text, node, "responseBody")
+    else:
+        value = slot(build.whole(build.through(node), node))
+    code = node.options.get("responseCode")
+    if code not in (None, 200) or node.options.get("responseHeaders"):
+        build.account.dropped(
+            "an execution's answer has no status or headers of its own", node.source, "options",
+            original=json.dumps(dict(node.options)),
+        )  # fmt: skip
+    build.add(node, "output", {"value": value})
+
+
+START_INPUTS: Mapping[str, list[dict[str, Any]]] = {
+    "webhook": [
+        {"name": "body", "type": "any", "required": False, "default": {}},
+        {"name": "headers", "type": "object", "required": False, "default": {}},
+        {"name": "query", "type": "object", "required": False, "default": {}},
+        {"name": "params", "type": "object", "required": False, "default": {}},
+    ],
+    "chatTrigger": [
+        {"name": "chatInput", "type": "string"},
+        {"name": "sessionId", "type": "string", "required": False, "default": ""},
+    ],
+}

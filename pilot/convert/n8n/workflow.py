@@ -1,0 +1,288 @@
+"""The document: a workflow's nodes and connections as a draft.
+
+It is built twice, as Dify's: only a graph that is there says which of its nodes may be skipped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pilot.convert.cel import Place, literal, slot
+from pilot.convert.document import Conversion, named, rows
+from pilot.convert.draft import Certainty, Draft
+from pilot.convert.n8n import models, requests, steps
+from pilot.convert.n8n.build import Build, N8nNode
+from pilot.convert.n8n.views import At
+from pilot.convert.report import Account, Source
+from pilot.graph.spec import Specs
+
+Converter = Callable[[N8nNode, Build], None]
+
+CONVERTERS: Mapping[str, Converter] = {
+    "if": steps.if_,
+    "filter": steps.filter_,
+    "switch": steps.switch,
+    "set": steps.set_,
+    "merge": steps.merge,
+    "respondToWebhook": steps.respond,
+    "httpRequest": requests.http_request,
+    "chainLlm": models.chain,
+    "agent": models.agent,
+    "openAi": models.openai,
+}
+_NOTHING = ("noOp",)
+_NOTES = ("stickyNote",)
+_TRIGGERS = ("start", "manualTrigger", "webhook", "cron", "interval", "form", "emailReadImap")
+
+
+@dataclass(frozen=True, slots=True)
+class _Wire:
+    """A connection: from an output of the source, by its index, to a node."""
+
+    source: str
+    output: int
+    target: str
+
+
+def from_n8n(body: Mapping[str, Any], specs: Specs) -> Conversion:
+    """Raises `NotConvertibleError`."""
+    first = _built(body, Certainty())
+    certainty = Certainty.of(first.draft.graph(), specs)
+    build = _built(body, certainty)
+    name, description = named(body, "n8n")
+    return Conversion(name, description, build.draft.graph(), build.account.report())
+
+
+def _built(body: Mapping[str, Any], certainty: Certainty) -> Build:
+    account = Account("n8n")
+    draft = Draft()
+    start = draft.slugs.new("start", "start")
+    nodes = {node.name: node for node in _nodes(body, draft)}
+    wires, attached = _wires(body, nodes)
+    names = {
+        "$execution.id": "execution.id",
+        "$workflow.name": literal(named(body, "n8n")[0]),
+        "$workflow.id": literal(str(body.get("id") or "")),
+    }
+    build = Build(account, draft, nodes, certainty, names, attached=attached)
+    account.approximated(
+        "n8n runs a node once for each item; here it runs once, for the one item that there is"
+    )
+    plugged = {name for kinds in attached.values() for found in kinds.values() for name in found}
+    steps_of = {
+        name: node for name, node in nodes.items() if name not in plugged and not _is(node, *_NOTES)
+    }
+    wires = [wire for wire in wires if wire.source in steps_of and wire.target in steps_of]
+    wires = _spliced(wires, steps_of, build)
+    for node in nodes.values():
+        _left_out(node, plugged, build)
+    for wire in wires:
+        build.before.setdefault(wire.target, [])
+        if wire.source not in build.before[wire.target]:
+            build.before[wire.target].append(wire.source)
+    _start(start, steps_of, build)
+    for node in _in_order(steps_of, wires):
+        if node.name not in build.entries:
+            _step(node, build)
+    _connect(start, wires, steps_of, build)
+    return build
+
+
+def _nodes(body: Mapping[str, Any], draft: Draft) -> Iterator[N8nNode]:
+    for given in rows(body, "nodes"):
+        name, kind = str(given.get("name") or ""), str(given.get("type") or "")
+        parameters = given.get("parameters")
+        at = given.get("position")
+        x, y = at if isinstance(at, list) and len(at) == 2 else (0, 0)
+        slug = draft.slugs.new(name, kind.rsplit(".", 1)[-1])
+        source = Source(str(given.get("id") or name), name, kind, slug)
+        version = given.get("typeVersion")
+        yield N8nNode(
+            source,
+            given,
+            parameters if isinstance(parameters, dict) else {},
+            (x if isinstance(x, int | float) else 0, y if isinstance(y, int | float) else 0),
+            version if isinstance(version, int | float) else 1,
+        )
+
+
+def _wires(
+    body: Mapping[str, Any], nodes: Mapping[str, N8nNode]
+) -> tuple[list[_Wire], dict[str, dict[str, list[str]]]]:
+    """The connections of items, and what is plugged into AI nodes."""
+    wires: list[_Wire] = []
+    attached: dict[str, dict[str, list[str]]] = {}
+    connections = body.get("connections")
+    for source, kinds in (connections if isinstance(connections, dict) else {}).items():
+        if source not in nodes or not isinstance(kinds, dict):
+            continue
+        for kind, outputs in kinds.items():
+            for output, targets in enumerate(outputs if isinstance(outputs, list) else []):
+                for one in targets if isinstance(targets, list) else []:
+                    target = str(one.get("node")) if isinstance(one, dict) else ""
+                    if target not in nodes:
+                        continue
+                    if kind == "main":
+                        wires.append(_Wire(source, output, target))
+                    else:
+                        attached.setdefault(target, {}).setdefault(kind, []).append(source)
+    return wires, attached
+
+
+def _kind(node: N8nNode) -> str:
+    return node.source.type.rsplit(".", 1)[-1]
+
+
+def _is(node: N8nNode, *kinds: str) -> bool:
+    return _kind(node) in kinds
+
+
+def _is_trigger(node: N8nNode) -> bool:
+    kind = _kind(node)
+    return kind in _TRIGGERS or kind.endswith("Trigger")
+
+
+def _spliced(wires: list[_Wire], nodes: Mapping[str, N8nNode], build: Build) -> list[_Wire]:
+    """Without the nodes that do nothing: what leads to one leads to what follows it."""
+    for node in nodes.values():
+        disabled = bool(node.given.get("disabled"))
+        if _is_trigger(node) or not (disabled or _is(node, *_NOTHING)):
+            continue
+        following = [wire.target for wire in wires if wire.source == node.name and wire.output == 0]
+        why = "it is switched off" if disabled else "it does nothing"
+        build.account.approximated(f"{why}, and is left out", node.source, severity="info")
+        build.entries[node.name] = build.exits[node.name] = ""
+        kept = [wire for wire in wires if node.name not in (wire.source, wire.target)]
+        for wire in wires:
+            if wire.target == node.name and wire.source != node.name:
+                kept += [_Wire(wire.source, wire.output, target) for target in following]
+        wires = list(dict.fromkeys(kept))
+    return wires
+
+
+def _left_out(node: N8nNode, plugged: set[str], build: Build) -> None:
+    if _is(node, *_NOTES):
+        build.account.dropped(
+            "notes are not carried",
+            node.source,
+            original=str(node.parameters.get("content") or ""),
+            severity="info",
+        )
+    elif node.name in plugged and _kind(node) not in models.MODELS:
+        build.account.dropped(
+            "it is plugged into another node, which says what of it is carried",
+            node.source,
+            original=node.source.type,
+            severity="info",
+        )
+
+
+def _start(start: str, nodes: Mapping[str, N8nNode], build: Build) -> None:
+    """All triggers are the one start."""
+    triggers = [
+        node for node in nodes.values() if _is_trigger(node) and not build.before.get(node.name)
+    ]
+    place = Place(("nodes", start, "output"), start)
+    kinds = {_kind(node) for node in triggers}
+    config: dict[str, Any] = {"name": triggers[0].name[:200] if len(triggers) == 1 else "Start"}
+    if len(kinds) == 1 and (inputs := steps.START_INPUTS.get(next(iter(kinds)))):
+        config["inputs"] = [dict(one) for one in inputs]
+    x, y = triggers[0].position if triggers else (-200, 0)
+    build.draft.add(start, "start", config, (x, y))
+    if len(triggers) > 1:
+        build.account.approximated(
+            "n8n begins at one of its triggers; here all that follows any of them runs",
+            original=", ".join(node.name for node in triggers),
+        )
+    for node in triggers:
+        build.entries[node.name] = build.exits[node.name] = start
+        build.views[node.name] = At(place)
+        build.account.carry(Source(node.source.id, node.name, node.source.type, start), "start")
+        if _kind(node) not in ("start", "manualTrigger"):
+            build.account.approximated(
+                f"what {_kind(node)} gives is the execution's input here: "
+                "start it by a trigger of πlot's",
+                Source(node.source.id, node.name, node.source.type, start),
+                "parameters",
+                severity="info" if _kind(node) in steps.START_INPUTS else "warning",
+            )
+
+
+def _in_order(nodes: Mapping[str, N8nNode], wires: list[_Wire]) -> Iterator[N8nNode]:
+    """Sources before targets, so that a node's view is there when it is asked for. Nodes on a
+    cycle come last, in their own order."""
+    waiting = dict.fromkeys(nodes, 0)
+    for wire in wires:
+        waiting[wire.target] += 1
+    ready = [name for name, count in waiting.items() if count == 0]
+    for name in ready:
+        for wire in wires:
+            if wire.source == name:
+                waiting[wire.target] -= 1
+                if waiting[wire.target] == 0:
+                    ready.append(wire.target)
+    yield from (nodes[name] for name in ready)
+    done = set(ready)
+    yield from (node for name, node in nodes.items() if name not in done)
+
+
+def _step(node: N8nNode, build: Build) -> None:
+    build.views.setdefault(node.name, build.own(node))
+    converter = CONVERTERS.get(_kind(node))
+    if converter is not None:
+        converter(node, build)
+    elif _is(node, "code", "function", "functionItem"):
+        language = str(node.parameters.get("language") or "javaScript")
+        build.placeholder(node, f"code in {language} is not carried: write it as a code node")
+    else:
+        build.placeholder(node, f"πlot has no node like n8n's {_kind(node)}")
+
+
+def _connect(start: str, wires: list[_Wire], nodes: Mapping[str, N8nNode], build: Build) -> None:
+    draft = build.draft
+    outputs = {node["id"] for node in draft.nodes if node["type"] == "output"}
+    led_to: set[str] = set()
+    leaves: set[str] = set()
+    for wire in wires:
+        source, target = build.exits.get(wire.source), build.entries.get(wire.target)
+        if not source or not target:
+            continue
+        led_to.add(target)
+        if source in outputs:
+            # an answer ends here; what follows it follows what stands before it
+            for name in build.before.get(wire.source, []):
+                draft.connect(build.exits[name], target)
+            continue
+        handle = build.handles.get((wire.source, wire.output))
+        if handle == "error":
+            source = build.entries[wire.source]
+        leaves.add(source)
+        draft.connect(source, target, handle)
+    for node in nodes.values():
+        entry = build.entries.get(node.name)
+        if entry and entry != start and entry not in led_to:
+            draft.connect(start, entry)
+            leaves.add(start)
+    _ends(leaves, outputs, nodes, build)
+
+
+def _ends(leaves: set[str], outputs: set[str], nodes: Mapping[str, N8nNode], build: Build) -> None:
+    """What the last nodes give is what the execution answers."""
+    for node in nodes.values():
+        exit_ = build.exits.get(node.name)
+        if not exit_ or exit_ in leaves or exit_ in outputs:
+            continue
+        ends = [one for one in build.draft.nodes if one["id"] == exit_]
+        if not ends or ends[0]["type"] == "condition":
+            continue
+        leaves.add(exit_)
+        output = build.draft.slugs.new("output", "output")
+        x, y = node.position
+        reader = N8nNode(
+            Source(node.source.id, node.name, node.source.type, output), {}, {}, (x, y), 1
+        )
+        value = slot(build.whole(build.views.get(node.name), reader))
+        build.draft.add(output, "output", {"value": value, "key": exit_}, (x + 220, y))
+        build.draft.connect(exit_, output)
