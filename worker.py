@@ -26,11 +26,10 @@ from temporalio.worker import Worker, WorkerDeploymentConfig
 
 from activities import resources
 from activities.llm import preload
-from pilot import logs, sentry, tracing
+from pilot import logs, reconciler, retention, sentry, tracing
 from pilot.embedded import SEARCH_ATTRIBUTES
 from pilot.errors import PilotError, SettingsError
 from pilot.plugin import PilotPlugin
-from pilot.reconciler import ensure_schedule
 from pilot.settings import Settings, get_settings
 from pilot.temporal import connect, register_search_attributes, runtime
 
@@ -73,7 +72,7 @@ async def serve(settings: Settings) -> None:
                 f"(namespace {settings.temporal_namespace!r}, pid {os.getpid()})",
                 flush=True,
             )
-            await _ensure_reconciler(client, settings)
+            await _ensure_schedules(client, settings)
             # A model client takes seconds to import, and the first run may not need one. The
             # thread is a daemon so that a stop does not wait for it.
             threading.Thread(target=warm_up, name="warm-up", daemon=True).start()
@@ -171,16 +170,31 @@ async def _ensure_search_attributes(client: Client) -> None:
         log.info("registered the search attributes %s", ", ".join(added))
 
 
-async def _ensure_reconciler(client: Client, settings: Settings) -> None:
-    every = timedelta(seconds=settings.pilot_reconcile_every_s)
-    try:
-        await ensure_schedule(client, settings.temporal_task_queue, every)
-    except RPCError as error:
-        log.warning(
-            "the schedule of the reconciler could not be made (%s): executions whose run was "
-            "terminated stay open until a worker starts that may",
-            _one_line(error),
-        )
+async def _ensure_schedules(client: Client, settings: Settings) -> None:
+    queue = settings.temporal_task_queue
+    reconcile = timedelta(seconds=settings.pilot_reconcile_every_s)
+    prune = timedelta(seconds=settings.pilot_retention_every_s)
+    for what, making, lost in (
+        (
+            "reconciler",
+            reconciler.ensure_schedule(client, queue, reconcile),
+            "executions whose run was terminated stay open",
+        ),
+        (
+            "retention",
+            retention.ensure_schedule(client, queue, prune),
+            "nothing is deleted for its age",
+        ),
+    ):
+        try:
+            await making
+        except RPCError as error:
+            log.warning(
+                "the schedule of the %s could not be made (%s): %s until a worker starts that may",
+                what,
+                _one_line(error),
+                lost,
+            )
 
 
 async def _until_signalled(settings: Settings) -> None:

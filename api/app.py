@@ -16,6 +16,7 @@ from api.body import BodyLimit
 from api.compression import compressed
 from api.directory import Directory
 from api.executions.escalation import escalating
+from api.executions.export import router as export
 from api.executions.finished import Finished
 from api.executions.routes import router as executions
 from api.hooks.routes import router as hooks
@@ -25,10 +26,12 @@ from api.live.feed import Feed
 from api.live.history import History
 from api.live.tickets import open_tickets
 from api.live.websocket import Sockets
+from api.me.routes import router as me
 from api.parts import Parts
 from api.pending import PendingRuns
 from api.request_id import RequestId
 from api.response_headers import ResponseHeaders
+from api.retention.routes import router as retention
 from api.runs import Runs
 from api.secrets.routes import router as secrets
 from api.shared_cache import SharedCache
@@ -77,7 +80,10 @@ def create_app(settings: Settings) -> FastAPI:
         versions,
         templates,
         shares,
+        export,  # before the executions, whose ids it would be taken for
         executions,
+        retention,
+        me,
         node_types.router,
         secrets,
         usage,

@@ -22,6 +22,7 @@ from pilot import __version__
 from pilot.errors import PilotError, StorageFullError
 from pilot.events.bus import NoBus
 from pilot.identity import LAYERS, layers_of
+from pilot.retention import Policy
 
 router = APIRouter(tags=["health"])
 
@@ -127,6 +128,7 @@ async def health_of(parts: Parts) -> HealthOut:
         "bus": lambda: _bus(parts),
         "encryption": lambda: _encryption(parts),
         "reconciler": lambda: _reconciler(parts),
+        "retention": lambda: _retention(parts),
     }
     if parts.settings.redis_url is not None:
         checks["redis"] = lambda: _redis(parts)
@@ -203,6 +205,21 @@ async def _reconciler(parts: Parts) -> PartOut:
         detail += f"; {last.stuck} whose workflow task keeps failing"
     is_stuck = bool(last.failed or last.stuck)
     return PartOut(status="stuck" if is_stuck else "ok", latency_ms=0, detail=detail)
+
+
+async def _retention(parts: Parts) -> PartOut:
+    """What the last pass deleted; `off` where all is kept unless a workflow says otherwise."""
+    last = await parts.runs.pruned()
+    detail = "no pass yet"
+    if last is not None:
+        said = ", ".join(f"{count} {kind}" for kind, count in sorted(last.pruned.items()))
+        detail = f"last pass {last.at}: {said or 'nothing'} deleted"
+        if last.archived:
+            detail += f", {last.archived} archived"
+        if last.skipped:
+            detail += f", {last.skipped} left for their open run"
+    status: Literal["ok", "off"] = "ok" if Policy.of(parts.settings).is_on else "off"
+    return PartOut(status=status, latency_ms=0, detail=detail)
 
 
 async def _encryption(parts: Parts) -> PartOut:

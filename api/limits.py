@@ -54,6 +54,7 @@ class Rate(StrEnum):
     WRITES = "writes"
     EXECUTES = "executes"
     VALIDATIONS = "validations"
+    EXPORTS = "exports"
 
 
 DEFAULTS: Mapping[str, str] = {
@@ -61,6 +62,7 @@ DEFAULTS: Mapping[str, str] = {
     Rate.WRITES: "300/minute",
     Rate.EXECUTES: "120/minute",
     Rate.VALIDATIONS: "300/minute",
+    Rate.EXPORTS: "10/minute",
     "address": "300/minute",
     "hooks": "300/minute",
 }

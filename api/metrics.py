@@ -134,11 +134,12 @@ def _is_loopback(host: str) -> bool:
 
 async def _asked(parts: Parts) -> CollectorRegistry:
     """What is true now, of this process's watchers and of all that is shared."""
-    counts, held, pollers, last = await asyncio.gather(
+    counts, held, pollers, last, pruned = await asyncio.gather(
         _answer(parts.store.open_counts()),
         _answer(parts.store.slots.held()),
         _answer(parts.runs.pollers()),
         _answer(parts.runs.reconciled()),
+        _answer(parts.runs.pruned()),
     )
     found = _Gauges()
     found.set("pilot_watchers", "Open connections", _watchers(parts), label="transport")
@@ -156,6 +157,12 @@ async def _asked(parts: Parts) -> CollectorRegistry:
         found.set("pilot_worker_pollers", "Workers that poll the queue", {"": len(pollers[0])})
     if last is not None and last[0] is not None:
         _say_reconciled(found, last[0])
+    if pruned is not None and pruned[0] is not None:
+        found.set(
+            "pilot_retention_last_pass_age_seconds",
+            "Since the retention's last pass ended",
+            {"": _age_s(datetime.fromisoformat(pruned[0].at))},
+        )
     return found.registry
 
 

@@ -36,12 +36,13 @@ from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
 from api.problems import Problem, unavailable
+from pilot import forgetting, reconciler, retention
 from pilot.events.model import Event
-from pilot.reconciler import last_pass
-from pilot.runs import set_clock, start
+from pilot.runs import delete_history, set_clock, start
 from pilot.store import Execution, temporal_workflow_id
 from workflows_def.later import later_workflow_id
 from workflows_def.messages import QUERY_EVENTS, QUERY_SNAPSHOT, EventsPage, RunInput
+from workflows_def.prune import PruneResult
 from workflows_def.reconcile import ReconcileResult
 
 CALL_LIMIT = timedelta(seconds=5)
@@ -230,7 +231,30 @@ class Runs:
     async def reconciled(self) -> ReconcileResult | None:
         """What the newest pass of the reconciler came to; None before the first."""
         async with _answering():
-            return await last_pass(self.client, limit=CALL_LIMIT)
+            return await reconciler.last_pass(self.client, limit=CALL_LIMIT)
+
+    async def pruned(self) -> PruneResult | None:
+        """What the newest pass of the retention came to; None before the first."""
+        async with _answering():
+            return await retention.last_pass(self.client, limit=CALL_LIMIT)
+
+    async def delete(self, execution_id: str) -> None:
+        """Deletes the history of the run, if Temporal still has it."""
+        async with _answering():
+            for workflow_id in (
+                temporal_workflow_id(execution_id),
+                later_workflow_id(execution_id),
+            ):
+                await delete_history(self.client, workflow_id, limit=CALL_LIMIT)
+
+    async def forget(self, owner: str) -> None:
+        """Begins to delete all of an owner's, or finds that it has begun."""
+        async with _answering():
+            await forgetting.forget(self.client, self.task_queue, owner, limit=CALL_LIMIT)
+
+    async def deletion(self, owner: str) -> forgetting.Deletion:
+        async with _answering():
+            return await forgetting.deletion(self.client, owner, limit=CALL_LIMIT)
 
     async def pollers(self) -> list[str]:
         """The identities of the workers that have lately polled the task queue for workflow

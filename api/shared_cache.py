@@ -11,6 +11,7 @@ import logging
 import time
 from typing import Any
 
+from pilot.caches import PREFIX
 from pilot.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -18,7 +19,6 @@ log = logging.getLogger(__name__)
 ANSWER_LIMIT_S = 0.1
 RETRY_S = 5.0
 """How long a Redis that did not answer is left alone."""
-_PREFIX = "pilot:cache:"
 
 
 class SharedCache:
@@ -40,11 +40,14 @@ class SharedCache:
         return cls(None if settings.redis_url is None else settings.redis_url.get_secret_value())
 
     async def get(self, key: str) -> bytes | None:
-        found: bytes | None = await self._ask(lambda redis: redis.get(_PREFIX + key))
+        found: bytes | None = await self._ask(lambda redis: redis.get(PREFIX + key))
         return found
 
     async def put(self, key: str, value: bytes, *, ttl_s: float) -> None:
-        await self._ask(lambda redis: redis.set(_PREFIX + key, value, px=round(ttl_s * 1000)))
+        await self._ask(lambda redis: redis.set(PREFIX + key, value, px=round(ttl_s * 1000)))
+
+    async def forget(self, key: str) -> None:
+        await self._ask(lambda redis: redis.delete(PREFIX + key))
 
     async def _ask(self, question: Any) -> Any:
         if self._redis is None or time.monotonic() < self._ask_after:

@@ -13,6 +13,7 @@ import os
 import sys
 from collections.abc import Awaitable
 from dataclasses import asdict
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -287,6 +288,63 @@ async def _ping(opening: Awaitable[Store]) -> None:
         await store.ping()
     finally:
         await store.close()
+
+
+@app.command("export-executions")
+def export_executions(
+    first: Annotated[
+        datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="First day (UTC).")
+    ] = None,
+    last: Annotated[
+        datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Last day, inclusive.")
+    ] = None,
+    workflow: Annotated[str | None, typer.Option(help="Of this workflow only, by id.")] = None,
+    server: Server = None,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+    user: User = "dev",
+) -> None:
+    """Print a user's executions with their nodes and events, as lines of JSON."""
+    from pilot.launch import open_client
+
+    async def export() -> None:
+        async with open_client(server, data_dir, user) as client:
+            found = client.executions.export(
+                first=None if first is None else first.date(),
+                last=None if last is None else last.date(),
+                workflow_id=workflow,
+            )
+            async for line in found:
+                sys.stdout.write(json.dumps(line, ensure_ascii=False) + "\n")
+
+    asyncio.run(export())
+
+
+@app.command()
+def forget(
+    owner: Annotated[
+        str, typer.Argument(metavar="USER", help="The id of a user, or of an organisation.")
+    ],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    no_wait: Annotated[
+        bool, typer.Option("--no-wait", help="Begin, and do not wait for the end.")
+    ] = False,
+) -> None:
+    """Delete all that is a user's or an organisation's, for good (for operators).
+
+    Runs that are open are cancelled. A worker does it, and goes on where it was after any crash;
+    asked for again while it runs, it is the same deletion. Exit code 1 where it was ended.
+    """
+    from pilot.forgetting import forget_and_wait
+    from pilot.settings import load_settings
+
+    settings = load_settings()
+    if not yes:
+        typer.confirm(f"Delete all that is {owner}'s, for good?", abort=True)
+    found = asyncio.run(forget_and_wait(settings, owner, waits=not no_wait))
+    for kind, count in found.deleted.items():
+        typer.echo(f"{count} {kind} deleted")
+    typer.echo(found.status)
+    raise typer.Exit(1 if found.status == "failed" else 0)
 
 
 @app.command("rotate-keys")

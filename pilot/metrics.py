@@ -66,6 +66,9 @@ class WorkerMetrics:
         self._repaired = meter.create_counter(
             "pilot_reconcile_repaired", "Executions that the reconciler repaired, by kind"
         )
+        self._pruned = meter.create_counter(
+            "pilot_retention_pruned", "What the retention deleted, by kind"
+        )
         self._models: set[str] = set()
 
     @classmethod
@@ -100,6 +103,9 @@ class WorkerMetrics:
     def repaired(self, kinds: Mapping[str, int]) -> None:
         for kind, count in kinds.items():
             self._repaired.add(count, {"kind": kind})
+
+    def pruned(self, kind: str, count: int) -> None:
+        self._pruned.add(count, {"kind": kind})
 
     def _model(self, name: str) -> str:
         if name not in self._models:

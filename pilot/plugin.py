@@ -24,14 +24,17 @@ from temporalio.worker import Worker, WorkerConfig, WorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from activities.deliveries import check_delivery
+from activities.forget import Forgetter
 from activities.interceptor import NodeInterceptor
 from activities.later import Later
+from activities.prune import Pruner
 from activities.reconcile import Reconciler
 from activities.record import Recorder
 from activities.registry import node_activities, resources
 from activities.secrets import Secrets
 from activities.slots import Slots
 from pilot import metrics
+from pilot.archive import Archive
 from pilot.codec import encrypted
 from pilot.crypto import Keyring
 from pilot.errors import PilotError
@@ -42,12 +45,15 @@ from pilot.events.publisher import Publisher
 from pilot.identity import worker_identity
 from pilot.keys import payload_keyring, secrets_keyring
 from pilot.metrics import WorkerMetrics
+from pilot.retention import Policy
 from pilot.settings import Settings
 from pilot.store import Store
 from pilot.store.open import open_store
 from pilot.temporal import data_converter
+from workflows_def.forget import ForgetOwner
 from workflows_def.interpreter import InterpretGraph
 from workflows_def.later import StartLater
+from workflows_def.prune import PruneOld
 from workflows_def.reconcile import ReconcileExecutions
 
 PASSTHROUGH = (
@@ -77,15 +83,21 @@ class PilotPlugin(SimplePlugin):
         keyring: Keyring | None = None,
         *,
         max_runs: int | None = None,
+        policy: Policy | None = None,
+        archive: Archive | None = None,
+        redis_url: str | None = None,
     ) -> None:
         super().__init__(
             "pilot.PilotPlugin",
             data_converter=lambda existing: encrypted(_with_pydantic(existing), keyring),
-            workflows=[InterpretGraph, ReconcileExecutions, StartLater],
+            workflows=[InterpretGraph, ReconcileExecutions, StartLater, PruneOld, ForgetOwner],
             workflow_runner=_with_passthrough,
         )
         self._store = store
         self._max_runs = max_runs
+        self._policy = policy or Policy({})
+        self._archive = archive
+        self._redis_url = redis_url
         self.publisher = publisher
         self._layers: tuple[str, ...] = ()
         self._metrics = metrics.current()
@@ -105,7 +117,16 @@ class PilotPlugin(SimplePlugin):
             shared = await stack.enter_async_context(
                 resources(settings, secrets, store.usage, store.llm_calls)
             )
-            plugin = cls(store, publisher, payload_keyring(settings), max_runs=settings.max_runs)
+            redis_url, folder = settings.redis_url, settings.pilot_archive_dir
+            plugin = cls(
+                store,
+                publisher,
+                payload_keyring(settings),
+                max_runs=settings.max_runs,
+                policy=Policy.of(settings),
+                archive=None if folder is None else Archive(folder),
+                redis_url=None if redis_url is None else redis_url.get_secret_value(),
+            )
             plugin._layers = shared.sandbox.layers
             yield plugin
 
@@ -124,6 +145,8 @@ class PilotPlugin(SimplePlugin):
             recorder.record,
             reconciler.reconcile,
             Later(self._store, slots).release_due,
+            Pruner(self._store, client, self._policy, self._archive).prune,
+            Forgetter(self._store, client, self._archive, self._redis_url).forget,
         ]
         config["interceptors"] = [NodeInterceptor(), *(config.get("interceptors") or ())]
         self._metrics = WorkerMetrics.of(config["client"])

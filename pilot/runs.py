@@ -6,6 +6,8 @@ from __future__ import annotations
 from contextlib import suppress
 from datetime import datetime, timedelta
 
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest
 from temporalio.client import Client
 from temporalio.common import (
     SearchAttributeKey,
@@ -15,6 +17,7 @@ from temporalio.common import (
     WorkflowIDReusePolicy,
 )
 from temporalio.exceptions import WorkflowAlreadyStartedError
+from temporalio.service import RPCError, RPCStatusCode
 
 from pilot.graph.plan import Plan
 from pilot.graph.status import ExecutionStatus
@@ -109,6 +112,24 @@ async def set_clock(
             static_summary="starts an execution at its time",
             rpc_timeout=limit,
         )
+
+
+async def delete_history(
+    client: Client, workflow_id: str, run_id: str = "", *, limit: timedelta
+) -> bool:
+    """Deletes what Temporal has of a run, and ends it where it is open. It goes from Temporal's
+    lists a little later. False: Temporal knows no such run. Raises `RPCError`."""
+    request = DeleteWorkflowExecutionRequest(
+        namespace=client.namespace,
+        workflow_execution=WorkflowExecution(workflow_id=workflow_id, run_id=run_id),
+    )
+    try:
+        await client.workflow_service.delete_workflow_execution(request, timeout=limit)
+    except RPCError as error:
+        if error.status is not RPCStatusCode.NOT_FOUND:
+            raise
+        return False
+    return True
 
 
 def _backstop(timeout_s: float | None) -> timedelta | None:

@@ -17,12 +17,16 @@ from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from pilot.errors import SettingsError
+from pilot.graph.status import FINAL_EXECUTION_STATUSES
 
 MAX_BUDGET_TOKENS, MAX_BUDGET_USD = 10**15, 10**9
 MAX_RUNS = 100
 DRAIN_S, DEVELOPMENT_DRAIN_S = 20.0, 1.0
 API_DRAIN_S = 3.0
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://([a-z0-9._-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
+
+
+Days = Annotated[float, Field(gt=0, le=36_500)]
 
 
 class Settings(BaseSettings):
@@ -68,6 +72,12 @@ class Settings(BaseSettings):
     pilot_build_id: str | None = None
     pilot_versioning: Literal["auto_upgrade", "pinned"] = "auto_upgrade"
     pilot_reconcile_every_s: Annotated[float, Field(ge=1, le=86_400)] = 60.0
+    pilot_retention_every_s: Annotated[float, Field(ge=1, le=86_400)] = 3_600.0
+    pilot_retention_days: Days | None = None
+    pilot_retention_status_days: Annotated[dict[str, Days], NoDecode] = Field(default_factory=dict)
+    pilot_retention_events_days: Days | None = None
+    pilot_retention_usage_days: Days | None = None
+    pilot_archive_dir: Path | None = None
     pilot_cancel_escalate_s: Annotated[float, Field(ge=1, le=86_400)] = 30.0
     pilot_max_activities: Annotated[int, Field(ge=1, le=10_000)] = 100
     pilot_max_workflow_tasks: Annotated[int, Field(ge=2, le=1_000)] = 100
@@ -89,6 +99,7 @@ class Settings(BaseSettings):
     pilot_rate_writes: str | None = None
     pilot_rate_executes: str | None = None
     pilot_rate_validations: str | None = None
+    pilot_rate_exports: str | None = None
     pilot_rate_address: str | None = None
     pilot_rate_hooks: str | None = None
     pilot_bus_url: str | None = None
@@ -129,6 +140,22 @@ class Settings(BaseSettings):
         if isinstance(value, str):
             return [part.strip() for part in value.split(",") if part.strip()]
         return value
+
+    @field_validator("pilot_retention_status_days", mode="before")
+    @classmethod
+    def _days_by_status(cls, value: object) -> object:
+        """From `failed=90, cancelled=7`."""
+        if not isinstance(value, str):
+            return value
+        days = {}
+        for part in (part.strip() for part in value.split(",") if part.strip()):
+            name, _, number = part.partition("=")
+            status = name.strip().lower()
+            if status not in FINAL_EXECUTION_STATUSES or not number.strip():
+                known = ", ".join(sorted(FINAL_EXECUTION_STATUSES))
+                raise ValueError(f"{part!r} is not <status>=<days>, with a status of {known}")
+            days[status] = number.strip()
+        return days
 
     @field_validator("pilot_log_format", "pilot_log_level", mode="before")
     @classmethod
@@ -216,6 +243,11 @@ class Settings(BaseSettings):
         if url is not None and re.fullmatch(r"https?://[^/?#\s]+(/[^?#\s]*)?", url) is None:
             raise SettingsError(
                 "PILOT_PUBLIC_URL is no URL: write such as https://pilot.example.com"
+            )
+        if self.pilot_archive_dir is not None and self.pilot_retention_events_days is not None:
+            raise SettingsError(
+                "PILOT_ARCHIVE_DIR and PILOT_RETENTION_EVENTS_DAYS contradict each other: events "
+                "that go before their execution would be missing in the archive."
             )
         if (self.pilot_deployment is None) != (self.pilot_build_id is None):
             raise SettingsError(

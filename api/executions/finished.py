@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import OrderedDict
 
 from api.shared_cache import SharedCache
+from pilot.caches import execution_key
 
 MAX_BYTES = 16 * 1024 * 1024
 MAX_BODY_BYTES = 1024 * 1024
@@ -30,7 +31,7 @@ class Finished:
         if body is not None:
             self._kept.move_to_end(execution_id)
             return body
-        body = await self._shared.get(_key(execution_id))
+        body = await self._shared.get(execution_key(execution_id))
         if body is not None:
             self._keep(execution_id, body)
         return body
@@ -38,7 +39,7 @@ class Finished:
     async def put(self, execution_id: str, body: bytes) -> None:
         self._keep(execution_id, body)
         if len(body) <= MAX_SHARED_BODY_BYTES:
-            await self._shared.put(_key(execution_id), body, ttl_s=SHARED_S)
+            await self._shared.put(execution_key(execution_id), body, ttl_s=SHARED_S)
 
     def _keep(self, execution_id: str, body: bytes) -> None:
         if len(body) > MAX_BODY_BYTES or execution_id in self._kept:
@@ -48,6 +49,10 @@ class Finished:
         while self._bytes > MAX_BYTES:
             self._bytes -= len(self._kept.popitem(last=False)[1])
 
-
-def _key(execution_id: str) -> str:
-    return f"execution:{execution_id}"
+    async def forget(self, execution_id: str) -> None:
+        """Of one that was deleted. In other processes it is asked for no more, and goes with
+        what is older."""
+        body = self._kept.pop(execution_id, None)
+        if body is not None:
+            self._bytes -= len(body)
+        await self._shared.forget(execution_key(execution_id))

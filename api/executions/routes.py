@@ -126,6 +126,19 @@ async def read_execution(parts: PartsDep, caller: CallerDep, execution_id: UUID)
     return Response(body, media_type="application/json")
 
 
+@router.delete(
+    "/executions/{execution_id}",
+    status_code=204,
+    response_class=Response,
+    responses={**MISSING, **CONFLICT, **DOWN},
+)
+async def delete_execution(parts: PartsDep, caller: CallerDep, execution_id: UUID) -> Response:
+    """Deletes a run that has ended, with its nodes and events, and what Temporal has of it."""
+    owner = await access.to_execution(parts, caller, str(execution_id), Role.ADMIN)
+    await service.delete(parts, owner, str(execution_id))
+    return Response(status_code=204)
+
+
 @router.post(
     "/executions/{execution_id}/cancel",
     status_code=202,

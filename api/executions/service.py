@@ -15,6 +15,7 @@ from api.pagination import PageOut, PageQuery
 from api.parts import Parts
 from api.problems import Problem
 from pilot import closing
+from pilot.errors import NotFoundError
 from pilot.graph.status import ExecutionStatus
 from pilot.store import Execution
 from workflows_def.messages import SIGNAL_PAUSE, SIGNAL_RESUME
@@ -179,6 +180,17 @@ async def _signal(parts: Parts, owner: str, execution_id: str, name: str) -> Exe
             raise _already_finished(row.id)
         raise Problem(409, "not_started", "The run has not started yet.")
     return await read(parts, owner, execution_id)
+
+
+async def delete(parts: Parts, owner: str, execution_id: str) -> None:
+    """Deletes an execution that has ended: first what Temporal has of it, so that a request that
+    is cut short can be repeated. Raises `ConflictError` (`execution_open`)."""
+    row = await parts.store.get_execution(owner, execution_id)
+    if row.status.is_final:
+        await parts.runs.delete(row.id)
+    if not await parts.store.retention.delete_execution(owner, row.id):
+        raise NotFoundError(f"there is no execution {row.id}")
+    await parts.finished.forget(row.id)
 
 
 def _require_open(row: Execution) -> None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Callable
+from datetime import date
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 from uuid import uuid4
 
 from pilot.client.problem import Issues, issue_from_json
-from pilot.client.resources import Execution, Page, Workflow
+from pilot.client.resources import Deletion, Execution, Page, Workflow
 from pilot.client.transport import TIMEOUT_S, Token, Transport
 from pilot.client.versions import AsyncVersions
 from pilot.client.watch import Watch
@@ -18,6 +20,7 @@ from pilot.graph.status import ExecutionStatus
 from pilot.versions import VersionName
 
 PAGE = 200
+EXPORT_QUIET_S = 60.0
 
 
 class AsyncClient:
@@ -84,6 +87,17 @@ class AsyncClient:
                 timeout_s=TIMEOUT_S + (wait or 0),
             )
         )
+
+    async def delete_everything(self, confirm: str) -> Deletion:
+        """Begins to delete all that is the caller's, or finds that it has begun. `confirm` is the
+        id of the user, or of the organisation that the token names."""
+        return Deletion.from_json(
+            await self.transport.request("DELETE", "/me", query={"confirm": confirm})
+        )
+
+    async def deletion(self) -> Deletion:
+        """How far that is."""
+        return Deletion.from_json(await self.transport.request("GET", "/me/deletion"))
 
     def watch(
         self, execution_id: str, last_seq: int = 0, *, on_away: Callable[[str], None] | None = None
@@ -190,6 +204,27 @@ class AsyncExecutions:
                 yield execution
             if (cursor := page.next_cursor) is None:
                 return
+
+    async def export(
+        self,
+        *,
+        first: date | None = None,
+        last: date | None = None,
+        workflow_id: str | None = None,
+    ) -> AsyncIterator[dict[str, Any]]:
+        """The executions created from the one day (UTC) to the other, inclusive, each followed by
+        its nodes and events: objects with a `kind`. They are read as they come."""
+        query = {"from": first, "to": last, "workflow_id": workflow_id}
+        given = {name: str(value) for name, value in query.items() if value is not None}
+        async with self._transport.lines(
+            f"/executions/export?{urlencode(given)}", {}, EXPORT_QUIET_S
+        ) as (_, lines):
+            async for line in lines:
+                yield json.loads(line)
+
+    async def delete(self, execution_id: str) -> None:
+        """Deletes one that has ended. `ApiError` (409) where it has not."""
+        await self._transport.request("DELETE", f"/executions/{_id(execution_id)}")
 
     async def cancel(self, execution_id: str) -> Execution:
         """Asks the run to end: it is `cancelled` once its nodes have ended. `ApiError` (409) where

@@ -208,6 +208,26 @@ class Execution:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Deletion:
+    """The deletion of all that is a user's or an organisation's. `status`: none, running, done or
+    failed; `deleted` counts by kind once it is done."""
+
+    status: str
+    requested_at: datetime | None = None
+    finished_at: datetime | None = None
+    deleted: dict[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def from_json(cls, body: dict[str, Any]) -> Deletion:
+        return cls(
+            body["status"],
+            maybe_time(body.get("requested_at")),
+            maybe_time(body.get("finished_at")),
+            body.get("deleted") or {},
+        )
+
+
 def read_time(text: str) -> datetime:
     return datetime.fromisoformat(text)
 

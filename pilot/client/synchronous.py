@@ -6,12 +6,13 @@ import asyncio
 import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import suppress
+from datetime import date
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from pilot.client.asynchronous import AsyncClient, AsyncExecutions, AsyncWorkflows
 from pilot.client.problem import Issues
-from pilot.client.resources import Execution, Workflow
+from pilot.client.resources import Deletion, Execution, Workflow
 from pilot.client.transport import Token
 from pilot.client.versions import AsyncVersions, Publication, Version, VersionsDiff
 from pilot.events.model import Event
@@ -107,6 +108,12 @@ class Client:
             )
         )
 
+    def delete_everything(self, confirm: str) -> Deletion:
+        return self._loop.run(self._client.delete_everything(confirm))
+
+    def deletion(self) -> Deletion:
+        return self._loop.run(self._client.deletion())
+
     def watch(
         self, execution_id: str, last_seq: int = 0, *, on_away: Callable[[str], None] | None = None
     ) -> Iterator[Event]:
@@ -197,6 +204,20 @@ class Executions:
         self, *, workflow_id: str | None = None, status: ExecutionStatus | None = None
     ) -> Iterator[Execution]:
         return self._iterate(self._executions.list(workflow_id=workflow_id, status=status))
+
+    def export(
+        self,
+        *,
+        first: date | None = None,
+        last: date | None = None,
+        workflow_id: str | None = None,
+    ) -> Iterator[dict[str, Any]]:
+        return self._iterate(
+            self._executions.export(first=first, last=last, workflow_id=workflow_id)
+        )
+
+    def delete(self, execution_id: str) -> None:
+        self._run(self._executions.delete(execution_id))
 
     def cancel(self, execution_id: str) -> Execution:
         return self._run(self._executions.cancel(execution_id))

@@ -206,5 +206,12 @@ def test_a_rate_that_is_none_is_named_at_the_start(rate):
 
 def test_production_is_limited_and_development_is_not():
     production = Settings(_env_file=None, clerk_jwt_issuer="https://x", pilot_rate_reads="OFF")
-    assert sorted(rates(production)) == ["address", "executes", "hooks", "validations", "writes"]
+    assert sorted(rates(production)) == [
+        "address",
+        "executes",
+        "exports",
+        "hooks",
+        "validations",
+        "writes",
+    ]
     assert rates(Settings(_env_file=None, pilot_env="development")) == {}

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -17,55 +16,13 @@ from pilot.events.model import Event, EventType
 from pilot.graph.status import FINAL_EXECUTION_STATUSES, ExecutionStatus
 from pilot.roles import Role
 from pilot.store import Execution, Store, Workflow
-from pilot.store.llm_calls import LlmCall
 from pilot.store.migrate import migrate
 from pilot.store.sql import SqlStore
-from pilot.store.usage import CallKey, Limits, ModelCall
+from pilot.store.usage import Limits
+from tests.ended import NOW, ran
 
-NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 FINAL = dict.fromkeys(FINAL_EXECUTION_STATUSES, NOW)
 InDatabase = Callable[[str], Awaitable[Any]]
-
-ENDS = {
-    ExecutionStatus.SUCCEEDED: EventType.EXECUTION_SUCCEEDED,
-    ExecutionStatus.FAILED: EventType.EXECUTION_FAILED,
-    ExecutionStatus.CANCELLED: EventType.EXECUTION_CANCELLED,
-    ExecutionStatus.TIMED_OUT: EventType.EXECUTION_TIMED_OUT,
-}
-
-
-async def ran(
-    store: Store,
-    workflow: Workflow,
-    age: timedelta,
-    status: ExecutionStatus = ExecutionStatus.SUCCEEDED,
-) -> Execution:
-    """An execution that ended (or is open) that long before `NOW`, with a node and a call."""
-    at = NOW - age
-    row = Execution(str(uuid4()), workflow.owner, workflow.id, 1, ExecutionStatus.QUEUED, "in",
-                    at - timedelta(seconds=1))  # fmt: skip
-    await store.create_execution(row)
-    text = at.isoformat().replace("+00:00", "Z")
-    said = [
-        Event(EventType.EXECUTION_STARTED, row.id, workflow.id, text, seq=1, status="running"),
-        Event(
-            EventType.NODE_STARTED,
-            row.id,
-            workflow.id,
-            text,
-            seq=2,
-            node_id="start",
-            status="running",
-            data={"type": "start"},
-        ),
-    ]
-    if status.is_final:
-        said.append(Event(ENDS[status], row.id, workflow.id, text, seq=3, status=status.value))
-    await store.append_events(row.id, said)
-    key = CallKey(row.id, "start", "", "run", 1, 1)
-    await store.usage.record(ModelCall(key, row.owner, workflow.id, "m", 1, 1, 1, at))
-    await store.llm_calls.sent(LlmCall(f"key-{row.id}", "s", row.id, 1, "w"))
-    return await store.get_execution(row.owner, row.id)
 
 
 async def counts(in_database: InDatabase) -> dict[str, int]:

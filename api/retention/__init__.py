@@ -1,0 +1,1 @@
+"""How long a workflow's executions are kept."""
