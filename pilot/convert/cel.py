@@ -67,7 +67,7 @@ class Place:
         """Python that gives the value in a code node, None where it is not there; `_at` is
         `AT_SOURCE`."""
         root, *rest = self.path
-        inner = f"_at({root}, {', '.join(repr(part) for part in rest)})"
+        inner = f"_at({', '.join([str(root), *(repr(part) for part in rest)])})"
         return f"json.dumps({inner}, ensure_ascii=False)" if self.as_json else inner
 
 

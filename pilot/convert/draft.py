@@ -12,7 +12,7 @@ from pilot.convert.document import graph_of
 from pilot.graph.configuration import handles_of, typed_config
 from pilot.graph.issues import Issue
 from pilot.graph.model import Graph
-from pilot.graph.spec import Specs
+from pilot.graph.spec import BODY, Specs
 from pilot.graph.structure import draw_links, index_nodes, need
 from pilot.graph.topology import Topology
 
@@ -77,24 +77,46 @@ class Certainty:
     """What surely ran when a node runs. Of a graph with a cycle nothing is known, and everything
     is taken as sure: the cycle is the error to see to first."""
 
-    indexes: Mapping[str, int] = field(default_factory=dict)
-    certain: list[int] = field(default_factory=list)
+    places: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    """Of each node its level (the graph itself, or a node's body) and its index there."""
+    certain: list[list[int]] = field(default_factory=list)
+    """By level and index, the set of nodes that surely ran."""
+    containers: list[str] = field(default_factory=list)
+    """By level, the node around it."""
 
     @classmethod
     def of(cls, graph: Graph, specs: Specs) -> Certainty:
-        ignored: list[Issue] = []
-        indexes = index_nodes(graph, ignored)
-        node_specs = [specs.get(node.type) for node in graph.nodes]
-        handles = [
-            handles_of(node, spec, typed_config(node, spec, specs, ignored))
-            for node, spec in zip(graph.nodes, node_specs, strict=True)
-        ]
-        links = draw_links(graph, indexes, handles, node_specs, ignored)
-        topology = Topology(len(graph.nodes), links, [need(node) for node in graph.nodes])
-        return cls(indexes, topology.certain if topology.order is not None else [])
+        found = cls({}, [], [])
+        places: dict[str, tuple[int, int]] = {}
+        waiting = [("", graph)]
+        for container, one in waiting:
+            ignored: list[Issue] = []
+            indexes = index_nodes(one, ignored)
+            level = len(found.certain)
+            places |= {node_id: (level, index) for node_id, index in indexes.items()}
+            node_specs = [specs.get(node.type) for node in one.nodes]
+            handles = [
+                handles_of(node, spec, typed_config(node, spec, specs, ignored))
+                for node, spec in zip(one.nodes, node_specs, strict=True)
+            ]
+            links = draw_links(one, indexes, handles, node_specs, ignored)
+            topology = Topology(len(one.nodes), links, [need(node) for node in one.nodes])
+            found.certain.append(topology.certain if topology.order is not None else [])
+            found.containers.append(container)
+            for node in one.nodes:
+                body = node.config.get(BODY)
+                if isinstance(body, dict):
+                    waiting.append((node.id, Graph.model_validate(body)))
+        return cls(places, found.certain, found.containers)
 
     def sure(self, reader: str, setter: str | None) -> bool:
-        at, of = self.indexes.get(reader), self.indexes.get(setter or "")
-        if at is None or of is None or not self.certain:
+        at, of = self.places.get(reader), self.places.get(setter or "")
+        if at is None or of is None:
             return True
-        return bool(self.certain[at] >> of & 1)
+        while at[0] != of[0]:
+            # what is outside was there before the body began
+            at = self.places.get(self.containers[at[0]])
+            if at is None:
+                return True
+        certain = self.certain[at[0]]
+        return not certain or bool(certain[at[1]] >> of[1] & 1)

@@ -62,6 +62,38 @@ def test_a_chatflow_is_carried_whole() -> None:
     )
 
 
+def test_an_iteration_is_a_map_and_a_loop_a_loop() -> None:
+    found = converted("loops")
+    assert errors(validate(found.graph, specs())) == []
+    assert [one for one in found.report.findings if one.severity != "info"] == []
+    each, grow = node(found, "each_word").config, node(found, "grow").config
+    assert {name: each[name] for name in ("items", "parallelism", "on_item_error")} == {
+        "items": "{nodes.start.output.words.list}",
+        "parallelism": 3,
+        "on_item_error": "collect",
+    }
+    inner = {one["id"]: one["config"] for one in each["body"]["nodes"]}
+    assert inner["long"]["expression"] == 'item.contains("ee")'
+    assert "def main(nodes, item, index):" in inner["shout"]["source"]
+    assert "word=_at(item), place=_at(index)" in inner["shout"]["source"]
+    assert inner["keep"]["assignments"] == {"keep": "{item}"}
+    assert inner["each_word_item"]["value"] == "{vars.pick}"
+    assert grow["initial"] == {"num": 1, "text": "{nodes.start.output.mark}"}
+    assert (grow["condition"], grow["max_iterations"]) == ("!(item.num >= 5)", 10)
+    inner = {one["id"]: one["config"] for one in grow["body"]["nodes"]}
+    assert inner["grow_state"]["assignments"] == {
+        "grow_num": "{item.num}",
+        "grow_text": "{item.text}",
+    }
+    assert inner["more"]["operations"] == {"grow_num": "increment"}
+    assert inner["grow_next"]["value"] == {"num": "{vars.grow_num}", "text": "{vars.grow_text}"}
+    assert node(found, "end").config["value"] == {
+        "words": "{nodes.each_word.output}",
+        "num": "{nodes.grow.output.num}",
+        "text": "{nodes.grow.output.text}",
+    }
+
+
 def test_what_cannot_be_carried_is_an_error_that_holds_it() -> None:
     found = converted("lost")
     broken = {(one.node_id, one.field) for one in errors(validate(found.graph, specs()))}

@@ -235,3 +235,41 @@ def test_a_report_without_an_error_is_a_graph_that_runs() -> None:
     found = convert(json.loads(json.dumps(body)), specs())
     [error] = [one for one in found.report.findings if one.severity == "error"]
     assert (error.name, error.field) == ("Get", "config.url")
+
+
+@pytest.mark.parametrize(
+    ("version", "parameters", "config"),
+    [
+        (1.1, {"amount": 15}, {"duration": 15.0}),
+        (1, {"amount": 2, "unit": "minutes"}, {"duration": 120.0}),
+        (1, {}, {"duration": 3600.0}),
+        (
+            1.1,
+            {"amount": "={{ $json.s }}"},
+            {"duration": "{double(nodes.start.output.s) * 1.0}"},
+        ),
+        (
+            1.1,
+            {"resume": "specificTime", "dateTime": "={{ $json.at }}"},
+            {"until": "{nodes.start.output.at}"},
+        ),
+        (1.1, {"resume": "webhook"}, None),
+    ],
+)
+def test_a_wait_waits_as_long(version: float, parameters: Any, config: Any) -> None:
+    kind = "n8n-nodes-base.wait"
+    body = {
+        "nodes": [
+            {"name": "Go", "type": "n8n-nodes-base.manualTrigger", "parameters": {}},
+            {"name": "Wait", "type": kind, "typeVersion": version, "parameters": parameters},
+        ],
+        "connections": {"Go": {"main": [[{"node": "Wait", "type": "main", "index": 0}]]}},
+    }
+    found = convert(body, specs())
+    wait = node(found, "wait")
+    if config is None:
+        assert wait.type == "n8n:wait"
+        return
+    assert wait.config == {"name": "Wait", **config}
+    assert node(found, "output").config["value"] == "{nodes.start.output}"
+    assert errors(validate(found.graph, specs())) == []

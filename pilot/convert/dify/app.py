@@ -6,11 +6,11 @@ refers to one of those needs a guard.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from pilot.convert.cel import Place, braced_json
-from pilot.convert.dify import models, requests, steps
+from pilot.convert.dify import containers, models, requests, steps
 from pilot.convert.dify.build import Build, DifyNode
 from pilot.convert.dify.scope import Scope, rows_of
 from pilot.convert.document import Conversion, NotConvertibleError, named, rows
@@ -37,7 +37,7 @@ CONVERTERS: Mapping[str, Converter] = {
 }
 
 _NOTES = ("custom-note", "note", "")
-_INNER = ("iteration-start", "loop-start", "loop-end")
+_INNER = ("iteration-start", "loop-start")
 _OLDEST, _NEWEST = (0, 1), (0, 6)
 
 
@@ -80,14 +80,58 @@ def _built(
         scope.outputs.setdefault(node.id, {}).update(_outputs(node))
         if node.source.type in ("start", "code", "parameter-extractor", "question-classifier"):
             scope.whole[node.id] = Place(("nodes", node.node_id, "output"), node.node_id)
+    inside: dict[str, list[DifyNode]] = {}
     for node in nodes:
-        converter = CONVERTERS.get(node.source.type)
-        if converter is None:
-            build.placeholder(node, f"πlot has no node like Dify's {node.source.type}")
-        else:
-            converter(node, build)
-    _connect(graph, nodes, setup, build)
+        inside.setdefault(node.parent, []).append(node)
+    _convert(graph, inside, "", setup, build)
+    for parent, children in inside.items():
+        if parent and parent not in build.entries:
+            for node in children:
+                account.dropped(
+                    "it lies inside a node that is not there", node.source, severity="error"
+                )
     return build
+
+
+def _convert(
+    graph: Mapping[str, Any],
+    inside: Mapping[str, list[DifyNode]],
+    parent: str,
+    setup: str | None,
+    build: Build,
+) -> list[str]:
+    """The nodes of one level and their edges; gives those that no edge leads to. What lies inside
+    an iteration or loop goes with it."""
+    nodes = inside.get(parent, [])
+
+    def convert_body(children: Sequence[DifyNode], body: Build) -> list[str]:
+        return _convert(graph, inside, children[0].parent, None, body) if children else []
+
+    for node in nodes:
+        children = inside.get(node.id, [])
+        why = _misplaced(node, children)
+        if why is not None:
+            build.placeholder(node, why)
+        elif node.source.type == "iteration":
+            containers.iteration(node, children, build, convert_body)
+        elif node.source.type == "loop":
+            containers.loop(node, children, build, convert_body)
+        elif node.source.type in CONVERTERS:
+            CONVERTERS[node.source.type](node, build)
+        else:
+            build.placeholder(node, f"πlot has no node like Dify's {node.source.type}")
+    return _connect(graph, nodes, setup, build)
+
+
+def _misplaced(node: DifyNode, children: Sequence[DifyNode]) -> str | None:
+    """Why a node cannot be where it is."""
+    if node.source.type in containers.KINDS:
+        if node.parent:
+            return "a loop in a loop is not carried"
+        return None if children else "there is nothing inside of it"
+    if node.parent and node.source.type in ("answer", "end", "start", "loop-end"):
+        return f"πlot has no {node.source.type} inside of a map or loop"
+    return None
 
 
 def _check_version(body: Mapping[str, Any], account: Account) -> None:
@@ -102,7 +146,7 @@ def _check_version(body: Mapping[str, Any], account: Account) -> None:
 
 
 def _nodes(graph: Mapping[str, Any], build: Build) -> Iterator[DifyNode]:
-    """The nodes of the outermost level. What lies inside an iteration or loop goes with it."""
+    """All nodes that do something, those inside of others too."""
     for given in rows(graph, "nodes"):
         data = given.get("data")
         data = data if isinstance(data, dict) else {}
@@ -121,18 +165,11 @@ def _nodes(graph: Mapping[str, Any], build: Build) -> Iterator[DifyNode]:
             continue
         slug = build.draft.slugs.new("start" if kind == "start" else title, kind)
         source = Source(node_id, title, kind, slug)
-        inside = given.get("parentId") or data.get("iteration_id") or data.get("loop_id")
-        if inside:
-            build.scope.account.dropped(
-                f"it lies inside the node {inside}, which is not carried",
-                source,
-                original=kind,
-                severity="error",
-            )
-            continue
+        parent = given.get("parentId") or data.get("iteration_id") or data.get("loop_id")
         at = given.get("position")
         at = at if isinstance(at, dict) else {}
-        yield DifyNode(source, data, (_coordinate(at.get("x")), _coordinate(at.get("y"))))
+        place = (_coordinate(at.get("x")), _coordinate(at.get("y")))
+        yield DifyNode(source, data, place, str(parent or ""))
 
 
 def _coordinate(value: Any) -> float:
@@ -149,6 +186,8 @@ def _outputs(node: DifyNode) -> dict[str, Place]:
             return {"output": Place(("vars", node.node_id), node.node_id)}
         case "variable-aggregator" | "variable-assigner":
             return _aggregated(node)
+        case "iteration" | "loop":
+            return containers.outputs(node)
         case "answer":
             return {"answer": Place(("nodes", node.node_id, "output"), node.node_id)}
     return {}
@@ -205,8 +244,9 @@ def _setup(workflow: Mapping[str, Any], nodes: list[DifyNode], build: Build) -> 
 
 def _connect(
     graph: Mapping[str, Any], nodes: list[DifyNode], setup: str | None, build: Build
-) -> None:
-    """The edges, by the handles that the nodes' converters named."""
+) -> list[str]:
+    """The edges, by the handles that the nodes' converters named; gives the nodes that none of
+    them leads to."""
     drawn = {node.id: node for node in nodes}
     if setup is not None:
         begin = next(node for node in nodes if node.source.type == "start")
@@ -221,14 +261,15 @@ def _connect(
         for edge in rows(graph, "edges")
         if str(edge.get("source")) in drawn and str(edge.get("target")) in drawn
     ]
+    led_to = set()
     for source, target, handle in _past_answers(edges, drawn, build):
         ours = build.handles.get((source, handle), handle)
-        exit_ = build.entries[source] if ours == "error" else build.exits[source]
-        if ours == "error" and source in build.exits:
-            exit_ = drawn[source].node_id
+        exit_ = drawn[source].node_id if ours == "error" else build.exits[source]
         if handle in ("source", "success-branch") or ours is None:
             ours = None
         build.draft.connect(exit_, build.entries[target], ours)
+        led_to.add(target)
+    return [build.entries[node.id] for node in nodes if node.id not in led_to]
 
 
 def _past_answers(

@@ -22,6 +22,8 @@ class DifyNode:
     source: Source
     data: Mapping[str, Any]
     position: tuple[float, float]
+    parent: str = ""
+    """The iteration or loop around it, by its id in the source."""
 
     @property
     def id(self) -> str:

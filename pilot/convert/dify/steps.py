@@ -226,6 +226,10 @@ def assigner(node: DifyNode, build: Build) -> None:
             )
             continue
         name = str(place.path[1])
+        if node.parent and place in build.scope.conversation.values():
+            build.scope.account.approximated(
+                "what is written inside a map or loop counts only there", node.source, field
+            )
         value, operation = _assigned(item, place, node, build, field)
         if name in assignments:
             build.scope.account.dropped(

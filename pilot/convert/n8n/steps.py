@@ -11,6 +11,7 @@ from pilot.convert.n8n.build import Build, N8nNode, rows_of
 from pilot.convert.n8n.conditions import filter_expression, old_expression, written
 from pilot.convert.n8n.expression import Translation
 
+_SECONDS = {"seconds": 1, "minutes": 60, "hours": 3600, "days": 86_400}
 _TYPED = {"stringValue": "string", "numberValue": "number", "booleanValue": "boolean"}
 
 
@@ -215,6 +216,27 @@ def merge(node: N8nNode, build: Build) -> None:
             config = {"assignments": {name: one}, "operations": {name: "merge"}}
             build.after(node, "merge", "variable", config)
     build.views[node.name] = build.variable(node)
+
+
+def wait(node: N8nNode, build: Build) -> None:
+    """A while or a time. What resumes by a webhook or a form is not carried."""
+    given = node.parameters
+    unit = str(given.get("unit") or ("hours" if node.version < 1.1 else "seconds"))
+    match given.get("resume", "timeInterval"):
+        case "timeInterval" if unit in _SECONDS:
+            amount = given.get("amount", 1 if node.version < 1.1 else 5)
+            if isinstance(amount, str):
+                value = build.value(amount, node, "amount").text
+                config: dict[str, Any] = {"duration": slot(f"double({value}) * {_SECONDS[unit]}.0")}
+            else:
+                config = {"duration": float(amount) * _SECONDS[unit]}
+        case "specificTime" if given.get("dateTime"):
+            config = {"until": build.template(given["dateTime"], node, "dateTime")}
+        case other:
+            build.placeholder(node, f"a wait that is resumed by {other} is not carried")
+            return
+    build.add(node, "wait", config)
+    _pass_on(node, build)
 
 
 def respond(node: N8nNode, build: Build) -> None:

@@ -26,6 +26,7 @@ CONVERTERS: Mapping[str, Converter] = {
     "switch": steps.switch,
     "set": steps.set_,
     "merge": steps.merge,
+    "wait": steps.wait,
     "respondToWebhook": steps.respond,
     "httpRequest": requests.http_request,
     "chainLlm": models.chain,
