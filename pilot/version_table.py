@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pilot.client import AsyncClient, Version, VersionsDiff
+from pilot.client.versions import ItemsDiff
 from pilot.graph.diff import MISSING, Change
 from pilot.versions import VersionName
 
@@ -57,33 +58,43 @@ def lines(found: VersionsDiff, is_cosmetic_shown: bool) -> Iterator[Text]:
         yield Text("no difference")
         return
     yield from map(_change, found.settings)
-    for node in found.nodes_added:
-        yield Text(f"+ node {node['id']} ({node['type']})", ADDED)
-    for node in found.nodes_removed:
-        yield Text(f"- node {node['id']} ({node['type']})", REMOVED)
-    for changed in found.nodes_changed:
-        yield Text(f"~ node {changed.id} ({changed.type})", CHANGED)
-        yield from (Text("    ").append(_change(change)) for change in changed.changes)
-    for edge in found.edges_added:
-        yield Text(f"+ edge {_way_of(edge)}", ADDED)
-    for edge in found.edges_removed:
-        yield Text(f"- edge {_way_of(edge)}", REMOVED)
-    if found.edges_reordered:
-        yield Text("~ edges follow one another in another order", CHANGED)
-    if is_cosmetic_shown:
-        yield from _cosmetic(found)
-    elif found.is_cosmetic:
+    for items in (found.items, *found.bodies):
+        told = [*_items(items), *(_cosmetic(items) if is_cosmetic_shown else ())]
+        if told and items.container:
+            yield Text(f"inside {items.container}:", "bold")
+        yield from told
+    if found.is_cosmetic and not is_cosmetic_shown:
         yield Text("nothing that a run would notice (--cosmetic shows the rest)")
 
 
-def _cosmetic(found: VersionsDiff) -> Iterator[Text]:
-    for node in found.cosmetic_nodes:
+def _items(items: ItemsDiff) -> Iterator[Text]:
+    for node in items.nodes_added:
+        yield Text(f"+ node {_named(node)}", ADDED)
+    for node in items.nodes_removed:
+        yield Text(f"- node {_named(node)}", REMOVED)
+    for changed in items.nodes_changed:
+        yield Text(f"~ node {changed.id} ({changed.type})", CHANGED)
+        yield from (Text("    ").append(_change(change)) for change in changed.changes)
+    for edge in items.edges_added:
+        yield Text(f"+ edge {_way_of(edge)}", ADDED)
+    for edge in items.edges_removed:
+        yield Text(f"- edge {_way_of(edge)}", REMOVED)
+    if items.edges_reordered:
+        yield Text("~ edges follow one another in another order", CHANGED)
+
+
+def _cosmetic(items: ItemsDiff) -> Iterator[Text]:
+    for node in items.cosmetic_nodes:
         yield Text(f"  node {node.id}", "dim")
         yield from (Text("    ").append(_change(change)) for change in node.changes)
-    for edge in found.cosmetic_edges:
+    for edge in items.cosmetic_edges:
         way = _way(edge.source, edge.source_handle, edge.target)
         yield Text(f"  edge {way}", "dim")
         yield from (Text("    ").append(_change(change)) for change in edge.changes)
+
+
+def _named(node: dict[str, Any]) -> str:
+    return f"{node['id']} ({node.get('type', '')})"
 
 
 def _way(source: str, handle: str | None, target: str) -> str:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from api.versions.schemas import (
+    BodyDiffOut,
     ChangeOut,
     CosmeticOut,
     DiffOut,
@@ -16,8 +17,7 @@ from api.versions.schemas import (
     NodesDiffOut,
 )
 from api.workflows.service import SMALL_GRAPH
-from pilot.graph.diff import MISSING, Change, GraphDiff, ItemChange, diff
-from pilot.graph.model import Node
+from pilot.graph.diff import MISSING, Change, GraphDiff, ItemChange, ItemsDiff, diff
 from pilot.store import Workflow, WorkflowVersion
 
 
@@ -37,35 +37,69 @@ def _document(version: Workflow | WorkflowVersion) -> dict[str, Any]:
 
 
 def _diff_out(old: int, new: int, found: GraphDiff) -> DiffOut:
-    nodes, edges = found.nodes, found.edges
     return DiffOut.model_construct(
         from_version=old,
         to_version=new,
         is_same=found.is_empty,
         is_cosmetic=found.is_cosmetic,
         settings=_changes(found.settings),
-        nodes=NodesDiffOut.model_construct(
-            added=[one.value for one in nodes.added],
-            removed=[one.value for one in nodes.removed],
-            changed=[_node(one, one.changes) for one in nodes.changed if one.changes],
-        ),
-        edges=EdgesDiffOut.model_construct(
-            added=[one.value for one in edges.added],
-            removed=[one.value for one in edges.removed],
-            reordered=edges.order is not None,
-        ),
-        cosmetic=CosmeticOut.model_construct(
-            nodes=[_node(one, one.cosmetic) for one in nodes.changed if one.cosmetic],
-            edges=[_edge(one) for one in edges.changed],
-            nodes_reordered=nodes.order is not None,
-        ),
+        nodes=_nodes(found.nodes),
+        edges=_edges(found.edges),
+        cosmetic=_cosmetic(found, ()),
+        bodies=list(_bodies(found, "")),
+    )
+
+
+def _bodies(found: GraphDiff, around: str) -> Iterator[BodyDiffOut]:
+    """Those of a graph's nodes, each before those inside of it."""
+    for one in found.nodes.changed:
+        if one.body is None:
+            continue
+        container = f"{around}{one.value['id']}"
+        yield BodyDiffOut.model_construct(
+            container=container,
+            nodes=_nodes(one.body.nodes),
+            edges=_edges(one.body.edges),
+            cosmetic=_cosmetic(one.body, one.body.settings),
+        )
+        yield from _bodies(one.body, f"{container}/")
+
+
+def _nodes(nodes: ItemsDiff) -> NodesDiffOut:
+    return NodesDiffOut.model_construct(
+        added=[one.value for one in nodes.added],
+        removed=[one.value for one in nodes.removed],
+        changed=[_node(one, one.changes) for one in nodes.changed if one.changes],
+    )
+
+
+def _edges(edges: ItemsDiff) -> EdgesDiffOut:
+    return EdgesDiffOut.model_construct(
+        added=[one.value for one in edges.added],
+        removed=[one.value for one in edges.removed],
+        reordered=edges.order is not None,
+    )
+
+
+def _cosmetic(found: GraphDiff, settings: Iterable[Change]) -> CosmeticOut:
+    return CosmeticOut.model_construct(
+        nodes=[_node(one, one.cosmetic) for one in found.nodes.changed if one.cosmetic],
+        edges=[_edge(one) for one in found.edges.changed],
+        nodes_reordered=found.nodes.order is not None,
+        settings=_changes(settings),
     )
 
 
 def _node(one: ItemChange, changes: Iterable[Change]) -> NodeChangeOut:
-    node = Node.model_validate(one.value)
+    node = one.value
+    config = node.get("config")
+    name = config.get("name") if isinstance(config, dict) else None
     return NodeChangeOut.model_construct(
-        id=node.id, type=node.type, name=node.name, changes=_changes(changes)
+        id=node["id"],
+        # a body's nodes may be unfinished
+        type=str(node.get("type", "")),
+        name=name if isinstance(name, str) and name else node["id"],
+        changes=_changes(changes),
     )
 
 

@@ -121,11 +121,23 @@ class CosmeticOut(BaseModel):
     nodes: list[NodeChangeOut]
     edges: list[EdgeChangeOut]
     nodes_reordered: bool
+    settings: list[ChangeOut] = Field(description="What stands beside a body's nodes and edges.")
+
+
+class BodyDiffOut(BaseModel):
+    """What is different inside of a node that both versions have: a loop's or a map's body."""
+
+    container: str = Field(
+        description="The nodes around it, the outermost first.", examples=["each/retry"]
+    )
+    nodes: NodesDiffOut
+    edges: EdgesDiffOut
+    cosmetic: CosmeticOut
 
 
 class DiffOut(BaseModel):
     """What is different in the second version. `is_same`: nothing at all; `is_cosmetic`: nothing
-    but what is in `cosmetic`."""
+    but what is in `cosmetic`, here and in the bodies."""
 
     from_version: int
     to_version: int
@@ -135,3 +147,4 @@ class DiffOut(BaseModel):
     nodes: NodesDiffOut
     edges: EdgesDiffOut
     cosmetic: CosmeticOut
+    bodies: list[BodyDiffOut] = Field(description="Those in which anything is different.")

@@ -111,14 +111,12 @@ class EdgeChanges:
 
 
 @dataclass(frozen=True, slots=True)
-class VersionsDiff:
-    """What is different in the second version. What is `cosmetic` no run would notice."""
+class ItemsDiff:
+    """What is different in nodes and edges: a version's, or those inside of one of its nodes
+    (`container`: the nodes around them, the outermost first, parted by `/`). What is cosmetic no
+    run would notice."""
 
-    from_version: int
-    to_version: int
-    is_same: bool
-    is_cosmetic: bool
-    settings: list[Change]
+    container: str
     nodes_added: list[dict[str, Any]]
     nodes_removed: list[dict[str, Any]]
     nodes_changed: list[NodeChanges]
@@ -129,14 +127,10 @@ class VersionsDiff:
     cosmetic_edges: list[EdgeChanges]
 
     @classmethod
-    def from_json(cls, body: dict[str, Any]) -> VersionsDiff:
+    def from_json(cls, body: dict[str, Any]) -> ItemsDiff:
         nodes, edges, cosmetic = body["nodes"], body["edges"], body["cosmetic"]
         return cls(
-            from_version=body["from_version"],
-            to_version=body["to_version"],
-            is_same=body["is_same"],
-            is_cosmetic=body["is_cosmetic"],
-            settings=_changes(body["settings"]),
+            container=body.get("container") or "",
             nodes_added=nodes["added"],
             nodes_removed=nodes["removed"],
             nodes_changed=[NodeChanges.from_json(one) for one in nodes["changed"]],
@@ -145,6 +139,32 @@ class VersionsDiff:
             edges_reordered=edges["reordered"],
             cosmetic_nodes=[NodeChanges.from_json(one) for one in cosmetic["nodes"]],
             cosmetic_edges=[EdgeChanges.from_json(one) for one in cosmetic["edges"]],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class VersionsDiff:
+    """What is different in the second version: in its settings, its nodes and edges (`items`), and
+    in the graphs inside of its nodes (`bodies`)."""
+
+    from_version: int
+    to_version: int
+    is_same: bool
+    is_cosmetic: bool
+    settings: list[Change]
+    items: ItemsDiff
+    bodies: list[ItemsDiff]
+
+    @classmethod
+    def from_json(cls, body: dict[str, Any]) -> VersionsDiff:
+        return cls(
+            from_version=body["from_version"],
+            to_version=body["to_version"],
+            is_same=body["is_same"],
+            is_cosmetic=body["is_cosmetic"],
+            settings=_changes(body["settings"]),
+            items=ItemsDiff.from_json(body),
+            bodies=[ItemsDiff.from_json(one) for one in body.get("bodies") or []],
         )
 
 

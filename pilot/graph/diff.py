@@ -2,8 +2,9 @@
 
 A node is known by its id, an edge by where it leads from and to; where a draft has several of the
 same, they are taken in their order. Inside an item the difference is told value by value, each at
-its JSON Pointer (RFC 6901). What only a canvas sees (positions, sizes, fields that πlot does not
-know) stands apart. `apply` takes one graph to the other, exactly: a difference leaves out nothing.
+its JSON Pointer (RFC 6901); the graph inside a loop or a map is compared as a graph. What only a
+canvas sees (positions, sizes, fields that πlot does not know) stands apart. `apply` takes one graph
+to the other, exactly: a difference leaves out nothing.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from enum import Enum
 from typing import Any, Final, TypeAlias
 
 from pilot.graph.model import Node
+from pilot.graph.spec import BODY
 
 Json: TypeAlias = dict[str, Any]
 
@@ -51,12 +53,19 @@ class Placed:
 @dataclass(frozen=True, slots=True)
 class ItemChange:
     """A node or an edge that both have. `index` is its place in the first graph, `value` what it
-    is in the second. `cosmetic` says nothing that a run would notice."""
+    is in the second. `cosmetic` says nothing that a run would notice; `body` is the difference of
+    the graphs in it, None where it has none in one of the two, or the same."""
 
     index: int
     value: Json
     changes: tuple[Change, ...]
     cosmetic: tuple[Change, ...]
+    body: GraphDiff | None = None
+
+    @property
+    def is_seen(self) -> bool:
+        """Whether a run would notice, in it or in its body, whose own settings none knows."""
+        return bool(self.changes) or (self.body is not None and self.body.is_seen)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +77,10 @@ class ItemsDiff:
     removed: tuple[Placed, ...] = ()
     changed: tuple[ItemChange, ...] = ()
     order: tuple[int, ...] | None = None
+
+    @property
+    def is_seen(self) -> bool:
+        return bool(self.added or self.removed) or any(one.is_seen for one in self.changed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,15 +97,14 @@ class GraphDiff:
 
     @property
     def is_cosmetic(self) -> bool:
-        """Nothing is different that a run would notice; the order of edges is (it decides which
-        of two parallel branches sets a variable), that of nodes is not."""
-        items = (self.nodes, self.edges)
-        return (
-            not self.settings
-            and self.edges.order is None
-            and not any(one.added or one.removed for one in items)
-            and not any(change.changes for one in items for change in one.changed)
-        )
+        """Nothing is different that a run would notice."""
+        return not (self.settings or self.is_seen)
+
+    @property
+    def is_seen(self) -> bool:
+        """Whether a run would notice the nodes and edges. The order of edges it does (it decides
+        which of two parallel branches sets a variable), that of nodes it does not."""
+        return self.edges.order is not None or self.nodes.is_seen or self.edges.is_seen
 
 
 def diff(old: Json, new: Json) -> GraphDiff:
@@ -169,18 +181,53 @@ def _items(
     order = tuple(rank[key] for key in keys_after if key in rank)
     changed = []
     for key in kept:
-        value = after[place_after[key]]
-        changes = _changes(before[place_before[key]], value)
-        if changes:
+        index, value = place_before[key], after[place_after[key]]
+        was, now, body = _with_bodies_apart(before[index], value)
+        changes = _changes(was, now)
+        if changes or body is not None:
             seen = tuple(change for change in changes if is_seen(change))
             cosmetic = tuple(change for change in changes if not is_seen(change))
-            changed.append(ItemChange(place_before[key], value, seen, cosmetic))
+            changed.append(ItemChange(index, value, seen, cosmetic, body))
     return ItemsDiff(
         added=_only(after, keys_after, place_before),
         removed=_only(before, keys_before, place_after),
         changed=tuple(changed),
         order=None if order == tuple(range(len(order))) else order,
     )
+
+
+def _with_bodies_apart(old: Json, new: Json) -> tuple[Json, Json, GraphDiff | None]:
+    """Both without their bodies where each has one, and what is different in those."""
+    bodies = [_body(item) for item in (old, new)]
+    if not all(_is_graph(body) for body in bodies):
+        return old, new, None
+    found = diff(*bodies)
+    return _bare(old), _bare(new), None if found.is_empty else found
+
+
+def _body(item: Json) -> Any:
+    config = item.get("config")
+    return config.get(BODY) if isinstance(config, dict) else None
+
+
+def _bare(item: Json) -> Json:
+    config = {name: value for name, value in item["config"].items() if name != BODY}
+    return {**item, "config": config}
+
+
+def _is_graph(value: Any) -> bool:
+    """Whether it can be compared as a graph: what a node's configuration holds is of any shape."""
+    return (
+        isinstance(value, dict)
+        and all(isinstance(value.get(name), list) for name in LISTS)
+        and all(_has_texts(node, "id") for node in value["nodes"])
+        and all(_has_texts(edge, "source", "target") for edge in value["edges"])
+        and all(isinstance(edge.get("source_handle"), str | None) for edge in value["edges"])
+    )
+
+
+def _has_texts(item: Any, *names: str) -> bool:
+    return isinstance(item, dict) and all(isinstance(item.get(name), str) for name in names)
 
 
 def _keys(items: Sequence[Json], key_of: Callable[[Json], Hashable]) -> list[Hashable]:
@@ -202,9 +249,9 @@ def _only(
 
 def _applied(items: ItemsDiff, before: Sequence[Json]) -> list[Json]:
     removed = {one.index for one in items.removed}
-    changed = {one.index: (*one.changes, *one.cosmetic) for one in items.changed}
+    changed = {one.index: one for one in items.changed}
     kept = [
-        _patched(item, changed.get(index, ()))
+        _changed(item, changed.get(index))
         for index, item in enumerate(before)
         if index not in removed
     ]
@@ -213,6 +260,15 @@ def _applied(items: ItemsDiff, before: Sequence[Json]) -> list[Json]:
     for one in items.added:  # by index, so each comes to stand where it stood
         kept.insert(one.index, deepcopy(one.value))
     return kept
+
+
+def _changed(item: Json, change: ItemChange | None) -> Json:
+    if change is None:
+        return deepcopy(item)
+    patched = _patched(item, (*change.changes, *change.cosmetic))
+    if change.body is not None:
+        patched["config"][BODY] = apply(change.body, item["config"][BODY])
+    return patched
 
 
 # values

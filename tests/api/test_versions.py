@@ -399,6 +399,31 @@ async def test_by_default_it_is_what_publishing_would_change(client: httpx.Async
         assert answer.status_code == status, answer.text
 
 
+async def test_what_is_inside_a_node_is_compared_as_a_graph(client: httpx.AsyncClient) -> None:
+    def looping(text: str, *more: dict[str, Any], **canvas: Any) -> dict[str, Any]:
+        inner = {"nodes": [{"id": "say", "type": "code", "config": {"source": text}}, *more]}
+        deep = {"id": "deep", "type": "loop", "config": {"body": {**inner, "edges": [], **canvas}}}
+        body = {"nodes": [{"id": "first", "type": "code"}, deep], "edges": []}
+        node = {"id": "each", "type": "map", "config": {"name": "Each", "body": body}}
+        return {"name": "x", "nodes": [node], "edges": []}
+
+    url = f"{W}/{(await client.post(W, json=looping('1'))).json()['id']}"
+    await client.put(url, json=looping("2", {"id": "new"}, zoom=1))
+    await client.put(url, json=looping("2", {"id": "new"}, zoom=2))
+    found = (await client.get(f"{url}/versions/diff", params={"from": 1, "to": 2})).json()
+    assert found["nodes"]["changed"] == []
+    assert found["is_cosmetic"] is False
+    outer, inner = found["bodies"]
+    assert (outer["container"], inner["container"]) == ("each", "each/deep")
+    assert outer["nodes"] == {"added": [], "removed": [], "changed": []}
+    assert inner["nodes"]["added"] == [{"id": "new"}]
+    [said] = inner["nodes"]["changed"]
+    assert (said["id"], said["changes"][0]["path"]) == ("say", "/config/source")
+    assert inner["cosmetic"]["settings"][0]["path"] == "/zoom"
+    moved = (await client.get(f"{url}/versions/diff", params={"from": 2, "to": 3})).json()
+    assert (moved["is_same"], moved["is_cosmetic"]) == (False, True)
+
+
 async def test_large_graphs_are_compared(client: httpx.AsyncClient) -> None:
     nodes = [{"id": f"n{n}", "type": "variable", "config": {"x": n}} for n in range(2_000)]
     answer = await client.post(W, json={"name": "x", "nodes": nodes, "edges": []})

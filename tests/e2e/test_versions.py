@@ -72,13 +72,22 @@ def test_the_command_line_publishes_compares_and_rolls_back(
         0,
         'version 1 → 2\n~ node output (output)\n    ~ /config/value: "one" → "two"',
     )
+    moved = graph("two")
+    moved["nodes"][0]["position"] = {"x": 1, "y": 2}
+    client.workflows.update(workflow.id, "shell", moved, version=2)
+    assert run("diff", workflow.id, "2")[1].endswith("(--cosmetic shows the rest)")
+    shown = run("diff", workflow.id, "2", "draft", "--cosmetic")[1]
+    assert shown.splitlines()[1:] == [
+        "  node start",
+        '    + /position: {"x": 1, "y": 2}',
+    ]
     assert run("diff", workflow.id, "2", "2") == (0, "version 2 → 2\nno difference")
-    assert run("restore", workflow.id, "1") == (0, "version 3 is as version 1 was")
+    assert run("restore", workflow.id, "1") == (0, "version 4 is as version 1 was")
     assert run("unpublish", workflow.id)[0] == 0
     code, _, said = ran(stack, tmp_path, "run", workflow.id)
     assert code == 2
     assert "offline" in said
-    assert run("publish", workflow.id) == (0, "version 3 is published")
+    assert run("publish", workflow.id) == (0, "version 4 is published")
 
 
 def test_a_file_is_run_as_it_is_whatever_is_published(
@@ -101,6 +110,24 @@ def test_a_file_is_run_as_it_is_whatever_is_published(
         code, _, said = run("two", "--version", wrong)
         assert code == 2
         assert "version" in said
+
+
+def test_what_is_inside_a_node_is_compared_too(
+    stack: Stack, client: Client, tmp_path: Path
+) -> None:
+    def each(*nodes: str) -> dict[str, Any]:
+        body = {"nodes": [{"id": name, "type": "code"} for name in nodes], "edges": []}
+        return {"nodes": [{"id": "each", "type": "map", "config": {"body": body}}], "edges": []}
+
+    made = client.workflows.create("inside", each("a", "b"))
+    client.workflows.update(made.id, "inside", each("b", "c"), version=1)
+    [body] = client.versions.diff(made.id, 1).bodies
+    assert (body.container, [node["id"] for node in body.nodes_added]) == ("each", ["c"])
+    code, output, _ = ran(stack, tmp_path, "diff", made.id, "1")
+    assert (code, output.splitlines()[1:]) == (
+        0,
+        ["inside each:", "+ node c (code)", "- node a (code)"],
+    )
 
 
 def test_what_cannot_be_published_is_told_with_its_issues(
@@ -129,7 +156,7 @@ def test_a_program_does_the_same(client: Client) -> None:
     assert whole.graph == graph("one")
     assert whole.content_hash == first.content_hash
     found = client.versions.diff(workflow.id)
-    [node] = found.nodes_changed
+    [node] = found.items.nodes_changed
     assert (node.id, node.changes) == ("output", [Change("/config/value", "one", "two")])
     with pytest.raises(ApiError) as stale:
         client.versions.restore(workflow.id, 1, if_match='"1"')

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from copy import deepcopy
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from pilot.graph.diff import MISSING, Change, GraphDiff, apply, diff
-from pilot.graph.model import Graph
+from pilot.graph.model import SubGraph
 from pilot.store.json_text import content_hash
 
 names = st.text("ab/~0", max_size=3)
@@ -27,19 +29,33 @@ values = st.recursive(
     max_leaves=8,
 )
 ids = st.sampled_from("abcd")
+edges = st.fixed_dictionaries(
+    {"source": ids, "target": ids},
+    optional={"source_handle": st.none() | st.sampled_from(["true", "false"]), "label": values},
+)
+bodies = st.deferred(
+    lambda: st.fixed_dictionaries(
+        {"nodes": st.lists(nodes, max_size=2), "edges": st.lists(edges, max_size=2)},
+        optional={"viewport": values},
+    )
+)
+odd_bodies = st.sampled_from(
+    [None, {}, {"nodes": [], "edges": None}, {"nodes": [{}], "edges": []}]
+) | st.just({"nodes": [], "edges": [{"source": "a", "target": "b", "source_handle": []}]})
+configs = st.builds(
+    lambda config, body: config if body is MISSING else {**config, "body": body},
+    st.dictionaries(names, values, max_size=3),
+    st.just(MISSING) | odd_bodies | bodies,
+)
 nodes = st.fixed_dictionaries(
-    {"id": ids, "type": st.sampled_from(["llm", "code"])},
+    {"id": ids, "type": st.sampled_from(["llm", "map"])},
     optional={
-        "config": st.dictionaries(names, values, max_size=3),
+        "config": configs,
         "position": st.fixed_dictionaries({"x": st.integers(0, 3), "y": st.integers(0, 3)}),
         "retry": st.none() | st.fixed_dictionaries({"max_attempts": st.integers(1, 3)}),
         "on_cancel": st.booleans(),
         "data": values,
     },
-)
-edges = st.fixed_dictionaries(
-    {"source": ids, "target": ids},
-    optional={"source_handle": st.none() | st.sampled_from(["true", "false"]), "label": values},
 )
 graphs = st.fixed_dictionaries(
     {"nodes": st.lists(nodes, max_size=6), "edges": st.lists(edges, max_size=6)},
@@ -82,18 +98,23 @@ def test_what_the_canvas_alone_sees_is_cosmetic(
 @given(graphs, graphs)
 def test_what_is_cosmetic_makes_no_other_graph_for_a_run(old: Any, new: Any) -> None:
     def seen(graph: Any) -> Any:
-        known = Graph.model_validate(graph)
-        shown = [
-            node.model_dump(exclude={"position", *(node.model_extra or {})})
-            for node in sorted(known.nodes, key=lambda node: node.id)
-        ]
+        known = SubGraph.model_validate(graph)
+        shown = []
+        for node in sorted(known.nodes, key=lambda node: node.id):
+            dumped = node.model_dump(exclude={"position", *(node.model_extra or {})})
+            body = node.config.get("body")
+            with suppress(ValidationError):
+                dumped["config"]["body"] = seen(SubGraph.model_validate(body) and body)
+            shown.append(dumped)
         leads = [(edge.source, edge.source_handle, edge.target) for edge in known.edges]
-        return content_hash(
-            [shown, leads, {k: v for k, v in graph.items() if k != "nodes" and k != "edges"}]
-        )
+        return [shown, leads]
+
+    def settings(graph: Any) -> Any:
+        return {name: value for name, value in graph.items() if name not in ("nodes", "edges")}
 
     if diff(old, new).is_cosmetic:
-        assert seen(old) == seen(new)
+        assert content_hash(seen(old)) == content_hash(seen(new))
+        assert content_hash(settings(old)) == content_hash(settings(new))
 
 
 OLD = {
@@ -178,3 +199,40 @@ def test_values_that_nest_deeply_are_compared() -> None:
 
     old, new = ({"nodes": [], "edges": [], "x": nested(leaf)} for leaf in (1, 2))
     assert diff(old, new).settings == (Change("/x" + "/0" * 900, 1, 2),)
+
+
+def test_the_graph_inside_a_node_is_compared_as_a_graph() -> None:
+    body = {
+        "nodes": [
+            {"id": "first", "type": "code", "config": {"source": "1"}},
+            {"id": "last", "type": "code", "config": {"source": "2"}},
+        ],
+        "edges": [{"source": "first", "target": "last"}],
+    }
+    old = {"nodes": [{"id": "each", "type": "map", "config": {"body": body}}], "edges": []}
+    new = deepcopy(old)
+    inside = new["nodes"][0]["config"]["body"]
+    inside["nodes"].insert(0, {"id": "zeroth", "type": "code"})
+    inside["nodes"][2]["config"]["source"] = "3"
+    found = diff(old, new)
+    [each] = found.nodes.changed
+    assert (each.changes, each.cosmetic) == ((), ())
+    assert each.body is not None
+    assert [one.value["id"] for one in each.body.nodes.added] == ["zeroth"]
+    assert [one.changes for one in each.body.nodes.changed] == [
+        (Change("/config/source", "2", "3"),)
+    ]
+    assert not found.is_cosmetic
+    assert apply(found, old) == new
+    moved = deepcopy(old)
+    moved["nodes"][0]["config"]["body"]["nodes"][0]["position"] = {"x": 1, "y": 2}
+    moved["nodes"][0]["config"]["body"]["viewport"] = {"zoom": 2}
+    assert diff(old, moved).is_cosmetic
+    assert not diff(old, moved).is_empty
+
+
+def test_what_is_no_graph_is_compared_as_a_value() -> None:
+    old = {"nodes": [{"id": "call", "type": "http", "config": {"body": {"nodes": [1]}}}]}
+    new = {"nodes": [{"id": "call", "type": "http", "config": {"body": {"nodes": [2]}}}]}
+    [call] = diff(old, new).nodes.changed
+    assert (call.changes, call.body) == ((Change("/config/body/nodes/0", 1, 2),), None)
