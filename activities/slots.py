@@ -18,9 +18,9 @@ from pilot import closing, runs
 from pilot.errors import GraphError, PilotError
 from pilot.events import sink
 from pilot.events.model import Envelope
-from pilot.graph.compile import compile_plan
 from pilot.graph.model import Graph
 from pilot.nodes import specs
+from pilot.resumption import plan_of
 from pilot.store import Execution, Store
 
 log = logging.getLogger(__name__)
@@ -73,7 +73,7 @@ class Slots:
         # The names of secrets were checked when the row was written; one that is gone since then
         # fails its node, which says so better than a run that never began.
         graph = Graph.model_validate(version.graph)
-        plan = await asyncio.to_thread(compile_plan, graph, specs())
+        plan = await asyncio.to_thread(plan_of, row, graph, specs())
         run = runs.run_of(row, version.name, plan)
         run_id = await runs.start(self._client, run, self._task_queue, limit=CALL_LIMIT)
         await self._store.set_temporal_run(row.id, run_id)

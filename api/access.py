@@ -36,8 +36,14 @@ async def admitted(parts: Parts, caller: Caller, workflow_id: str, need: Role) -
 
 async def to_execution(parts: Parts, caller: Caller, execution_id: str, need: Role) -> str:
     """The same of an execution, which is shared with its workflow."""
+    return (await admitted_to_execution(parts, caller, execution_id, need))[0]
+
+
+async def admitted_to_execution(
+    parts: Parts, caller: Caller, execution_id: str, need: Role
+) -> tuple[str, Role]:
     grant = await parts.store.shares.of_execution(execution_id, caller.grantees)
-    return _allowed(caller, grant, need, f"there is no execution {execution_id}")[0]
+    return _allowed(caller, grant, need, f"there is no execution {execution_id}")
 
 
 def _allowed(caller: Caller, grant: Grant | None, need: Role, absent: str) -> tuple[str, Role]:

@@ -29,7 +29,7 @@ from pilot.settings import Settings
 from pilot.store import Execution
 from pilot.store.migrate import migrate
 from pilot.store.sql import SqlStore
-from workflows_def.messages import WORKFLOW_TYPE, RunInput
+from workflows_def.messages import WORKFLOW_TYPE, Resume, RunInput
 
 USER = "benchmark"
 
@@ -44,10 +44,15 @@ class Stack:
     publisher: Publisher
 
     async def start_graph(
-        self, graph: Graph, input: Any, *, signal: str | None = None
+        self,
+        graph: Graph,
+        input: Any,
+        *,
+        signal: str | None = None,
+        resume: Resume | None = None,
     ) -> WorkflowHandle[Any, Any]:
         """Starts a stored graph as the API does: version, row, workflow; with a `signal` that it
-        has before it begins."""
+        has before it begins, and what it takes from another run."""
         workflow = await self.store.create_workflow(
             USER, name="benchmark", description="", graph=graph.to_json()
         )
@@ -70,6 +75,7 @@ class Stack:
             compile_plan(graph, specs()),
             input,
             graph.timeout_s,
+            resume=resume,
         )
         return await self.client.start_workflow(
             WORKFLOW_TYPE,

@@ -28,6 +28,7 @@ from activities.forget import Forgetter
 from activities.interceptor import NodeInterceptor
 from activities.later import Later
 from activities.prune import Pruner
+from activities.recall import Recall
 from activities.reconcile import Reconciler
 from activities.record import Recorder
 from activities.registry import node_activities, resources
@@ -143,6 +144,7 @@ class PilotPlugin(SimplePlugin):
             *node_activities(),
             check_delivery,
             recorder.record,
+            Recall(self._store, client).recall,
             reconciler.reconcile,
             Later(self._store, slots).release_due,
             Pruner(self._store, client, self._policy, self._archive).prune,

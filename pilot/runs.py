@@ -21,6 +21,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from pilot.graph.plan import Plan
 from pilot.graph.status import ExecutionStatus
+from pilot.resumption import Resumption
 from pilot.store import Execution, temporal_workflow_id
 from workflows_def.later import LATER_WORKFLOW, LaterRequest, later_workflow_id
 from workflows_def.messages import (
@@ -43,7 +44,8 @@ _STATUS = SearchAttributeKey.for_keyword(SEARCH_ATTRIBUTE_STATUS)
 
 
 def run_of(execution: Execution, workflow_name: str, plan: Plan) -> RunInput:
-    """The argument of the interpreter for an execution's row."""
+    """The argument of the interpreter for an execution's row, read whole."""
+    resumption = Resumption.of(execution)
     return RunInput(
         execution_id=execution.id,
         workflow_id=execution.workflow_id,
@@ -53,6 +55,8 @@ def run_of(execution: Execution, workflow_name: str, plan: Plan) -> RunInput:
         plan=plan,
         input=execution.input,
         timeout_s=execution.timeout_s,
+        resume=None if resumption is None else resumption.resume(execution.source_id),
+        given=None if resumption is None else resumption.given,
     )
 
 

@@ -41,6 +41,7 @@ from workflows_def.messages import (
 )
 from workflows_def.nodes import Nodes, undisturbed
 from workflows_def.pace import too_large
+from workflows_def.recall import recall
 from workflows_def.records import Records
 from workflows_def.steps import FOLLOWS
 
@@ -114,6 +115,7 @@ class InterpretGraph(Receiving):
 
     async def _interpret(self) -> Any:
         """The execution's output, once all nodes have ended or something ended the run."""
+        self._nodes.recorded = await recall(self._run)
         self._nodes.begin()
         await self._drive(lambda: self._nodes.ending is not None)
         if self._nodes.ending is not None:

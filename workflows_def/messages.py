@@ -11,6 +11,7 @@ from pilot.graph.task import Scope
 WORKFLOW_TYPE = "InterpretGraph"
 RECORD_ACTIVITY = "record_execution"
 CHECK_DELIVERY_ACTIVITY = "check_delivery"
+RECALL_ACTIVITY = "recall_nodes"
 
 QUERY_SNAPSHOT = "snapshot"
 QUERY_EVENTS = "events"
@@ -30,10 +31,57 @@ EVENTS_PAGE_BYTES = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
+class Recorded:
+    """What a node came to in another run: the fields of `pilot.graph.task.NodeResult`, or, where
+    `error` is set, of a failure that its `on_error` took up."""
+
+    output: Any = None
+    meta: dict[str, Any] = field(default_factory=dict)
+    vars: dict[str, Any] = field(default_factory=dict)
+    handles: list[str] | None = None
+    error: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """What a run takes from others instead of running it.
+
+    The nodes in `reuse` end with what the execution `source` recorded of them, and fail with
+    `no_recording` where it recorded nothing; those in `pinned` with what stands here. The loops
+    and maps in `partial` failed there: they go on with the iterations that had not ended.
+    """
+
+    source: str | None = None
+    reuse: list[str] = field(default_factory=list)
+    partial: list[str] = field(default_factory=list)
+    pinned: dict[str, Recorded] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class RecallRequest:
+    """The argument of the activity that reads what an execution recorded of `nodes`, from the
+    event after `after_seq` on."""
+
+    user_id: str
+    source: str
+    nodes: list[str]
+    after_seq: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RecallPage:
+    """What was found by node id, and the `seq` to go on from; None where that was all."""
+
+    records: dict[str, Recorded] = field(default_factory=dict)
+    after_seq: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class RunInput:
     """The one argument of `InterpretGraph`: an immutable graph version and its input.
 
-    `timeout_s` bounds the whole run, from its start and with its pauses; None: no limit.
+    `timeout_s` bounds the whole run, from its start and with its pauses; None: no limit. `given`
+    is what the nodes may refer to beside the plan's own, where a single node is tried.
     """
 
     execution_id: str
@@ -44,6 +92,8 @@ class RunInput:
     plan: Plan
     input: Any = None
     timeout_s: float | None = None
+    resume: Resume | None = None
+    given: Scope | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,11 +18,17 @@ from workflows_def.dispatch import dispatch, policy_of
 from workflows_def.ending import Ending, failed
 from workflows_def.failure import Failure, failure_of, is_cancelled
 from workflows_def.journal import Journal, LiveJournal
-from workflows_def.messages import RunInput
+from workflows_def.messages import Recorded, RunInput
 from workflows_def.pace import Pace, history_limit
 from workflows_def.records import Records
 from workflows_def.steps import FOLLOWS, Step
 from workflows_def.tools import Toolbox
+
+NO_RECORDING = Failure(
+    "no_recording", "this run takes the node's output from another run, which recorded none"
+)
+OF_ITS_RUN = frozenset({"usage", "usage_total", "attempt", "started_at", "duration_ms"})
+"""Of a node's meta, what belongs to the run that it ran in."""
 
 MAX_IN_FLIGHT = 500
 """Nodes of one run that are under way at once. Temporal refuses a workflow more than 2,000
@@ -61,6 +67,10 @@ class Nodes:
         self._cleaning = False
         self.changed = True
         self.held = False
+        self.recorded: dict[str, Recorded] = {}
+        """What nodes came to in another run: they are not run again."""
+        self._reused = frozenset(run.resume.reuse if run.resume and not path else ())
+        self._starting = False
         self.ending: Ending | None = None
         self.bug: BaseException | None = None
 
@@ -123,19 +133,40 @@ class Nodes:
         self.changed = True
 
     def _start_ready(self) -> None:
-        if self._stopping or self.held:
+        if self._stopping or self.held or self._starting:
             return
         if self._ready and not self._cleaning and (failure := history_limit()):
             self.ending = self.ending or failed(failure)
             return
+        self._starting = True  # a node that is not run makes further ones ready at once
         while self._ready and len(self._tasks) < MAX_IN_FLIGHT:
             node = self._nodes[self._ready.popleft()]
             self._schedule.started(node.id)
+            if node.id in self.recorded or node.id in self._reused:
+                self._reuse(node, self._begin(node)[0])
+                continue
             # told here and not by its task, which runs after those of all nodes that ended in
             # this workflow task: if it is done again, it may be given more of them
             task = asyncio.create_task(self._run_node(node, *self._begin(node)))
             task.add_done_callback(self._task_done)
             self._tasks[node.id] = task
+        self._starting = False
+
+    def _reuse(self, node: PlanNode, value: Any) -> None:
+        """The node ends with what it came to in another run, whose model calls were paid there."""
+        recorded = self.recorded.get(node.id)
+        if recorded is None:
+            self._failed(node, NO_RECORDING)
+            return
+        source = self._run.resume.source if self._run.resume else None
+        meta = {key: one for key, one in recorded.meta.items() if key not in OF_ITS_RUN}
+        meta["reused_from"] = source
+        if recorded.error is None:
+            result = NodeResult(recorded.output, meta, recorded.handles, recorded.vars)
+            self._succeeded(node, value, result)
+        else:
+            code, message = recorded.error.get("code"), recorded.error.get("message")
+            self._failed(node, Failure(str(code), str(message), meta=meta))
 
     def _task_done(self, task: asyncio.Task[None]) -> None:
         """An error of the interpreter itself must end the run, instead of being lost with its
@@ -215,6 +246,8 @@ class Nodes:
             data["output"] = result.output
         if result.vars:
             data["vars"] = result.vars
+        if result.handles is not None:
+            data["handles"] = result.handles
         event = self._journal.append(
             EventType.NODE_SUCCEEDED,
             node_id=node.id,

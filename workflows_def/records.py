@@ -44,7 +44,7 @@ class Records:
         """`outer` is what the nodes refer to outside of their graph, where that is the body of
         a loop or a map."""
         self._run = run
-        self._outer = outer or Scope()
+        self._outer = outer if outer is not None else run.given
         self._plan: Plan = run.plan
         self._schedule = schedule
         self._environments = Environments(run.plan)
@@ -121,13 +121,14 @@ class Records:
     def _execution(self, wanted: References) -> dict[str, Any]:
         execution: dict[str, Any] = {"id": self._run.execution_id}
         if wanted.execution_input:
-            execution["input"] = self._outer.execution.get("input", self._run.input)
+            outer = {} if self._outer is None else self._outer.execution
+            execution["input"] = outer.get("input", self._run.input)
         return execution
 
     def _within(self, wanted: References, scope: Scope) -> Scope:
         """With what lies outside of the body, where the node refers to that."""
         outer = self._outer
-        if outer.index is None:
+        if outer is None:
             return scope
         names = outer.vars if wanted.all_vars else wanted.vars
         ids = outer.nodes if wanted.all_nodes else wanted.nodes

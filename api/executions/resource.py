@@ -21,6 +21,7 @@ from api.executions.schemas import (
 )
 from api.pending import Pending, Retry
 from pilot.graph.status import ExecutionStatus, NodeStatus
+from pilot.resumption import Mode
 from pilot.settings import Settings
 from pilot.store import Execution, NodeRun, Store
 
@@ -43,8 +44,18 @@ async def execution_out(
         waiting=_waiting_out(execution, since),
         input=execution.input,
         output=execution.output,
-        nodes=list(nodes_out(version.graph, runs, pending)),
+        nodes=list(nodes_out(_shown_graph(execution, version.graph, runs), runs, pending)),
     )
+
+
+def _shown_graph(
+    execution: Execution, graph: dict[str, Any], runs: Iterable[NodeRun]
+) -> dict[str, Any]:
+    """Of a node that was tried alone, that node: the others had no part in it."""
+    if execution.mode != Mode.TEST:
+        return graph
+    ran = {run.node_id for run in runs}
+    return {"nodes": [node for node in graph.get("nodes", []) if node["id"] in ran]}
 
 
 async def _queue_out(
@@ -86,6 +97,8 @@ def summary_out(settings: Settings, execution: Execution) -> ExecutionSummaryOut
         finished_at=execution.finished_at,
         start_at=execution.start_at,
         triggered=_triggered_out(execution),
+        mode=execution.mode,
+        source_id=execution.source_id,
         temporal=_temporal_out(settings, execution),
     )
 

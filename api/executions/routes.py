@@ -13,19 +13,23 @@ from api import access
 from api.auth import CallerDep
 from api.executions import deliveries, service
 from api.executions.resource import execution_out
+from api.executions.retry import retry
 from api.executions.schemas import (
     DeliveryOut,
     ExecuteIn,
     ExecutionOut,
     ExecutionSummaryOut,
+    RetryIn,
     SignalIn,
     SignalOut,
+    TryIn,
 )
-from api.executions.start import execute, location
+from api.executions.start import Started, execute, location
+from api.executions.trial import try_node
 from api.limits import Rate, counted_as
 from api.live import sse
 from api.pagination import PageDep, PageOut
-from api.parts import PartsDep
+from api.parts import Parts, PartsDep
 from api.problems import CONFLICT, DOWN, FORBIDDEN, INVALID, MISSING, OVER_BUDGET, Problem
 from api.reply import reply
 from api.route import ApiRoute
@@ -90,16 +94,94 @@ async def execute_workflow(
     started = await execute(
         parts, owner, caller.user_id, str(workflow_id), given, idempotency_key, role=role
     )
-    row = started.execution
-    headers = {"Location": location(row.id)}
-    if started.replayed:
-        headers["Idempotent-Replayed"] = "true"
     if stream:
+        row, headers = started.execution, _headers(started)
         return await sse.stream(parts, reader, row, after, headers, begins_with_snapshot=True)
+    return await _answer(parts, owner, started, wait)
+
+
+@router.post(
+    "/workflows/{workflow_id}/nodes/{node_id}/test",
+    status_code=202,
+    response_model=ExecutionOut,
+    responses={
+        200: {"model": ExecutionOut, "description": "Finished within `wait` seconds."},
+        **MISSING,
+        **INVALID,
+        **OVER_BUDGET,
+        **DOWN,
+    },
+)
+@counted_as(Rate.EXECUTES)
+async def test_node(
+    parts: PartsDep,
+    caller: CallerDep,
+    workflow_id: UUID,
+    node_id: Annotated[str, Path(max_length=200)],
+    body: TryIn | None = None,
+    wait: Annotated[float, Query(ge=0, le=60, description="Seconds to wait for the end.")] = 30,
+) -> Response:
+    """Runs one node of the newest version alone, with given or recorded values: an execution of
+    the mode `test`. The rest of the graph may be unfinished."""
+    owner = await access.to_workflow(parts, caller, str(workflow_id), Role.EDITOR)
+    given = body or TryIn()
+    if given.execution_id is not None:
+        await access.to_execution(parts, caller, str(given.execution_id), Role.VIEWER)
+    started = await try_node(parts, owner, caller.user_id, str(workflow_id), node_id, given)
+    return await _answer(parts, owner, started, wait)
+
+
+@router.post(
+    "/executions/{execution_id}/retry",
+    status_code=202,
+    response_model=ExecutionOut,
+    responses={
+        200: {"model": ExecutionOut, "description": "Finished within `wait` seconds."},
+        **MISSING,
+        **CONFLICT,
+        **INVALID,
+        **OVER_BUDGET,
+        **DOWN,
+    },
+)
+@counted_as(Rate.EXECUTES)
+async def retry_execution(
+    parts: PartsDep,
+    caller: CallerDep,
+    execution_id: UUID,
+    body: RetryIn | None = None,
+    idempotency_key: Annotated[
+        str | None,
+        Header(
+            description="1 to 255 printable characters. The same key gives the same execution.",
+            json_schema_extra={"pattern": r"^[ -~]{1,255}$"},
+        ),
+    ] = None,
+    wait: Annotated[float, Query(ge=0, le=60, description="Seconds to wait for the end.")] = 0,
+) -> Response:
+    """Goes on from an execution that has ended, in a new one: the nodes that failed, or those to
+    begin at and all below them, are run again; the others keep what they came to."""
+    owner, role = await access.admitted_to_execution(parts, caller, str(execution_id), Role.RUNNER)
+    given = body or RetryIn()
+    started = await retry(
+        parts, owner, caller.user_id, role, str(execution_id), given, idempotency_key
+    )
+    return await _answer(parts, owner, started, wait)
+
+
+async def _answer(parts: Parts, owner: str, started: Started, wait: float) -> Response:
+    row = started.execution
     if wait:
         row = await service.wait(parts, owner, row.id, wait)
     shown = await execution_out(parts.store, parts.settings, row)
-    return reply(shown, 200 if wait and row.status.is_final else 202, headers)
+    return reply(shown, 200 if wait and row.status.is_final else 202, _headers(started))
+
+
+def _headers(started: Started) -> dict[str, str]:
+    headers = {"Location": location(started.execution.id)}
+    if started.replayed:
+        headers["Idempotent-Replayed"] = "true"
+    return headers
 
 
 @router.get("/executions", response_model=PageOut[ExecutionSummaryOut], responses={**MISSING})

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self
+from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, model_validator
 
 from pilot.graph.model import Seconds
 from pilot.graph.numbers import JSON_NUMBER
 from pilot.graph.status import ExecutionStatus, NodeStatus
+from pilot.resumption import Mode
 
 VersionNumber = Annotated[int, Field(ge=1), JSON_NUMBER]
 VersionNameIn = VersionNumber | Literal["draft", "published"]
@@ -42,6 +44,19 @@ class ExecuteIn(BaseModel):
         default=None, description="The same, in seconds from now."
     )
 
+    dry_run: bool = Field(
+        default=False,
+        description="Models and the world outside are not asked: what such nodes give is taken "
+        "from the execution `source_id`.",
+    )
+    source_id: UUID | None = Field(
+        default=None,
+        description="Of a dry run: the execution with the recording [the last that succeeded].",
+    )
+    use_pins: bool = Field(
+        default=False, description="Nodes with a `pinned` output give that and are not run."
+    )
+
     @model_validator(mode="after")
     def _one_time(self) -> Self:
         if self.start_at is not None and self.delay_s is not None:
@@ -68,6 +83,46 @@ class DeliveryOut(BaseModel):
 
 class SignalOut(BaseModel):
     deliveries: list[DeliveryOut]
+
+
+class RetryIn(BaseModel):
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{}]})
+
+    begin: Annotated[list[str], Field(min_length=1, max_length=1000)] | None = Field(
+        default=None,
+        alias="from",
+        description="The nodes to begin at; they and all below them are run again [those that "
+        "failed or were cancelled].",
+    )
+    version: VersionNameIn | Literal["same"] = Field(
+        default="same",
+        description="The workflow version to run. What was changed since is run again.",
+    )
+
+
+class RecordedIn(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    output: JsonValue = None
+    meta: dict[str, JsonValue] = Field(default_factory=dict)
+
+
+class TryIn(BaseModel):
+    """What a single node is tried with. With `execution_id`, what is not given is taken from that
+    execution."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"input": "Hi"}]})
+
+    input: JsonValue = Field(default=None, description="The node's `input`.")
+    nodes: dict[str, RecordedIn] = Field(
+        default_factory=dict, description="By node id, what it may refer to as `nodes.<id>`."
+    )
+    vars: dict[str, JsonValue] = Field(default_factory=dict)
+    item: JsonValue = None
+    index: Annotated[int, Field(ge=0)] | None = None
+    execution_input: JsonValue = None
+    execution_id: UUID | None = None
+    timeout_s: Seconds | None = None
 
 
 class ErrorOut(BaseModel):
@@ -160,6 +215,12 @@ class ExecutionSummaryOut(BaseModel):
         default=None, exclude_if=_absent, description="Where it was to begin later: when."
     )
     triggered: TriggeredOut | None = Field(default=None, exclude_if=_absent)
+    mode: Mode = Field(
+        description="`run`; `test`: one node alone; `dry_run`: what reaches outside was recorded."
+    )
+    source_id: str | None = Field(
+        default=None, exclude_if=_absent, description="The execution that this one goes on from."
+    )
     temporal: TemporalOut
 
 

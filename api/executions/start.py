@@ -7,6 +7,7 @@ job, pinned to the row's workflow version, and Temporal refuses a second start b
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import json
 import logging
@@ -15,16 +16,20 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import NAMESPACE_URL, uuid4, uuid5
 
+from pydantic_core import to_json
+
 from api.executions.choice import version_to_run
 from api.executions.schemas import MAX_DELAY_S, ExecuteIn
 from api.parts import Parts
 from api.problems import Problem
 from pilot.errors import NotFoundError, UnavailableError
+from pilot.events.wire import dumps
 from pilot.graph.model import Graph
 from pilot.graph.plan import Plan
 from pilot.graph.status import ExecutionStatus
 from pilot.nodes.start import resolve_input
-from pilot.preparation import start_config
+from pilot.preparation import MAX_ARGUMENT_BYTES, start_config
+from pilot.resumption import Mode, Resumption, outside, pins_of, plan_of
 from pilot.roles import Role
 from pilot.runs import run_of
 from pilot.store import Execution, Workflow, WorkflowVersion
@@ -47,13 +52,18 @@ def execution_id_of(user_id: str, workflow_id: str, key: str | None) -> str:
     """A new id; with a key always the same one for the same caller and workflow."""
     if key is None:
         return str(uuid4())
+    return str(uuid5(_KEYS, f"{user_id}\n{workflow_id}\n{key_of(key)}"))
+
+
+def key_of(key: str) -> str:
+    """A request's `Idempotency-Key`. Raises `Problem` (400)."""
     if not 1 <= len(key) <= MAX_KEY_CHARS or not key.isprintable() or not key.isascii():
         raise Problem(
             400,
             "invalid_idempotency_key",
             f"Idempotency-Key has 1 to {MAX_KEY_CHARS} printable ASCII characters.",
         )
-    return str(uuid5(_KEYS, f"{user_id}\n{workflow_id}\n{key}"))
+    return key
 
 
 def location(execution_id: str) -> str:
@@ -87,31 +97,77 @@ async def execute(
             return await _repeat(parts, row, given)
     version = await version_to_run(parts, role, workflow, given.version)
     plan, value = await parts.preparation.prepare(owner, version, given.input)
-    await parts.preparation.require_budget(owner, workflow_id, plan)
+    if not given.dry_run:
+        await parts.preparation.require_budget(owner, workflow_id, plan)
+    source_id, resumption = await _taken(parts, owner, workflow_id, version.graph, plan, given)
     now = datetime.now(UTC)
     start_at = _start_at(given, now)
-    row, is_new = await parts.store.create_execution(
-        Execution(
-            id=execution_id,
-            owner=owner,
-            workflow_id=workflow_id,
-            workflow_version=version.version,
-            status=ExecutionStatus.QUEUED,
-            input=value,
-            started_by=None if user_id == owner else user_id,
-            timeout_s=_limit(version, given),
-            created_at=now,
-            held_at=start_at,
-            start_at=start_at,
-        ),
-        most=parts.settings.max_runs,
+    row = Execution(
+        id=execution_id,
+        owner=owner,
+        workflow_id=workflow_id,
+        workflow_version=version.version,
+        status=ExecutionStatus.QUEUED,
+        input=value,
+        started_by=None if user_id == owner else user_id,
+        timeout_s=_limit(version, given),
+        created_at=now,
+        held_at=start_at,
+        start_at=start_at,
+        mode=(Mode.DRY_RUN if given.dry_run else Mode.RUN).value,
+        source_id=source_id,
+        resume=None if resumption is None else resumption.to_json(),
     )
-    if not is_new:  # the same request came twice at once, and the other was first
-        return await _repeat(parts, row, given)
+    started = await begin(parts, row, version.name, plan)
+    # else the same request came twice at once, and the other was first
+    return started or await _repeat(
+        parts, await parts.store.get_execution(owner, execution_id), given
+    )
+
+
+async def begin(parts: Parts, new: Execution, name: str, plan: Plan) -> Started | None:
+    """Writes the row of a new execution and starts its run; None where the row was there.
+
+    Raises `Problem`: 422 `resumption_too_large`, 503.
+    """
+    size = len(to_json(plan)) + len(dumps(new.input)) + len(dumps(new.resume))
+    if new.resume is not None and size > MAX_ARGUMENT_BYTES:
+        raise Problem(
+            422,
+            "resumption_too_large",
+            f"The graph, its input and what is given beside have {size:,} bytes; a run takes "
+            f"{MAX_ARGUMENT_BYTES:,}.",
+        )
+    row, is_new = await parts.store.create_execution(new, most=parts.settings.max_runs)
+    if not is_new:
+        return None
     if row.is_held:  # a worker starts it at its time, or as soon as one of the owner's runs ends
         await _set_clock(parts, row)
         return Started(row, replayed=False)
-    return Started(await _start(parts, row, version.name, plan), replayed=False)
+    return Started(await _start(parts, row, name, plan), replayed=False)
+
+
+async def _taken(
+    parts: Parts,
+    owner: str,
+    workflow_id: str,
+    graph: dict[str, Any],
+    plan: Plan,
+    given: ExecuteIn,
+) -> tuple[str | None, Resumption | None]:
+    """What the run takes from a recording or from pins, and the execution with the recording."""
+    pinned = pins_of(Graph.model_validate(graph)) if given.use_pins else {}
+    if not given.dry_run:
+        return None, Resumption(pinned=pinned) if pinned else None
+    source_id = None if given.source_id is None else str(given.source_id)
+    if source_id is None:
+        page = await parts.store.list_executions(
+            owner, workflow_id=workflow_id, status=ExecutionStatus.SUCCEEDED, limit=1
+        )
+        source_id = page.items[0].id if page.items else None
+    elif (await parts.store.get_execution(owner, source_id)).workflow_id != workflow_id:
+        raise NotFoundError(f"there is no execution {source_id} of this workflow")
+    return source_id, Resumption(reuse=outside(plan, parts.specs), pinned=pinned)
 
 
 def _limit(workflow: Workflow | WorkflowVersion, given: ExecuteIn) -> float | None:
@@ -153,6 +209,7 @@ async def _repeat(parts: Parts, row: Execution, given: ExecuteIn) -> Started:
     same = not issues and _canonical(value) == _canonical(row.input)
     # a name may mean another version by now, and still be the same request
     same = same and not (isinstance(given.version, int) and given.version != row.workflow_version)
+    same = same and (row.mode == Mode.DRY_RUN) == given.dry_run
     if not (same and _limit(version, given) == row.timeout_s and _is_same_time(given, row)):
         raise Problem(
             422,
@@ -160,10 +217,15 @@ async def _repeat(parts: Parts, row: Execution, given: ExecuteIn) -> Started:
             f"The Idempotency-Key belongs to execution {row.id}, which has another input, "
             "version, time limit or time.",
         )
+    return await repeat(parts, row, version, graph)
+
+
+async def repeat(parts: Parts, row: Execution, version: WorkflowVersion, graph: Graph) -> Started:
+    """Gives back an execution that was asked for before, started if it never was."""
     if row.is_held:
         await _set_clock(parts, row)
     elif _may_start(row):
-        plan, _ = await parts.preparation.prepare(row.owner, version, given.input)
+        plan = await asyncio.to_thread(plan_of, row, graph, parts.specs)
         row = await _start(parts, row, version.name, plan)
         # a cancel that came meanwhile found no run, and took the row for one that never began
         fresh = await parts.store.get_execution(row.owner, row.id)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 
 from pilot.errors import GraphError
 from pilot.graph.analysis import Analysis, analyse, default_output
 from pilot.graph.issues import errors
 from pilot.graph.model import DefaultOutput, Graph, Node, RetryOverride, SubGraph
-from pilot.graph.plan import OnErrorAction, Plan, PlanEdge, PlanNode, References
-from pilot.graph.spec import BODY, NodeConfig, NodeSpec, Policy, Retry, Specs
+from pilot.graph.plan import OnErrorAction, Plan, PlanEdge, PlanNode
+from pilot.graph.spec import BODY, NodeSpec, Policy, Retry, Specs
 from pilot.graph.structure import need, output_key
 
 TEMPORALS_NAMES = {
@@ -29,22 +28,10 @@ def compile_plan(graph: Graph, specs: Specs, secrets: frozenset[str] | None = No
 
 
 def _plan(graph: SubGraph, analysis: Analysis, specs: Specs) -> Plan:
-    nodes = []
     policies: dict[Policy, int] = {}
-    for index, (node, config, references) in enumerate(
-        zip(graph.nodes, analysis.configs, analysis.references, strict=True)
-    ):
-        assert config is not None
-        spec = specs[node.type]
-        policy = policies.setdefault(policy_of(node, spec), len(policies))
-        nodes.append(
-            replace(
-                _node(node, spec, config, references, policy),
-                tool=index in analysis.tools,
-                body=_body(index, analysis, specs),
-                output_key=node.id if index == analysis.result else output_key(node, config),
-            )
-        )
+    nodes = [
+        compile_node(graph, specs, analysis, index, policies) for index in range(len(graph.nodes))
+    ]
     edges = [
         PlanEdge(graph.nodes[link.source].id, graph.nodes[link.target].id, link.handle)
         for link in analysis.links
@@ -60,22 +47,29 @@ def _body(index: int, analysis: Analysis, specs: Specs) -> Plan | None:
     return _plan(graph, inner, specs)
 
 
-def _node(
-    node: Node, spec: NodeSpec, config: NodeConfig, references: References, policy: int
+def compile_node(
+    graph: SubGraph, specs: Specs, analysis: Analysis, index: int, policies: dict[Policy, int]
 ) -> PlanNode:
+    """A node without errors; its policy is added to `policies` where it is not there yet."""
+    node, config = graph.nodes[index], analysis.configs[index]
+    assert config is not None
+    spec = specs[node.type]
     beside = {"name", BODY} if spec.has_body else {"name"}
     return PlanNode(
         id=node.id,
         type=node.type,
         name=node.name,
         config={key: value for key, value in node.config.items() if key not in beside},
-        policy=policy,
-        references=references,
+        policy=policies.setdefault(policy_of(node, spec), len(policies)),
+        references=analysis.references[index],
         need=need(node),
         on_error=_on_error(node),
         default_output=default_output(node),
         passes_input=spec.passes_input,
         sets=list(spec.sets(config)),
+        output_key=node.id if index == analysis.result else output_key(node, config),
+        tool=index in analysis.tools,
+        body=_body(index, analysis, specs),
     )
 
 

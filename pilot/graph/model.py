@@ -54,6 +54,17 @@ class NOf(BaseModel):
     n_of: Annotated[int, Field(ge=1), JSON_NUMBER]
 
 
+class Pinned(BaseModel):
+    """What a node gives, instead of being run, in runs that ask for it (`use_pins`): while a draft
+    is worked on. `handles` are those that it takes; without any it is the default handle."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    output: JsonValue = None
+    handles: Annotated[list[str], Field(max_length=100)] | None = None
+    vars: Annotated[dict[str, JsonValue], Field(max_length=200)] = Field(default_factory=dict)
+
+
 OnError = Literal["fail", "continue", "branch"] | DefaultOutput
 Join = Literal["all", "any"] | NOf
 Seconds = Annotated[float, Field(gt=0, le=MAX_TIMEOUT_S), JSON_NUMBER]
@@ -77,6 +88,7 @@ class Node(BaseModel):
     on_error: OnError | None = None
     join: Join | None = None
     on_cancel: StrictBool = False
+    pinned: Pinned | None = None
 
     @property
     def name(self) -> str:

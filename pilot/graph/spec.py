@@ -149,7 +149,8 @@ class NodeSpec:
     node sets, `reads` those that it reads beside its templates. `passes_input` types give
     their input on as their output, so their activity returns none and history holds the
     value once. `tools` names the nodes that this one may call while it runs, and
-    `usable_as_tool` says that nodes of this type may be among them.
+    `usable_as_tool` says that nodes of this type may be among them. `outside` says that what a
+    node does reaches the world outside, so that a dry run may not do it.
 
     With `has_body` the configuration (a `ContainerConfig`) holds a graph in its field `body`,
     which is run for each item or iteration: `item` and `index` are in scope in it.
@@ -172,6 +173,7 @@ class NodeSpec:
     tools: Callable[[Any], tuple[ToolUse, ...]] = no_tools
     usable_as_tool: bool = False
     has_body: bool = False
+    outside: bool = True
 
 
 Specs: TypeAlias = Mapping[str, NodeSpec]

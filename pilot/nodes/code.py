@@ -235,4 +235,5 @@ SPEC = NodeSpec(
     ),
     check=check,
     python_scope=python_scope,
+    outside=False,
 )

@@ -71,4 +71,5 @@ SPEC = NodeSpec(
     branches=True,
     passes_input=True,
     check=check,
+    outside=False,
 )

@@ -44,4 +44,5 @@ SPEC = NodeSpec(
     config=LoopConfig,
     policy=Policy(retry=Retry(max_attempts=3), timeout_s=10, local=True),
     has_body=True,
+    outside=False,
 )

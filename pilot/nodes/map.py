@@ -51,4 +51,5 @@ SPEC = NodeSpec(
     config=MapConfig,
     policy=Policy(retry=Retry(max_attempts=3), timeout_s=10, local=True),
     has_body=True,
+    outside=False,
 )

@@ -27,4 +27,5 @@ SPEC = NodeSpec(
     config=OutputConfig,
     policy=Policy(retry=Retry(max_attempts=3), timeout_s=10, local=True),
     handles=no_handles,
+    outside=False,
 )

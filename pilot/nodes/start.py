@@ -155,4 +155,5 @@ SPEC = NodeSpec(
     policy=Policy(retry=Retry(max_attempts=3), timeout_s=10, local=True),
     check=check,
     python_scope=lambda _config: PythonScope(input=True),
+    outside=False,
 )

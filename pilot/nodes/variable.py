@@ -64,4 +64,5 @@ SPEC = NodeSpec(
     check=check,
     sets=sets,
     reads=reads,
+    outside=False,
 )

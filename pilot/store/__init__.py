@@ -126,6 +126,10 @@ class Execution:
     is to begin later, at `start_at`, waits for it from then on. `triggered_by` is the schedule
     (`schedule:<id>`) or webhook (`webhook:<id>`) that began it, `triggered_at` the schedule's
     time that it was begun for, or when the webhook was called.
+
+    `mode` is `run`, `test` (one node alone) or `dry_run`; `source_id` is the execution that it
+    goes on from, and `resume` what it does not run anew (`pilot.resumption.Resumption` as JSON;
+    None in lists).
     """
 
     id: str
@@ -151,6 +155,9 @@ class Execution:
     start_at: datetime | None = None
     triggered_by: str | None = None
     triggered_at: datetime | None = None
+    mode: str = "run"
+    source_id: str | None = None
+    resume: dict[str, Any] | None = None
 
     @property
     def is_held(self) -> bool:

@@ -35,7 +35,7 @@ _PROGRESS = select(
     executions.c.last_seq,
     executions.c.edition,
 )
-_LISTED = [column for column in executions.c if column.name not in ("input", "output")]
+_LISTED = [column for column in executions.c if column.name not in ("input", "output", "resume")]
 
 
 def workflow_at_newest(owner: str, workflow_id: str) -> Select[Any]:

@@ -132,6 +132,9 @@ def execution(row: Row[Any]) -> Execution:
         start_at=row.start_at,
         triggered_by=row.triggered_by,
         triggered_at=row.triggered_at,
+        mode=row.mode,
+        source_id=row.source_id,
+        resume=getattr(row, "resume", None),
     )
 
 
@@ -157,6 +160,9 @@ def execution_row(execution: Execution) -> dict[str, Any]:
         "start_at": execution.start_at,
         "triggered_by": execution.triggered_by,
         "triggered_at": execution.triggered_at,
+        "mode": execution.mode,
+        "source_id": execution.source_id,
+        "resume": json_or_null(execution.resume),
         "usage": json_text.dumps(execution.usage),
         "error": json_or_null(execution.error),
         "input": json_or_null(execution.input),

@@ -195,7 +195,9 @@ publications = Table(
 # (`pilot.events.edition`). It waits for a slot from `held_at` to `released_at`: from
 # `start_at` on, where it is to begin later. `triggered_by` is what began it, at the time
 # `triggered_at`. `pruned_by` is the batch of the retention that has it on its list
-# (`pilot.store.retention`), `events_pruned_at` when its events were deleted before itself. The
+# (`pilot.store.retention`), `events_pruned_at` when its events were deleted before itself. `mode`
+# says what kind of run it is, `source_id` which execution it goes on from, and `resume` what it
+# takes from there (`pilot.store.Execution`). The
 # large columns stand last: SQLite reads past them for whatever follows.
 executions = Table(
     "executions",
@@ -222,8 +224,11 @@ executions = Table(
     Column("triggered_at", UtcDateTime),
     Column("pruned_by", Text),
     Column("events_pruned_at", UtcDateTime),
+    Column("mode", Text, nullable=False, server_default=text("'run'")),
+    Column("source_id", PlainText),
     Column("usage", JsonText, nullable=False),
     Column("error", JsonText),
+    Column("resume", JsonText),
     Column("input", JsonText),
     Column("output", JsonText),
     ForeignKeyConstraint(

@@ -65,6 +65,8 @@ def test_the_document_names_every_route(document):
         ("GET", "/api/v1/me/deletion"),
         ("GET", "/api/v1/executions/{execution_id}/events"),
         ("POST", "/api/v1/executions/{execution_id}/cancel"),
+        ("POST", "/api/v1/executions/{execution_id}/retry"),
+        ("POST", f"{W}/{{workflow_id}}/nodes/{{node_id}}/test"),
         ("POST", "/api/v1/executions/{execution_id}/pause"),
         ("POST", "/api/v1/executions/{execution_id}/resume"),
         ("GET", f"{W}/{{workflow_id}}/versions"),

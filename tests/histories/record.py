@@ -15,7 +15,7 @@ import sys
 import tomllib
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,8 @@ from workflows_def.messages import (
     UPDATE_DELIVER,
     Delivery,
     Receipt,
+    Recorded,
+    Resume,
     Snapshot,
 )
 
@@ -64,6 +66,7 @@ class Case:
     graph: Graph
     input: Any = None
     meanwhile: list[Callable[[Handle], Awaitable[None]]] = field(default_factory=list)
+    resume: Resume | None = None
     model: list[Reply | Calls | Failure] = field(default_factory=list)
 
 
@@ -168,6 +171,8 @@ def cases(address: str = "") -> dict[str, Case]:
                                   node("j", join="any"), OUTPUT],
                                  "s>a", "s>slow", "a>j", "slow>j", "j>o")),
         "tools": calling(),
+        "resumed": Case(graph([START, bad, node("v"), OUTPUT], "s>bad", "bad>v", "v>o"),
+                        resume=Resume(reuse=["s"], pinned={"bad": Recorded(output=1)})),
         "timed_out": Case(graph([START, spinning(60), UNDO, OUTPUT],
                                 "s>slow", "slow>o", timeout_s=1)),
         "cleaned_up": Case(graph([START, spinning(60), UNDO, node("then", "code", config={
@@ -177,7 +182,13 @@ def cases(address: str = "") -> dict[str, Case]:
 
 
 async def record(bench: Stack, name: str, case: Case) -> None:
-    handle = await bench.start_graph(case.graph, case.input)
+    resume = case.resume
+    if resume is not None:  # from a run of the same graph
+        before = await bench.start_graph(case.graph, case.input)
+        with suppress(WorkflowFailureError):
+            await before.result()
+        resume = replace(resume, source=before.id.removeprefix("execution-"))
+    handle = await bench.start_graph(case.graph, case.input, resume=resume)
     for action in case.meanwhile:
         await action(handle)
     try:

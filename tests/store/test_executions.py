@@ -27,6 +27,12 @@ async def test_an_execution_is_read_as_it_was_created(store, workflow, make_exec
         cancel_requested_at=datetime(2026, 1, 1, 0, 0, 1, tzinfo=UTC),
         held_at=datetime(2026, 1, 1, 0, 0, 2, tzinfo=UTC),
         released_at=datetime(2026, 1, 1, 0, 0, 3, tzinfo=UTC),
+        start_at=datetime(2026, 1, 1, 0, 0, 2, tzinfo=UTC),
+        triggered_by="schedule:1",
+        triggered_at=datetime(2026, 1, 1, tzinfo=UTC),
+        mode="dry_run",
+        source_id="another",
+        resume={"reuse": ["a"], "given": {"vars": {"x": "\u00e9"}}},
     )
     assert await store.create_execution(full) == (full, True)
     assert await store.get_execution("ada", full.id) == full

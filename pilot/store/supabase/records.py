@@ -10,7 +10,9 @@ from pilot.store import json_text
 from pilot.store.paging import decode_cursor, page_size
 from pilot.store.values import plain, utc
 
-_JSON = frozenset({"graph", "usage", "error", "input", "output", "meta", "data", "answer"})
+_JSON = frozenset(
+    {"graph", "usage", "error", "input", "output", "meta", "data", "answer", "resume"}
+)
 """The columns that hold JSON. They travel as its text."""
 
 

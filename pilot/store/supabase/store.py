@@ -175,7 +175,7 @@ class SupabaseStore:
         row = rows.execution_row(execution)
         for name in ("owner", "started_by"):
             row[name] = row[name] and owner_id(row[name])
-        for name in ("id", "workflow_id", "temporal_run_id", "triggered_by"):
+        for name in ("id", "workflow_id", "temporal_run_id", "triggered_by", "source_id"):
             row[name] = row[name] and plain(row[name])
         row["workflow_version"] = storable(execution.workflow_version)
         row["created_at"] = utc(execution.created_at)

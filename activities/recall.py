@@ -1,0 +1,107 @@
+"""recall_nodes: what an execution recorded of its nodes, for a run that goes on from it.
+
+The store holds it, longer than Temporal keeps a history: a node's output whole in its row, its
+variables and handles in its last event. Of an event that was too large to be kept whole there,
+Temporal's own list is asked.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from temporalio import activity
+from temporalio.client import Client, WorkflowQueryFailedError
+from temporalio.exceptions import ApplicationError
+from temporalio.service import RPCError, RPCStatusCode
+
+from pilot.events.model import Event, EventType
+from pilot.events.wire import dumps
+from pilot.store import Store, temporal_workflow_id
+from workflows_def.messages import (
+    QUERY_EVENTS,
+    RECALL_ACTIVITY,
+    EventsPage,
+    RecallPage,
+    RecallRequest,
+    Recorded,
+)
+
+PAGE_BYTES = 1_000_000
+"""About how much JSON of records one page holds; a payload has 2 MB."""
+EVENTS_AT_ONCE = 200
+QUERY_LIMIT = timedelta(seconds=20)
+
+_ENDS = (EventType.NODE_SUCCEEDED, EventType.NODE_FAILED)
+
+
+class Recall:
+    """The activity, with where it looks."""
+
+    def __init__(self, store: Store, client: Client) -> None:
+        self._store = store
+        self._client = client
+
+    @activity.defn(name=RECALL_ACTIVITY)
+    async def recall(self, request: RecallRequest) -> RecallPage:
+        """Raises an `ApplicationError` (`recording_gone`) where neither store nor Temporal has
+        a node's values whole any more."""
+        wanted = frozenset(request.nodes)
+        records: dict[str, Recorded] = {}
+        size, after = 0, request.after_seq
+        while True:
+            events = await self._store.events(
+                request.user_id, request.source, after_seq=after, limit=EVENTS_AT_ONCE
+            )
+            for event in events:
+                assert event.seq is not None
+                if event.node_id in wanted and not event.path and event.type in _ENDS:
+                    record = _record(await self._whole(request.source, event))
+                    if record is not None:
+                        size += len(dumps(record.output)) + len(dumps(record.vars))
+                        if records and size > PAGE_BYTES:
+                            return RecallPage(records, after)
+                        records[event.node_id] = record
+                after = event.seq
+            if len(events) < EVENTS_AT_ONCE:
+                return RecallPage(records)
+
+    async def _whole(self, source: str, event: Event) -> Event:
+        if not event.data.get("truncated"):
+            return event
+        assert event.seq is not None
+        handle = self._client.get_workflow_handle(temporal_workflow_id(source))
+        try:
+            page: EventsPage = await handle.query(
+                QUERY_EVENTS, event.seq - 1, result_type=EventsPage, rpc_timeout=QUERY_LIMIT
+            )
+        except WorkflowQueryFailedError as error:
+            raise _gone(event) from error
+        except RPCError as error:
+            if error.status is RPCStatusCode.NOT_FOUND:
+                raise _gone(event) from error
+            raise
+        if not page.events:
+            raise _gone(event)
+        return Event.from_json(page.events[0])
+
+
+def _record(event: Event) -> Recorded | None:
+    """None for a failure that ended the run: nothing came of it."""
+    data = event.data
+    error = data.get("error") if event.type is EventType.NODE_FAILED else None
+    if error is not None and "output" not in data:
+        return None
+    meta: dict[str, Any] = data.get("meta") or {}
+    handles = data.get("handles")
+    if handles is None and meta.get("branch"):  # told before events told their handles
+        handles = [meta["branch"]]
+    return Recorded(data.get("output"), meta, data.get("vars") or {}, handles, error)
+
+
+def _gone(event: Event) -> ApplicationError:
+    return ApplicationError(
+        f"what node {event.node_id!r} recorded was large, and Temporal no longer has it",
+        type="recording_gone",
+        non_retryable=True,
+    )
