@@ -26,6 +26,7 @@ from pilot.graph.model import Graph
 from tests.graph.graphs import graph, node
 from tests.openai_server import Calls, Failure, OpenAIServer, Reply, calls, openai_server
 from tests.outside import outside
+from tests.workflows_def.test_gallery import CASES, World, gallery_world
 from workflows_def.messages import (
     QUERY_SNAPSHOT,
     SIGNAL_PAUSE,
@@ -181,6 +182,20 @@ def cases(address: str = "") -> dict[str, Case]:
     }  # fmt: skip
 
 
+def gallery(world: World) -> dict[str, Case]:
+    """The examples that are run with their outputs asserted: each once, as there."""
+    found: dict[str, Case] = {}
+    for case in CASES:
+        one = example(case.template, case.input(world))
+        found.setdefault(case.template, replace(one, model=list(case.script)))
+    return found
+
+
+def known(address: str = "", world: World | None = None) -> dict[str, Case]:
+    """All cases by name. `world` is what the gallery's graphs call."""
+    return gallery(world or World()) | cases(address)
+
+
 async def record(bench: Stack, name: str, case: Case) -> None:
     resume = case.resume
     if resume is not None:  # from a run of the same graph
@@ -204,17 +219,17 @@ async def record(bench: Stack, name: str, case: Case) -> None:
 
 
 async def main(names: list[str]) -> None:
-    async with openai_server() as models, outside() as world:
+    async with openai_server() as models, outside() as world, gallery_world() as calls:
         os.environ["PILOT_LLM_API_BASE"] = models.base_url
         os.environ["PILOT_ALLOWED_HOSTS"] = "127.0.0.1"
-        await record_all(models, cases(world.address), names)
+        await record_all(models, known(world.address, calls), names)
 
 
-async def record_all(models: OpenAIServer, known: dict[str, Case], names: list[str]) -> None:
+async def record_all(models: OpenAIServer, all_known: dict[str, Case], names: list[str]) -> None:
     there = {path.stem for path in stored()}
     async with stack([]) as bench:
-        for name in names or [name for name in known if name not in there]:
-            case = known[name]
+        for name in names or [name for name in all_known if name not in there]:
+            case = all_known[name]
             if (HERE / release() / f"{name}.json").exists():
                 print(f"{name}: is there already")
                 continue

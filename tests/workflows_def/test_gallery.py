@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -62,6 +63,15 @@ class World:
             case "/gone":
                 return PlainTextResponse("gone", 404)
         return PlainTextResponse("down", 503)
+
+
+@asynccontextmanager
+async def gallery_world() -> AsyncIterator[World]:
+    world = World()
+    routes = [Route("/{path:path}", world.answer, methods=["GET", "POST"])]
+    async with serve(Starlette(routes=routes)) as port:
+        world.url = f"http://127.0.0.1:{port}"
+        yield world
 
 
 def said(value: Any) -> Reply:
@@ -292,10 +302,7 @@ async def calling(
 ) -> AsyncIterator[tuple[Runner, World]]:
     """A runner whose worker may call loopback, and the world there."""
     settings = worker_settings.model_copy(update={"pilot_allowed_hosts": ["127.0.0.1"]})
-    world = World()
-    routes = [Route("/{path:path}", world.answer, methods=["GET", "POST"])]
-    async with serve(Starlette(routes=routes)) as port, PilotPlugin.open(settings) as plugin:
-        world.url = f"http://127.0.0.1:{port}"
+    async with gallery_world() as world, PilotPlugin.open(settings) as plugin:
         client = await Client.connect(temporal_address, plugins=[plugin])
         runner = Runner(client, task_queue=f"gallery-{uuid.uuid4()}")
         async with Worker(client, task_queue=runner.task_queue):

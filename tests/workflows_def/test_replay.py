@@ -11,7 +11,7 @@ from temporalio.client import WorkflowHistory
 from temporalio.worker import Replayer
 
 from pilot.plugin import PilotPlugin
-from tests.histories.record import EXAMPLES, ROOT, cases, release, stored
+from tests.histories.record import EXAMPLES, ROOT, known, release, stored
 from tests.releases.freeze import released
 
 STORED = stored()
@@ -26,7 +26,7 @@ async def test_stored_histories_replay(path: Path) -> None:
 
 def test_every_case_and_example_is_stored() -> None:
     names = {path.stem for path in STORED}
-    assert names >= set(cases())
+    assert names >= set(known())
     assert names >= {path.stem for path in EXAMPLES.glob("*.json")}
 
 
