@@ -18,6 +18,7 @@ from pilot.graph.status import ExecutionStatus, NodeStatus
 if TYPE_CHECKING:
     from pilot.store.api_keys import ApiKeyStore
     from pilot.store.forgetting import ForgettingStore
+    from pilot.store.iterations import IterationStore
     from pilot.store.llm_calls import LlmCallStore
     from pilot.store.publications import PublicationStore
     from pilot.store.retention import RetentionStore
@@ -224,6 +225,9 @@ class Store(Protocol):
 
     @property
     def llm_calls(self) -> LlmCallStore: ...
+
+    @property
+    def iterations(self) -> IterationStore: ...
 
     @property
     def retention(self) -> RetentionStore: ...

@@ -32,6 +32,7 @@ from pilot.store.api_keys import ApiKeyStore, SqlApiKeys
 from pilot.store.append import Batch, append, forget
 from pilot.store.database import Database
 from pilot.store.forgetting import ForgettingStore, SqlForgetting
+from pilot.store.iterations import IterationStore, SqlIterations
 from pilot.store.llm_calls import LlmCallStore, SqlLlmCalls
 from pilot.store.paging import newest_first, page
 from pilot.store.publications import PublicationStore, SqlPublications
@@ -61,6 +62,7 @@ class SqlStore:
         self.api_keys: ApiKeyStore = SqlApiKeys(database)
         self.usage: UsageStore = SqlUsage(database)
         self.llm_calls: LlmCallStore = SqlLlmCalls(database)
+        self.iterations: IterationStore = SqlIterations(database)
         self.retention: RetentionStore = SqlRetention(database)
         self.forgetting: ForgettingStore = SqlForgetting(database)
 

@@ -321,6 +321,29 @@ node_runs = Table(
     Index("ix_node_runs_execution_id_first_seq", "execution_id", "first_seq"),
 )
 
+# The iterations of loops and maps that have ended; `path` is that of the loop or map.
+iterations = Table(
+    "iterations",
+    metadata,
+    Column(
+        "execution_id",
+        PlainText,
+        ForeignKey("executions.id", ondelete="CASCADE"),
+        primary_key=True,
+    ),
+    Column("node_id", PlainText, primary_key=True),
+    Column("path", PlainText, primary_key=True),
+    Column("index", Integer, primary_key=True, autoincrement=False),
+    Column("status", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("started_at", UtcDateTime),
+    Column("finished_at", UtcDateTime),
+    Column("error", JsonText),
+    Column("nodes", JsonText, nullable=False),
+    Column("output", JsonText),
+    CheckConstraint(_one_of("status", ["succeeded", "failed", "cancelled"]), name="status"),
+)
+
 # `at` is the event's own text: what is given back is what was said.
 events = Table(
     "events",

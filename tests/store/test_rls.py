@@ -22,10 +22,11 @@ import pytest
 from jwt.utils import base64url_encode
 
 from pilot.events.model import Event, EventType
-from pilot.graph.status import ExecutionStatus
+from pilot.graph.status import ExecutionStatus, NodeStatus
 from pilot.roles import Role
 from pilot.store import Execution
 from pilot.store.api_keys import ApiKey
+from pilot.store.iterations import Iteration
 from pilot.store.llm_calls import LlmCall
 from pilot.store.secrets import SealedSecret
 from pilot.store.supabase import SupabaseStore
@@ -82,6 +83,8 @@ async def things(supabase: SupabaseStore) -> Things:
     held = Reservation(replace(key, call=2), ADA, workflow.id, NOW, FAR, 5, 5)
     assert await store.usage.reserve(held, Allowance()) is None
     await store.usage.put_budget(ADA, WHOLE_ACCOUNT, Limits(tokens=10**9))
+    done = Iteration(0, NodeStatus.SUCCEEDED, MARK, MARK)
+    await store.iterations.record(run.id, MARK, "", [done])
     await store.llm_calls.sent(LlmCall(MARK, MARK, run.id, 1, MARK))
     await store.llm_calls.keep_answer(ADA, MARK, MARK, timedelta(days=1))
     return Things(workflow.id, run.id)

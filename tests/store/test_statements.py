@@ -8,11 +8,13 @@ from datetime import UTC, datetime
 
 import pytest
 
-from pilot.graph.status import ExecutionStatus
+from pilot.graph.status import ExecutionStatus, NodeStatus
+from pilot.store.iterations import Iteration
 
 on_sqlite = pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
 
 GRAPH = {"nodes": []}
+DONE = Iteration(0, NodeStatus.SUCCEEDED, "k")
 
 
 @pytest.fixture
@@ -66,8 +68,12 @@ async def test_each_method_sends_a_constant_number(
         store.node_runs("ada", execution.id),
         store.events("ada", execution.id),
         store.missing_from(execution.id),
+        store.iterations.page("ada", execution.id, "each"),
+        store.iterations.results("ada", execution.id, "each"),
     ):
         assert await count(reading) == 1
+    # the execution, and all rows
+    assert await count(store.iterations.record(execution.id, "each", "", [DONE] * 2)) == 2
     await store.append_events(execution.id, [said(51, "execution.cancelled")])
     assert await count(store.delete_workflow("ada", workflow.id)) == 3
 
@@ -110,6 +116,10 @@ async def test_an_index_serves_every_query(
     await store.get_version("ada", workflow.id, 1)
     await store.node_runs("ada", execution.id)
     await store.events("ada", execution.id)
+    await store.iterations.record(execution.id, "each", "", [DONE])
+    await store.iterations.page("ada", execution.id, "each", cursor="3")
+    await store.iterations.page("ada", execution.id, "each", status=DONE.status)
+    await store.iterations.results("ada", execution.id, "each", first=1, end=4)
     await store.create_execution(held := replace(execution, held_at=datetime.now(UTC)), most=3)
     await store.slots.release("ada", 3)
     await store.slots.owner_waiting(execution.id)

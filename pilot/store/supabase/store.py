@@ -26,6 +26,7 @@ from pilot.store import (
 from pilot.store.api_keys import ApiKeyStore
 from pilot.store.append import Batch
 from pilot.store.forgetting import ForgettingStore
+from pilot.store.iterations import IterationStore
 from pilot.store.llm_calls import LlmCallStore
 from pilot.store.paging import page
 from pilot.store.publications import PublicationStore
@@ -38,6 +39,7 @@ from pilot.store.supabase.api_keys import SupabaseApiKeys
 from pilot.store.supabase.batches import batch_params, made_again
 from pilot.store.supabase.connection import Connection
 from pilot.store.supabase.forgetting import SupabaseForgetting
+from pilot.store.supabase.iterations import SupabaseIterations
 from pilot.store.supabase.llm_calls import SupabaseLlmCalls
 from pilot.store.supabase.publications import SupabasePublications
 from pilot.store.supabase.records import moment, record, window
@@ -62,6 +64,7 @@ class SupabaseStore:
         self.api_keys: ApiKeyStore = SupabaseApiKeys(connection)
         self.usage: UsageStore = SupabaseUsage(connection)
         self.llm_calls: LlmCallStore = SupabaseLlmCalls(connection)
+        self.iterations: IterationStore = SupabaseIterations(connection)
         self.retention: RetentionStore = SupabaseRetention(connection)
         self.forgetting: ForgettingStore = SupabaseForgetting(connection)
 

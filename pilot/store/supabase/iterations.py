@@ -1,0 +1,102 @@
+"""`IterationStore` on Supabase."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from pilot.graph.status import NodeStatus
+from pilot.store import Page, json_text
+from pilot.store.iterations import (
+    MAX_RESULTS,
+    MAX_SHOWN_CHARS,
+    PREVIEW_CHARS,
+    Iteration,
+    after,
+    iteration,
+    page_of,
+)
+from pilot.store.paging import page_size
+from pilot.store.rows import json_or_null
+from pilot.store.supabase.connection import Connection
+from pilot.store.supabase.records import record
+from pilot.store.values import owner_id, plain
+
+
+class SupabaseIterations:
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def record(
+        self, execution_id: str, node_id: str, path: str, rows: Sequence[Iteration]
+    ) -> None:
+        newest = {row.index: row for row in rows}
+        if not newest:
+            return
+        await self._connection.write_all(
+            "record_iterations",
+            execution_id=plain(execution_id),
+            node_id=plain(node_id),
+            path=plain(path),
+            rows=[_row(row) for row in newest.values()],
+        )
+
+    async def page(
+        self,
+        owner: str,
+        execution_id: str,
+        node_id: str,
+        path: str = "",
+        *,
+        status: NodeStatus | None = None,
+        limit: int = 50,
+        cursor: str | None = None,
+    ) -> Page[Iteration]:
+        found = await self._connection.read(
+            "iterations",
+            owner=owner_id(owner),
+            execution_id=plain(execution_id),
+            node_id=plain(node_id),
+            path=plain(path),
+            status=None if status is None else status.value,
+            after=after(cursor),
+            size=page_size(limit) + 1,
+            shown=MAX_SHOWN_CHARS,
+            preview=PREVIEW_CHARS,
+        )
+        return page_of([record(row) for row in found], limit)
+
+    async def results(
+        self,
+        owner: str,
+        execution_id: str,
+        node_id: str,
+        path: str = "",
+        *,
+        first: int = 0,
+        end: int | None = None,
+    ) -> list[Iteration]:
+        found = await self._connection.read_all(
+            "iteration_results",
+            owner=owner_id(owner),
+            execution_id=plain(execution_id),
+            node_id=plain(node_id),
+            path=plain(path),
+            first=first,
+            end=end,
+            size=MAX_RESULTS,
+        )
+        return [iteration(record(row)) for row in found]
+
+
+def _row(row: Iteration) -> dict[str, Any]:
+    return {
+        "index": row.index,
+        "status": row.status.value,
+        "key": row.key,
+        "started_at": None if row.started_at is None else row.started_at.isoformat(),
+        "finished_at": None if row.finished_at is None else row.finished_at.isoformat(),
+        "error": json_or_null(row.error),
+        "nodes": json_text.dumps(row.nodes),
+        "output": json_or_null(row.output),
+    }
