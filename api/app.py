@@ -18,6 +18,7 @@ from api.directory import Directory
 from api.executions.escalation import escalating
 from api.executions.export import router as export
 from api.executions.finished import Finished
+from api.executions.iterations import router as iterations
 from api.executions.routes import router as executions
 from api.hooks.routes import router as hooks
 from api.limits import Limits, RateHeaders, rates
@@ -84,6 +85,7 @@ def create_app(settings: Settings) -> FastAPI:
         executions,
         retention,
         me,
+        iterations,
         node_types.router,
         secrets,
         usage,

@@ -63,6 +63,7 @@ TABLE: dict[tuple[str, str], Row] = {
     ("GET", "/executions/{execution_id}"): Row(V, "execution"),
     ("DELETE", "/executions/{execution_id}"): Row(AD, "execution"),
     ("GET", "/executions/{execution_id}/events"): Row(V, "execution"),
+    ("GET", "/executions/{execution_id}/nodes/{node_id}/iterations"): Row(V, "execution"),
     ("POST", "/executions/{execution_id}/cancel"): Row(R, "execution"),
     ("POST", "/executions/{execution_id}/pause"): Row(R, "execution"),
     ("POST", "/executions/{execution_id}/resume"): Row(R, "execution"),
@@ -173,6 +174,7 @@ async def test_every_route_for_every_caller(api: Api, who: str) -> None:
         url = "/api/v1" + path.format(
             workflow_id=things.workflow,
             execution_id=things.execution,
+            node_id="each",
             grantee="user_x",
             version=1,
             node_id="s",

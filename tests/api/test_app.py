@@ -64,6 +64,7 @@ def test_the_document_names_every_route(document):
         ("DELETE", "/api/v1/me"),
         ("GET", "/api/v1/me/deletion"),
         ("GET", "/api/v1/executions/{execution_id}/events"),
+        ("GET", "/api/v1/executions/{execution_id}/nodes/{node_id}/iterations"),
         ("POST", "/api/v1/executions/{execution_id}/cancel"),
         ("POST", "/api/v1/executions/{execution_id}/retry"),
         ("POST", f"{W}/{{workflow_id}}/nodes/{{node_id}}/test"),
