@@ -94,6 +94,8 @@ class Attempt(Generic[C]):
 
     def _emit(self, type: EventType, data: dict[str, Any]) -> None:
         task = self.task
+        if task.quiet:
+            return
         event = Event(
             type=type,
             execution_id=task.execution_id,

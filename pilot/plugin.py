@@ -26,6 +26,7 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 from activities.deliveries import check_delivery
 from activities.forget import Forgetter
 from activities.interceptor import NodeInterceptor
+from activities.iterations import Iterations
 from activities.later import Later
 from activities.prune import Pruner
 from activities.recall import Recall
@@ -53,9 +54,11 @@ from pilot.store.open import open_store
 from pilot.temporal import data_converter
 from workflows_def.forget import ForgetOwner
 from workflows_def.interpreter import InterpretGraph
+from workflows_def.items import RunItems
 from workflows_def.later import StartLater
 from workflows_def.prune import PruneOld
 from workflows_def.reconcile import ReconcileExecutions
+from workflows_def.repeat import RunLoop
 
 PASSTHROUGH = (
     "pilot",
@@ -91,7 +94,15 @@ class PilotPlugin(SimplePlugin):
         super().__init__(
             "pilot.PilotPlugin",
             data_converter=lambda existing: encrypted(_with_pydantic(existing), keyring),
-            workflows=[InterpretGraph, ReconcileExecutions, StartLater, PruneOld, ForgetOwner],
+            workflows=[
+                InterpretGraph,
+                RunItems,
+                RunLoop,
+                ReconcileExecutions,
+                StartLater,
+                PruneOld,
+                ForgetOwner,
+            ],
             workflow_runner=_with_passthrough,
         )
         self._store = store
@@ -138,6 +149,7 @@ class PilotPlugin(SimplePlugin):
         client = config["client"]
         slots = Slots(self._store, client, config["task_queue"], self._max_runs)
         recorder = Recorder(self._store, self.publisher, client, slots)
+        iterations = Iterations(self._store, client)
         reconciler = Reconciler(self._store, client, slots)
         config["activities"] = [
             *(config.get("activities") or ()),
@@ -146,6 +158,8 @@ class PilotPlugin(SimplePlugin):
             recorder.record,
             Recall(self._store, client).recall,
             reconciler.reconcile,
+            iterations.record,
+            iterations.recall,
             Later(self._store, slots).release_due,
             Pruner(self._store, client, self._policy, self._archive).prune,
             Forgetter(self._store, client, self._archive, self._redis_url).forget,

@@ -7,7 +7,7 @@ the same rules. Its first nodes' input is the iteration's item.
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from temporalio import workflow
@@ -16,6 +16,7 @@ from pilot.graph.plan import Plan
 from pilot.graph.schedule import Reason, Schedule
 from pilot.graph.task import Scope
 from workflows_def.failure import Failure
+from workflows_def.host import host
 from workflows_def.journal import LiveJournal
 from workflows_def.messages import NodeState, RunInput
 from workflows_def.nodes import Nodes
@@ -26,14 +27,15 @@ from workflows_def.records import Records
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What an iteration came to: its body's output, or the failure of the node `node_id` in it
-    (None where it was no node's). `nodes` are the body's nodes as they ended, `usage` their
-    tokens and cost."""
+    (None where it was no node's); `cancelled`: neither. `nodes` are the body's nodes as they
+    ended, `usage` their tokens and cost."""
 
     output: Any = None
     failure: Failure | None = None
     node_id: str | None = None
-    nodes: list[NodeState] | None = None
-    usage: dict[str, Any] | None = None
+    cancelled: bool = False
+    nodes: list[NodeState] = field(default_factory=list)
+    usage: dict[str, Any] = field(default_factory=dict)
 
 
 class Body:
@@ -54,11 +56,22 @@ class Body:
         self._schedule = Schedule(plan)
         self._records = Records(inner, self._schedule, outer)
         journal = LiveJournal(run, path, quiet=quiet)
-        self.nodes = Nodes(inner, self._schedule, self._records, journal, path=path, pace=pace)
+        self._path = path
+        self.nodes = Nodes(
+            inner, self._schedule, self._records, journal, path=path, pace=pace, quiet=quiet
+        )
 
     async def run(self) -> Outcome:
-        """Runs the body. Cancelled, it stops what is under way, waits for it, and raises
-        `CancelledError`; a bug of the interpreter's is raised as it is."""
+        """Runs the body. Cancelled, it stops what is under way, waits for it, and says so; a bug
+        of the interpreter's is raised as it is."""
+        within = host()
+        within.enter(self._path, self.nodes)
+        try:
+            return await self._run()
+        finally:
+            within.leave(self._path)
+
+    async def _run(self) -> Outcome:
         nodes = self.nodes
         nodes.begin()
         try:
@@ -69,7 +82,7 @@ class Body:
                 nodes.changed = False
         except asyncio.CancelledError:
             await self._stop(Reason.EXECUTION_CANCELLED)
-            raise
+            return self._outcome(cancelled=True)
         ending = nodes.ending
         if ending is not None:
             await self._stop(ending.reason)

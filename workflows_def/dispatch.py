@@ -39,6 +39,7 @@ async def dispatch(
     path: str = "",
     round: int = 0,
     transcript: Sequence[dict[str, Any]] = (),
+    quiet: bool = False,
 ) -> NodeResult:
     """The result of a node's activity, after as many attempts as its policy allows."""
     task = NodeTask(
@@ -53,6 +54,7 @@ async def dispatch(
         path=path,
         round=round,
         transcript=list(transcript),
+        quiet=quiet,
     )
     await pace.admit(task)
     policy = policy_of(run, node)

@@ -22,8 +22,10 @@ from pilot.graph.status import ExecutionStatus
 from workflows_def import wait  # noqa: F401 (what nodes of this type do)
 from workflows_def.details import details
 from workflows_def.ending import CANCELLED, Ending, crashed, failed, timed_out
-from workflows_def.inbox import Inbox, Receiving
+from workflows_def.host import NodeHost
 from workflows_def.journal import Journal
+from workflows_def.loop import run_loop
+from workflows_def.map import run_map
 from workflows_def.messages import (
     CLEANUP_LIMIT_S,
     QUERY_EVENTS,
@@ -39,11 +41,12 @@ from workflows_def.messages import (
     RunInput,
     Snapshot,
 )
-from workflows_def.nodes import Nodes, undisturbed
+from workflows_def.nodes import Nodes
 from workflows_def.pace import too_large
 from workflows_def.recall import recall
 from workflows_def.records import Records
 from workflows_def.steps import FOLLOWS
+from workflows_def.undisturbed import undisturbed
 
 RECORD_TIMEOUT = timedelta(seconds=60)
 RECORD_HEARTBEAT = timedelta(seconds=10)
@@ -66,13 +69,15 @@ signal, say). It ends the run, which else would meet it again with each retry of
 task. Not among them is Temporal's own error of a history that does not replay: a run is not lost
 to a bad deployment, it waits for the next one."""
 
+FOLLOWS |= {"map": run_map, "loop": run_loop}
+
 HAPPENING = frozenset({ExecutionStatus.RUNNING, ExecutionStatus.WAITING})
 
 _STATUS = SearchAttributeKey.for_keyword(SEARCH_ATTRIBUTE_STATUS)
 
 
 @workflow.defn(name=WORKFLOW_TYPE, failure_exception_types=BUGS)
-class InterpretGraph(Receiving):
+class InterpretGraph(NodeHost):
     """Runs one immutable graph version.
 
     Its result is the execution's output. It fails with an `ApplicationError` whose type is the
@@ -81,14 +86,15 @@ class InterpretGraph(Receiving):
 
     @workflow.init
     def __init__(self, run: RunInput) -> None:
+        super().__init__()
         self._run = run
         self._schedule = Schedule(run.plan)
         self._records = Records(run, self._schedule)
         self._journal = Journal(run)
         self._nodes = Nodes(run, self._schedule, self._records, self._journal)
+        self.enter("", self._nodes)
         self._status = ExecutionStatus.RUNNING
         self._started_at: str | None = None
-        self.inbox = Inbox(self._may_wait)
 
     @workflow.run
     async def run(self, run: RunInput) -> Any:
@@ -184,6 +190,7 @@ class InterpretGraph(Receiving):
             expired = self._nodes.changed = True
 
         limit = asyncio.create_task(expire())
+        self.hold(False)
         self._nodes.begin_cleanup()
         await self._drive(lambda: expired)
         limit.cancel()
@@ -221,14 +228,6 @@ class InterpretGraph(Receiving):
             )
         )
 
-    def _may_wait(self, node_id: str, path: str) -> bool:
-        """Whether something may be sent to a node ahead of its waiting for it."""
-        return (
-            not path
-            and any(node.id == node_id and node.type in FOLLOWS for node in self._run.plan.nodes)
-            and not self._schedule.status(node_id).is_final
-        )
-
     # -- from outside --------------------------------------------------------------------
 
     @workflow.signal(name=SIGNAL_PAUSE)
@@ -236,14 +235,13 @@ class InterpretGraph(Receiving):
         """Starts no further node until `resume`; nodes that are under way end."""
         if self._status in HAPPENING and self._nodes.ending is None:
             self._set(ExecutionStatus.PAUSED, EventType.EXECUTION_PAUSED)
-            self._nodes.held = True
-            self._nodes.changed = True
+            self.hold(True)
 
     @workflow.signal(name=SIGNAL_RESUME)
     def resume(self) -> None:
         if self._status is ExecutionStatus.PAUSED:
             self._set(ExecutionStatus.RUNNING, EventType.EXECUTION_RESUMED)
-            self._nodes.go_on()
+            self.hold(False)
 
     @workflow.query(name=QUERY_SNAPSHOT)
     def snapshot(self, outputs: bool = False) -> Snapshot:

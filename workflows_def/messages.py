@@ -18,6 +18,9 @@ QUERY_EVENTS = "events"
 SIGNAL_PAUSE = "pause"
 SIGNAL_RESUME = "resume"
 UPDATE_DELIVER = "deliver"
+SIGNAL_CHILD_PROGRESS = "child_progress"
+SIGNAL_ENOUGH = "enough"
+QUERY_CHILD = "child"
 
 SEARCH_ATTRIBUTE_USER = "PilotUser"
 SEARCH_ATTRIBUTE_WORKFLOW = "PilotWorkflow"
@@ -142,6 +145,16 @@ class DeliveryVerdict:
     matches: bool = True
     done: bool = False
     message: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ChildProgress:
+    """What a child workflow (its id) tells its parent from time to time: of its iterations, how
+    many have ended, and how many of these failed."""
+
+    child: str
+    done: int
+    failed: int = 0
 
 
 @dataclass(frozen=True, slots=True)

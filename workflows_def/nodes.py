@@ -23,6 +23,7 @@ from workflows_def.pace import Pace, history_limit
 from workflows_def.records import Records
 from workflows_def.steps import FOLLOWS, Step
 from workflows_def.tools import Toolbox
+from workflows_def.undisturbed import undisturbed
 
 NO_RECORDING = Failure(
     "no_recording", "this run takes the node's output from another run, which recorded none"
@@ -52,15 +53,18 @@ class Nodes:
         *,
         path: str = "",
         pace: Pace | None = None,
+        quiet: bool = False,
     ) -> None:
+        """`quiet`: nobody is shown what happens inside of their activities."""
         self._run = run
         self._path = path
+        self._quiet = quiet
         self._nodes = {node.id: node for node in run.plan.nodes}
         self._schedule = schedule
         self._records = records
         self._journal = journal
         self._pace = pace or Pace()
-        self._toolbox = Toolbox(run, schedule, records, journal, self._pace, path)
+        self._toolbox = Toolbox(run, schedule, records, journal, self._pace, path, quiet)
         self._ready: deque[str] = deque()
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._stopping: Reason | None = None
@@ -88,6 +92,15 @@ class Nodes:
 
     def name(self, node_id: str | None) -> str | None:
         return None if node_id is None else self._nodes[node_id].name
+
+    def may_wait(self, node_id: str) -> bool:
+        """Whether something may be sent to a node ahead of its waiting for it."""
+        node = self._nodes.get(node_id)
+        return (
+            node is not None
+            and node.type in FOLLOWS
+            and not self._schedule.status(node_id).is_final
+        )
 
     def begin(self) -> None:
         self._apply(self._schedule.begin())
@@ -189,7 +202,9 @@ class Nodes:
 
     async def _run_node(self, node: PlanNode, value: Any, scope: Scope) -> None:
         try:
-            result = await dispatch(self._run, self._pace, node, scope, path=self._path)
+            result = await dispatch(
+                self._run, self._pace, node, scope, path=self._path, quiet=self._quiet
+            )
             if result.tool_calls:
                 result = await self._toolbox.converse(node, scope, result)
             if result.follow is not None:
@@ -313,14 +328,3 @@ class Nodes:
             status=NodeStatus.SKIPPED,
             data={"type": self._nodes[node_id].type, "reason": reason.value},
         )
-
-
-async def undisturbed(future: asyncio.Future[Any]) -> None:
-    """Waits for the future to end, whatever cancellation comes meanwhile."""
-    while not future.done():
-        try:
-            await asyncio.shield(future)
-        except asyncio.CancelledError:
-            if future.cancelled():
-                raise
-    future.result()

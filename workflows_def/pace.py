@@ -17,7 +17,6 @@ from pydantic_core import to_json
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
-from pilot.graph.task import NodeTask
 from workflows_def.failure import Failure
 
 MAX_PAYLOAD_BYTES = 1_900_000
@@ -38,8 +37,9 @@ class Pace:
         self._bytes = 0
         self._gate = asyncio.Lock()
 
-    async def admit(self, task: NodeTask) -> None:
-        """Returns when the activity may be started: at once, but for large values.
+    async def admit(self, task: Any) -> None:
+        """Returns when the activity, or the child workflow, may be started whose argument is
+        `task`: at once, but for large values.
 
         Raises `ApplicationError` (`node_input_too_large`) where it could never be.
         """

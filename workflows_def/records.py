@@ -154,13 +154,8 @@ class Records:
         """Adds a node's tokens and cost (US dollars) to the execution's: those of all its
         attempts where it says them, else of its last one."""
         usage = meta.get("usage_total") or meta.get("usage")
-        if not isinstance(usage, dict):
-            return
-        for name in USAGE_COUNTS:
-            self.usage[name] = self.usage.get(name, 0) + (usage.get(name) or 0)
-        cost = usage.get("cost_usd")
-        if cost is not None:
-            self.usage["cost_usd"] = self.usage.get("cost_usd", 0.0) + cost
+        if isinstance(usage, dict):
+            add_usage(self.usage, usage)
 
     def output(self) -> Any:
         """The execution's output: the only output node's value, or several by their keys."""
@@ -189,6 +184,15 @@ class Records:
         reason = self._schedule.reason(node.id)
         status = self._schedule.status(node.id)
         return _shown(node, self._records[node.id], status, outputs, reason=reason)
+
+
+def add_usage(total: dict[str, Any], usage: dict[str, Any]) -> None:
+    """Adds tokens and cost to a total of them."""
+    for name in USAGE_COUNTS:
+        total[name] = total.get(name, 0) + (usage.get(name) or 0)
+    cost = usage.get("cost_usd")
+    if cost is not None:
+        total["cost_usd"] = total.get("cost_usd", 0.0) + cost
 
 
 def _shown(

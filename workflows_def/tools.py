@@ -52,8 +52,10 @@ class Toolbox:
         journal: Journal | LiveJournal,
         pace: Pace,
         path: str = "",
+        quiet: bool = False,
     ) -> None:
         self._run = run
+        self._quiet = quiet
         self._path = path
         self._pace = pace
         self._nodes = {node.id: node for node in run.plan.nodes if node.tool}
@@ -102,6 +104,7 @@ class Toolbox:
                     path=self._path,
                     round=round,
                     transcript=transcript,
+                    quiet=self._quiet,
                 )
         except FailureError as error:
             # its own meta has the usage of its last round, or of all
@@ -166,7 +169,14 @@ class Toolbox:
         run, scope = self._records.enter_tool(tool, path, arguments)
         run.record.started_at = self._started(tool, path, arguments)
         try:
-            result = await dispatch(self._run, self._pace, tool, scope, path=join(self._path, path))
+            result = await dispatch(
+                self._run,
+                self._pace,
+                tool,
+                scope,
+                path=join(self._path, path),
+                quiet=self._quiet,
+            )
         except FailureError as error:
             if is_cancelled(error):
                 self._ended(tool, run, NodeStatus.CANCELLED, EventType.NODE_CANCELLED, {})

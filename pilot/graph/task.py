@@ -45,7 +45,8 @@ class NodeTask:
     messages of the rounds before: what the model asked for, and what the tools gave.
 
     `attempts_before` counts attempts of earlier activities of this node (and round), the last of
-    which was cut off by its worker's stop.
+    which was cut off by its worker's stop. `quiet`: its live events (tokens, logs,
+    further attempts) are shown to nobody, as there are too many like it.
     """
 
     execution_id: str
@@ -60,6 +61,7 @@ class NodeTask:
     round: int = 0
     transcript: list[dict[str, Any]] = field(default_factory=list)
     attempts_before: int = 0
+    quiet: bool = False
 
 
 @dataclass(frozen=True, slots=True)
