@@ -12,6 +12,7 @@ from pilot.graph.plan import Plan
 from pilot.graph.task import Scope
 from workflows_def.dispatch import policy_of
 from workflows_def.iterations import MAX_EVENTS, IterationFailure, Within
+from workflows_def.messages import Resume
 from workflows_def.paths import join
 from workflows_def.steps import Step
 
@@ -33,15 +34,27 @@ def within_of(step: Step, *, asks: bool) -> Within:
     """`asks`: the node's own expressions are evaluated between the iterations."""
     body = step.node.body
     assert body is not None
+    source = _source(step)
+    resume = None if source is None else Resume(source)
     return Within(
-        run=replace(step.run, plan=NOTHING, input=None, timeout_s=None),
+        run=replace(step.run, plan=NOTHING, input=None, timeout_s=None, resume=resume),
         node=step.node,
         policy=policy_of(step.run, step.node),
         path=step.path,
         outer=_outer(step.scope, step.node.config if asks else None, body),
+        source=source,
         tells=not step.path,
         max_events=MAX_EVENTS,
     )
+
+
+def _source(step: Step) -> str | None:
+    """The execution whose iterations the node goes on from. What stands inside of such a node does
+    so too: its run has a source only then."""
+    resume = step.run.resume
+    if resume is None or not (step.path or step.node.id in resume.partial):
+        return None
+    return resume.source
 
 
 def _outer(scope: Scope, config: dict[str, Any] | None, body: Plan) -> Scope:
