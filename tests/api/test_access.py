@@ -174,7 +174,6 @@ async def test_every_route_for_every_caller(api: Api, who: str) -> None:
         url = "/api/v1" + path.format(
             workflow_id=things.workflow,
             execution_id=things.execution,
-            node_id="each",
             grantee="user_x",
             version=1,
             node_id="s",
