@@ -128,6 +128,32 @@ def watch(
 
 
 @app.command()
+def retry(
+    execution: Annotated[str, typer.Argument(metavar="EXECUTION", help="One that has ended.")],
+    begin: Annotated[
+        list[str] | None,
+        typer.Option("--from", help="A node to begin at, any number of times [those that failed]."),
+    ] = None,
+    server: Server = None,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+    user: User = "dev",
+    version: VersionOption = None,
+    plain: Plain = False,
+    as_json: AsJson = False,
+) -> None:
+    """Go on from a run that has ended, in a new one, and show that.
+
+    The nodes that failed are run again, or those to begin at and all below them; the others keep
+    what they came to. The exit codes are those of `pilot run`.
+    """
+    from pilot.launch import retry as retry_run
+
+    wanted = None if version is None else version_name(version)
+    mode = _mode(plain, as_json)
+    raise typer.Exit(retry_run(execution, begin or (), wanted, server, data_dir, user, mode))
+
+
+@app.command()
 def cancel(
     execution: Annotated[str, typer.Argument(metavar="EXECUTION", help="An execution's id.")],
     server: Server = None,

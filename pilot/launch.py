@@ -7,7 +7,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -132,6 +132,27 @@ def watch(
 
     async def begin(client: AsyncClient) -> Execution:
         return await client.executions.get(execution_id)
+
+    return _follow(server, data_dir, user, begin, mode)
+
+
+def retry(
+    execution_id: str,
+    begin_at: Sequence[str],
+    version: VersionName | None,
+    server: str | None,
+    data_dir: Path,
+    user: str,
+    mode: Mode = Mode.AUTO,
+) -> int:
+    """Goes on from a run that has ended, and shows the new one to its end."""
+
+    async def begin(client: AsyncClient) -> Execution:
+        execution = await client.executions.retry(
+            execution_id, begin=begin_at or None, version=version
+        )
+        _say(f"execution {execution.id} goes on from {execution_id}")
+        return execution
 
     return _follow(server, data_dir, user, begin, mode)
 

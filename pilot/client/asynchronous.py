@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import date
 from types import TracebackType
 from typing import Any, Self
@@ -237,6 +237,29 @@ class AsyncExecutions:
 
     async def resume(self, execution_id: str) -> Execution:
         return await self._ask(execution_id, "resume")
+
+    async def retry(
+        self,
+        execution_id: str,
+        *,
+        begin: Sequence[str] | None = None,
+        version: VersionName | None = None,
+        key: str | None = None,
+    ) -> Execution:
+        """A new execution that goes on from one that has ended: the nodes that failed, or those to
+        `begin` at and all below them, are run again. `version` is by default the same."""
+        body: dict[str, Any] = {} if begin is None else {"from": list(begin)}
+        if version is not None:
+            body["version"] = version
+        return Execution.from_json(
+            await self._transport.request(
+                "POST",
+                f"/executions/{_id(execution_id)}/retry",
+                body,
+                headers={"Idempotency-Key": key or str(uuid4())},
+                repeat=True,
+            )
+        )
 
     async def _ask(self, execution_id: str, what: str) -> Execution:
         path = f"/executions/{_id(execution_id)}/{what}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from contextlib import suppress
 from datetime import date
 from types import TracebackType
@@ -221,6 +221,18 @@ class Executions:
 
     def cancel(self, execution_id: str) -> Execution:
         return self._run(self._executions.cancel(execution_id))
+
+    def retry(
+        self,
+        execution_id: str,
+        *,
+        begin: Sequence[str] | None = None,
+        version: VersionName | None = None,
+        key: str | None = None,
+    ) -> Execution:
+        return self._run(
+            self._executions.retry(execution_id, begin=begin, version=version, key=key)
+        )
 
     def pause(self, execution_id: str) -> Execution:
         return self._run(self._executions.pause(execution_id))

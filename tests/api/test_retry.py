@@ -5,6 +5,7 @@ import uuid
 
 import pytest
 
+from pilot.client import AsyncClient
 from tests.outside import outside
 
 W, E = "/api/v1/workflows", "/api/v1/executions"
@@ -109,6 +110,18 @@ async def test_what_failed_is_run_again_and_the_rest_is_kept(live, world, failin
     assert third["output"] == "a! 3 40000"
     assert count(world, "a", "bad", "last") == [1, 3, 2]
     assert (await retried(live, second)).json()["code"] == "nothing_to_retry"
+
+
+async def test_the_client_retries(live, live_api, world, failing):
+    first = await ran(live, await saved(live, failing), input="hi")
+    world.release("bad")
+    async with AsyncClient(live_api.url, live_api.token()) as pilot:
+        second = await pilot.executions.retry(first["id"], begin=["v"], key="again")
+        assert (await pilot.executions.retry(first["id"], begin=["v"], key="again")).id == second.id
+        async for event in pilot.watch(second.id):
+            last = event
+    assert last.type == "execution.succeeded"
+    assert count(world, "a", "bad") == [1, 2]
 
 
 async def test_a_key_gives_the_one_retry(live, world, failing):
