@@ -176,7 +176,6 @@ async def test_every_route_for_every_caller(api: Api, who: str) -> None:
             execution_id=things.execution,
             grantee="user_x",
             version=1,
-            node_id="s",
             name="TOKEN",
             key_id=uuid4(),
             template_id="simple_chatbot",
