@@ -559,6 +559,29 @@ async def test_a_run_in_flight_keeps_its_version(live: httpx.AsyncClient, gate: 
     assert [node["id"] for node in done["nodes"]] == ["start", name, "output"]
 
 
+async def test_what_was_queued_without_temporal_is_of_the_version_published_then(
+    api: Api, client: httpx.AsyncClient, live_api: Api, worker: Any, serve: Any
+) -> None:
+    url = await made(client, "one", "two")
+    await published(client, url, version=1)
+    key = {"Idempotency-Key": "early"}
+    down = await client.post(f"{url}/execute", json={"input": 1}, headers=key)
+    assert (down.status_code, down.json()["code"]) == (503, "temporal_unavailable")
+    await published(client, url, version=2)
+    serving, settings_for = serve
+    back = settings_for(
+        api.settings.pilot_data_dir,
+        temporal_address=live_api.settings.temporal_address,
+        temporal_task_queue="nobody-polls",
+    )
+    async with serving(back) as up:
+        again = await up.client().post(f"{url}/execute", json={"input": 1}, headers=key)
+        assert (again.status_code, again.json()["workflow_version"]) == (202, 1)
+        started = up.parts.runs.client.get_workflow_handle(f"execution-{again.json()['id']}")
+        assert (await started.describe()).id == f"execution-{again.json()['id']}"
+        await up.client().post(f"{E}/{again.json()['id']}/cancel")
+
+
 async def test_a_runner_runs_what_is_published_or_was(
     live: httpx.AsyncClient, live_api: Api, shared: Any
 ) -> None:
