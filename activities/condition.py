@@ -5,7 +5,8 @@ from __future__ import annotations
 from activities.attempt import Attempt, node_activity
 from activities.evaluation import holds
 from pilot.graph.task import NodeResult
-from pilot.nodes.condition import ELSE, FALSE, TRUE, ConditionConfig
+from pilot.nodes.cases import ELSE
+from pilot.nodes.condition import FALSE, TRUE, ConditionConfig
 
 
 @node_activity("condition", ConditionConfig)

@@ -19,9 +19,11 @@ from activities.http import http
 from activities.llm import llm
 from activities.loop import loop, loop_condition
 from activities.map import map, map_stop
+from activities.merge import merge
 from activities.output import output
 from activities.resources import Resources, resources
 from activities.start import start
+from activities.switch import switch
 from activities.variable import variable
 from activities.wait import wait
 from pilot.errors import PilotError
@@ -39,6 +41,8 @@ BUILT_IN: tuple[Callable[..., Any], ...] = (
     variable,
     output,
     wait,
+    switch,
+    merge,
     map,
     loop,
 )

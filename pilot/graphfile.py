@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from pilot.errors import PilotError
 from pilot.graph.issues import Issue
-from pilot.graph.model import Graph
+from pilot.graph.model import SETTINGS, Graph
 
 MAX_FILE_BYTES = 5_000_000
 """What the API takes in one request."""
@@ -53,7 +53,7 @@ def read_graph_file(path: Path) -> GraphFile:
         name=str(body.get("name") or path.stem),
         description=str(body.get("description") or ""),
         body={"nodes": [], "edges": []}
-        | {name: body[name] for name in ("nodes", "edges", "timeout_s") if name in body},
+        | {name: body[name] for name in ("nodes", "edges", *SETTINGS) if name in body},
     )
 
 

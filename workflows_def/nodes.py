@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from functools import partial
 from typing import Any
 
+from temporalio import workflow
 from temporalio.exceptions import FailureError
 
 from pilot.events.model import EventType
@@ -34,6 +36,8 @@ OF_ITS_RUN = frozenset({"usage", "usage_total", "attempt", "started_at", "durati
 MAX_IN_FLIGHT = 500
 """Nodes of one run that are under way at once. Temporal refuses a workflow more than 2,000
 open activities."""
+
+PATCH_NEVER_BEGUN = "tasks that never began are done"
 
 
 class Nodes:
@@ -67,6 +71,8 @@ class Nodes:
         self._toolbox = Toolbox(run, schedule, records, journal, self._pace, path, quiet)
         self._ready: deque[str] = deque()
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._waiting: set[str] = set()
+        self._lost: set[str] = set()
         self._stopping: Reason | None = None
         self._cleaning = False
         self.changed = True
@@ -126,6 +132,8 @@ class Nodes:
             task.cancel()
         if tasks:
             await undisturbed(asyncio.gather(*tasks, return_exceptions=True))
+        if self._tasks and workflow.patched(PATCH_NEVER_BEGUN):
+            self._tasks.clear()  # those that were cancelled before their first step
         for node_id in self._schedule.running():  # only where the interpreter itself failed
             self._cancelled(self._nodes[node_id])
         for node_id in self._schedule.stop(reason):
@@ -142,8 +150,25 @@ class Nodes:
         for node_id, reason in changes.skipped:
             self._skipped(node_id, reason)
         self._ready.extend(changes.ready)
+        for node_id in changes.ready:
+            if self._nodes[node_id].cancels:
+                self._decide_race(node_id)
         self._start_ready()
         self.changed = True
+
+    def _decide_race(self, node_id: str) -> None:
+        """The node waits no longer: whatever runs for it alone is skipped or cancelled. It does
+        not wait for that to have ended, but the run does."""
+        skipped, running = self._schedule.decide_race(node_id)
+        for loser in skipped:
+            self._skipped(loser, Reason.LOST_RACE)
+        if skipped:
+            lost = set(skipped)
+            self._ready = deque(one for one in self._ready if one not in lost)
+        for loser in running:
+            if loser not in self._lost:
+                self._lost.add(loser)
+                self._tasks[loser].cancel()
 
     def _start_ready(self) -> None:
         if self._stopping or self.held or self._starting:
@@ -152,7 +177,7 @@ class Nodes:
             self.ending = self.ending or failed(failure)
             return
         self._starting = True  # a node that is not run makes further ones ready at once
-        while self._ready and len(self._tasks) < MAX_IN_FLIGHT:
+        while self._ready and self._has_room():
             node = self._nodes[self._ready.popleft()]
             self._schedule.started(node.id)
             if node.id in self.recorded or node.id in self._reused:
@@ -161,7 +186,7 @@ class Nodes:
             # told here and not by its task, which runs after those of all nodes that ended in
             # this workflow task: if it is done again, it may be given more of them
             task = asyncio.create_task(self._run_node(node, *self._begin(node)))
-            task.add_done_callback(self._task_done)
+            task.add_done_callback(partial(self._task_done, node))
             self._tasks[node.id] = task
         self._starting = False
 
@@ -181,10 +206,23 @@ class Nodes:
             code, message = recorded.error.get("code"), recorded.error.get("message")
             self._failed(node, Failure(str(code), str(message), meta=meta))
 
-    def _task_done(self, task: asyncio.Task[None]) -> None:
+    def _has_room(self) -> bool:
+        """Whether another node may be started. Those that wait for something outside take no
+        part of the graph's own limit."""
+        limit = self._run.plan.max_parallel
+        busy = len(self._tasks) - len(self._waiting)
+        return len(self._tasks) < MAX_IN_FLIGHT and (limit is None or busy < limit)
+
+    def _task_done(self, node: PlanNode, task: asyncio.Task[None]) -> None:
         """An error of the interpreter itself must end the run, instead of being lost with its
         asyncio task."""
-        if not task.cancelled() and task.exception() is not None:
+        if task.cancelled():
+            # before its first step: it lost its race in the workflow task that started it
+            if node.id in self._lost and node.id in self._tasks and not self._stopping:
+                del self._tasks[node.id]
+                self._cancelled(node)
+                self._start_ready()
+        elif task.exception() is not None:
             self.bug = task.exception()
             self.changed = True
 
@@ -212,16 +250,20 @@ class Nodes:
         except FailureError as error:
             if self._stopping and is_cancelled(error):
                 self._cancelled(node)
+            elif node.id in self._lost:  # whatever its last word is, nobody waits for it
+                self._records.add_usage(failure_of(error, policy_of(self._run, node)).meta)
+                self._cancelled(node)
             else:
                 self._failed(node, failure_of(error, policy_of(self._run, node)))
         except asyncio.CancelledError:
-            if not self._stopping:
+            if not self._stopping and node.id not in self._lost:
                 raise
             self._cancelled(node)
         else:
             self._succeeded(node, value, result)
         finally:
             del self._tasks[node.id]
+            self._waiting.discard(node.id)
             self.changed = True
         self._start_ready()
 
@@ -244,9 +286,15 @@ class Nodes:
         self, node: PlanNode, event: EventType, status: NodeStatus, meta: dict[str, Any]
     ) -> None:
         """Of a node under way: `meta` is what it shows until it ends."""
-        self._schedule.waits(node.id, status is NodeStatus.WAITING)
+        waits = status is NodeStatus.WAITING
+        self._schedule.waits(node.id, waits)
         self._records[node.id].meta = meta
         self._journal.append(event, node_id=node.id, status=status, data={"meta": meta})
+        if waits:
+            self._waiting.add(node.id)
+            self._start_ready()
+        else:
+            self._waiting.discard(node.id)
         self.changed = True
 
     def _succeeded(self, node: PlanNode, value: Any, result: NodeResult) -> None:
@@ -311,15 +359,22 @@ class Nodes:
         self._apply(changes)
 
     def _cancelled(self, node: PlanNode) -> None:
-        assert self._stopping is not None
-        self._schedule.ended(node.id, NodeStatus.CANCELLED, self._stopping)
+        reason = self._stopping or Reason.LOST_RACE
+        changes = None
+        if self._stopping:
+            self._schedule.ended(node.id, NodeStatus.CANCELLED, reason)
+        else:
+            changes = self._schedule.completed(node.id, [], NodeStatus.CANCELLED, reason)
         event = self._journal.append(
             EventType.NODE_CANCELLED,
             node_id=node.id,
             status=NodeStatus.CANCELLED,
-            data={"reason": self._stopping.value},
+            data={"reason": reason.value},
         )
         self._records[node.id].finished_at = event.at
+        if changes is not None:
+            self._records.leave(node)
+            self._apply(changes)
 
     def _skipped(self, node_id: str, reason: Reason) -> None:
         self._journal.append(

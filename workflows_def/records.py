@@ -83,11 +83,14 @@ class Records:
 
     def _input(self, node: PlanNode, edges: list[int]) -> Any:
         """The output of the taken upstream node; of several a map by node id; at the start the
-        execution's input."""
+        execution's input. A node that gathers is given a map whatever came."""
+        if node.gathers == "first":
+            first = self._schedule.first_edge(node.id)
+            edges = [edge for edge in edges if edge == first]
         sources = list(dict.fromkeys(self._plan.edges[edge].source for edge in edges))
         if not sources:
             return self._run.input
-        if len(sources) == 1:
+        if len(sources) == 1 and node.gathers is None:
             return self._records[sources[0]].output
         return {source: self._records[source].output for source in sources}
 

@@ -96,6 +96,7 @@ class DraftOut(BaseModel):
     nodes: list[dict[str, Any]]
     edges: list[dict[str, Any]]
     timeout_s: float | None
+    max_parallel: int | None
     issues: list[IssueOut]
 
 

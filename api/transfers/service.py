@@ -97,6 +97,7 @@ async def import_document(
         nodes=stored["nodes"],
         edges=stored["edges"],
         timeout_s=body.timeout_s,
+        max_parallel=body.max_parallel,
         issues=issues_out(issues),
     )
     return ImportOut(workflow=None, draft=draft, report=report)
@@ -110,14 +111,13 @@ def _converted(given: ImportIn, specs: Specs) -> Conversion:
 
 def _workflow(found: Conversion, name: str | None) -> WorkflowIn:
     graph = found.graph
-    limit = {} if graph.timeout_s is None else {"timeout_s": graph.timeout_s}
     try:
         return WorkflowIn(
             name=name or found.name,
             description=found.description,
             nodes=graph.nodes,
             edges=graph.edges,
-            **limit,
+            **graph.settings,
         )
     except ValidationError as error:
         raise _request_error(error, {}) from None

@@ -72,6 +72,7 @@ class VersionOut(BaseModel):
     nodes: list[dict[str, Any]] = Field(examples=[CHATBOT_NODES])
     edges: list[dict[str, Any]] = Field(examples=[CHATBOT_EDGES])
     timeout_s: float | None
+    max_parallel: int | None
 
 
 class ChangeOut(BaseModel):

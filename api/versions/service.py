@@ -47,6 +47,7 @@ async def read(parts: Parts, owner: str, workflow_id: str, version: int) -> Vers
         nodes=found.graph.get("nodes", []),
         edges=found.graph.get("edges", []),
         timeout_s=found.graph.get("timeout_s"),
+        max_parallel=found.graph.get("max_parallel"),
     )
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from api.issues import IssueOut
-from pilot.graph.model import Edge, Graph, Node, Seconds
+from pilot.graph.model import SETTINGS, Edge, Graph, MaxParallel, Node, Seconds
 from pilot.graph.numbers import JSON_NUMBER
 from pilot.roles import Role
 
@@ -55,10 +55,16 @@ class GraphIn(BaseModel):
     timeout_s: Seconds | None = Field(
         default=None, description="The longest that an execution may take, pauses included."
     )
+    max_parallel: MaxParallel | None = Field(
+        default=None,
+        description="How many nodes of an execution run at once, beside those that wait for "
+        "something outside.",
+    )
 
     def graph(self) -> Graph:
-        limit = {} if self.timeout_s is None else {"timeout_s": self.timeout_s}
-        return Graph(nodes=self.nodes, edges=self.edges, **limit)
+        given = {name: getattr(self, name) for name in SETTINGS}
+        settings = {name: value for name, value in given.items() if value is not None}
+        return Graph(nodes=self.nodes, edges=self.edges, **settings)
 
 
 class WorkflowIn(GraphIn):
@@ -104,6 +110,7 @@ class WorkflowOut(WorkflowSummaryOut):
     nodes: list[dict[str, Any]] = Field(examples=[CHATBOT_NODES])
     edges: list[dict[str, Any]] = Field(examples=[CHATBOT_EDGES])
     timeout_s: float | None
+    max_parallel: int | None
     issues: list[IssueOut] = Field(
         description="Empty: it can be executed. So it can with warnings, not with errors."
     )

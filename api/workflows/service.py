@@ -133,6 +133,7 @@ def workflow_out(workflow: Workflow, issues: list[Issue]) -> WorkflowOut:
         nodes=workflow.graph.get("nodes", []),
         edges=workflow.graph.get("edges", []),
         timeout_s=workflow.graph.get("timeout_s"),
+        max_parallel=workflow.graph.get("max_parallel"),
         issues=issues_out(issues),
         input_schema=graph_input_schema(Graph.model_validate(workflow.graph)),
     )

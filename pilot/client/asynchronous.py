@@ -111,7 +111,7 @@ class AsyncClient:
 
 
 class AsyncWorkflows:
-    """A user's workflows. A `graph` is `{"nodes", "edges", "timeout_s"?}`."""
+    """A user's workflows. A `graph` is `{"nodes", "edges", "timeout_s"?, "max_parallel"?}`."""
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport

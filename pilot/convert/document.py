@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from pilot.convert.report import Report
 from pilot.errors import PilotError
-from pilot.graph.model import Graph
+from pilot.graph.model import SETTINGS, Graph
 
 MAX_NAME_CHARS = 200
 MAX_DESCRIPTION_CHARS = 10_000
@@ -39,6 +39,11 @@ def rows(body: Mapping[str, Any], field: str) -> Iterator[Mapping[str, Any]]:
     if not isinstance(given, list) or not all(isinstance(one, dict) for one in given):
         raise NotConvertibleError(f"`{field}` is no list of objects")
     return iter(given)
+
+
+def settings(body: Mapping[str, Any]) -> dict[str, Any]:
+    """What our own documents have beside nodes and edges."""
+    return {name: body[name] for name in SETTINGS if body.get(name) is not None}
 
 
 def named(body: Mapping[str, Any], fallback: str) -> tuple[str, str]:

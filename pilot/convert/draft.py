@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pilot.convert.document import graph_of
-from pilot.graph.configuration import handles_of, typed_config
+from pilot.graph.configuration import handles_of, joining_of, typed_config
 from pilot.graph.issues import Issue
 from pilot.graph.model import Graph
 from pilot.graph.spec import BODY, Specs
@@ -95,12 +95,20 @@ class Certainty:
             level = len(found.certain)
             places |= {node_id: (level, index) for node_id, index in indexes.items()}
             node_specs = [specs.get(node.type) for node in one.nodes]
-            handles = [
-                handles_of(node, spec, typed_config(node, spec, specs, ignored))
+            configs = [
+                typed_config(node, spec, specs, ignored)
                 for node, spec in zip(one.nodes, node_specs, strict=True)
             ]
+            handles = [
+                handles_of(node, spec, config)
+                for node, spec, config in zip(one.nodes, node_specs, configs, strict=True)
+            ]
             links = draw_links(one, indexes, handles, node_specs, ignored)
-            topology = Topology(len(one.nodes), links, [need(node) for node in one.nodes])
+            needs = [
+                need(node, joining_of(spec, config))
+                for node, spec, config in zip(one.nodes, node_specs, configs, strict=True)
+            ]
+            topology = Topology(len(one.nodes), links, needs)
             found.certain.append(topology.certain if topology.order is not None else [])
             found.containers.append(container)
             for node in one.nodes:

@@ -9,7 +9,7 @@ from typing import Any
 
 from pilot.convert.checked import checked
 from pilot.convert.dify import from_dify
-from pilot.convert.document import Conversion, NotConvertibleError, graph_of, named, rows
+from pilot.convert.document import Conversion, NotConvertibleError, graph_of, named, rows, settings
 from pilot.convert.mermaid import to_mermaid
 from pilot.convert.n8n import from_n8n
 from pilot.convert.reactflow import OURS, from_reactflow, to_reactflow
@@ -112,10 +112,7 @@ def from_pilot(body: Mapping[str, Any]) -> Conversion:
     """πlot's own JSON, as `GET /workflows/{id}` and files have it."""
     account = Account("pilot")
     nodes, edges = list(rows(body, "nodes")), list(rows(body, "edges"))
-    given: dict[str, Any] = {"nodes": nodes, "edges": edges}
-    if body.get("timeout_s") is not None:
-        given["timeout_s"] = body["timeout_s"]
-    graph = graph_of(given)
+    graph = graph_of({"nodes": nodes, "edges": edges} | settings(body))
     for node in graph.nodes:
         account.carry(Source(node.id, node.name, node.type, node.id), node.type)
     name, description = named(body, "Imported workflow")

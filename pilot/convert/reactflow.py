@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pilot.convert.document import Conversion, NotConvertibleError, graph_of, named, rows
+from pilot.convert.document import Conversion, NotConvertibleError, graph_of, named, rows, settings
 from pilot.convert.layout import positions
 from pilot.convert.report import Account, Source
 from pilot.graph.model import Edge, Graph, Node
@@ -34,9 +34,7 @@ def to_reactflow(name: str, description: str, graph: Graph) -> dict[str, Any]:
         "edges": [_edge_out(edge, index) for index, edge in enumerate(graph.edges)],
         "viewport": {"x": 0, "y": 0, "zoom": 1},
     }
-    if graph.timeout_s is not None:
-        body["timeout_s"] = graph.timeout_s
-    return body
+    return body | graph.settings
 
 
 def _node_out(node: Node, placed: Mapping[str, tuple[float, float]]) -> dict[str, Any]:
@@ -75,9 +73,7 @@ def from_reactflow(body: Mapping[str, Any], specs: Specs) -> Conversion:
         if _ours(was) is None
     }
     edges = [_edge_in(edge, foreign, specs) for edge in rows(body, "edges")]
-    graph: dict[str, Any] = {"nodes": nodes, "edges": edges}
-    if body.get("timeout_s") is not None:
-        graph["timeout_s"] = body["timeout_s"]
+    graph: dict[str, Any] = {"nodes": nodes, "edges": edges} | settings(body)
     name, description = named(body, "React Flow")
     return Conversion(name, description, graph_of(graph), account.report())
 

@@ -17,7 +17,7 @@ from pilot.graph.bodies import (
     result_node,
 )
 from pilot.graph.cleanup import cleanup_of
-from pilot.graph.configuration import handles_of, typed_config
+from pilot.graph.configuration import handles_of, joining_of, typed_config
 from pilot.graph.issues import Issue
 from pilot.graph.model import DefaultOutput, Node, SubGraph
 from pilot.graph.names import Names
@@ -85,7 +85,9 @@ def _analyse(
         for node, spec, config in zip(graph.nodes, node_specs, configs, strict=True)
     ]
     links = draw_links(graph, indexes, handles, node_specs, issues)
-    topology = Topology(len(graph.nodes), links, [need(node) for node in graph.nodes])
+    joinings = [joining_of(spec, config) for spec, config in zip(node_specs, configs, strict=True)]
+    needs = [need(node, joining) for node, joining in zip(graph.nodes, joinings, strict=True)]
+    topology = Topology(len(graph.nodes), links, needs, _several(node_specs, configs))
     tools = tools_of(graph, indexes, node_specs, configs, specs, issues)
     check_tool_edges(graph, tools, topology, issues)
     cleanup: frozenset[int] = frozenset()
@@ -98,7 +100,7 @@ def _analyse(
         result = result_node(graph, topology, tools)
     acyclic = check_cycle(graph, topology, issues)
     check_branches(graph, handles, links, issues)
-    check_joins(graph, topology, issues)
+    check_joins(graph, topology, joinings, issues)
     check_output_keys(graph, configs, issues)
     setters = setters_of(graph, node_specs, configs, issues)
     hooks = {
@@ -126,6 +128,15 @@ def _analyse(
     if acyclic:
         issues.extend(races(graph, topology, setters))
     return analysis
+
+
+def _several(specs: list[NodeSpec | None], configs: list[NodeConfig | None]) -> set[int]:
+    """The nodes that may take several of their handles at once."""
+    return {
+        index
+        for index, (spec, config) in enumerate(zip(specs, configs, strict=True))
+        if spec is not None and config is not None and spec.several(config)
+    }
 
 
 def _references(

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from pilot.errors import GraphError
 from pilot.graph.analysis import Analysis, analyse, default_output
+from pilot.graph.configuration import joining_of
 from pilot.graph.issues import errors
 from pilot.graph.model import DefaultOutput, Graph, Node, RetryOverride, SubGraph
 from pilot.graph.plan import OnErrorAction, Plan, PlanEdge, PlanNode
@@ -24,7 +25,7 @@ def compile_plan(graph: Graph, specs: Specs, secrets: frozenset[str] | None = No
     analysis = analyse(graph, specs, secrets)
     if errors(analysis.issues):
         raise GraphError(analysis.issues)
-    return _plan(graph, analysis, specs)
+    return replace(_plan(graph, analysis, specs), max_parallel=graph.max_parallel)
 
 
 def _plan(graph: SubGraph, analysis: Analysis, specs: Specs) -> Plan:
@@ -55,6 +56,7 @@ def compile_node(
     assert config is not None
     spec = specs[node.type]
     beside = {"name", BODY} if spec.has_body else {"name"}
+    joining = joining_of(spec, config)
     return PlanNode(
         id=node.id,
         type=node.type,
@@ -62,7 +64,9 @@ def compile_node(
         config={key: value for key, value in node.config.items() if key not in beside},
         policy=policies.setdefault(policy_of(node, spec), len(policies)),
         references=analysis.references[index],
-        need=need(node),
+        need=need(node, joining),
+        gathers=joining.gathers if joining else None,
+        cancels=joining is not None and joining.cancels,
         on_error=_on_error(node),
         default_output=default_output(node),
         passes_input=spec.passes_input,

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from pilot.graph.issues import Issue
 from pilot.graph.model import Node
-from pilot.graph.spec import BODY, ERROR_HANDLE, NodeConfig, NodeSpec, Specs
+from pilot.graph.spec import BODY, ERROR_HANDLE, Joining, NodeConfig, NodeSpec, Specs
 
 MAX_CONFIG_DEPTH = 64
 
@@ -107,3 +107,10 @@ def handles_of(
         return None
     handles = spec.handles(config)
     return (*handles, ERROR_HANDLE) if node.on_error == "branch" else handles
+
+
+def joining_of(spec: NodeSpec | None, config: NodeConfig | None) -> Joining | None:
+    """How the node joins, where its configuration says so."""
+    if spec is None or config is None or spec.joining is None:
+        return None
+    return spec.joining(config)

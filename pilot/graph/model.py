@@ -14,6 +14,9 @@ from pilot.graph.numbers import JSON_NUMBER
 
 MAX_RETRY_ATTEMPTS = 1_000
 MAX_TIMEOUT_S = 365 * 24 * 3600.0
+MAX_PARALLEL = 500
+SETTINGS = ("timeout_s", "max_parallel")
+"""What a graph has beside its nodes and edges."""
 
 
 class Position(BaseModel):
@@ -68,6 +71,7 @@ class Pinned(BaseModel):
 OnError = Literal["fail", "continue", "branch"] | DefaultOutput
 Join = Literal["all", "any"] | NOf
 Seconds = Annotated[float, Field(gt=0, le=MAX_TIMEOUT_S), JSON_NUMBER]
+MaxParallel = Annotated[int, Field(ge=1, le=MAX_PARALLEL), JSON_NUMBER]
 
 
 class Node(BaseModel):
@@ -117,9 +121,18 @@ class SubGraph(BaseModel):
 
 
 class Graph(SubGraph):
-    """The nodes and edges of one workflow version. `timeout_s` bounds a whole execution."""
+    """The nodes and edges of one workflow version, and what holds for its executions as a whole.
+
+    `timeout_s` bounds the time of one, `max_parallel` how many of its nodes run at once.
+    """
 
     timeout_s: Seconds | None = None
+    max_parallel: MaxParallel | None = None
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Those that are set, by name."""
+        return {name: getattr(self, name) for name in SETTINGS if getattr(self, name) is not None}
 
     def to_json(self) -> dict[str, Any]:
         """The graph as it was sent: unknown fields kept, unset ones left out."""

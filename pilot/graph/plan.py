@@ -40,7 +40,9 @@ class PlanNode:
 
     `policy` is an index into the plan's. `need` is the number of taken in-edges that starts it
     early (`join: any` is 1); None waits until no in-edge is unknown. A `tool` runs only when
-    another node calls it. `body` is the graph inside a loop or a map; the `references` of such a
+    another node calls it. With `gathers` its input is always a map by node id, of all outputs
+    that came or of the first alone; with `cancels` what runs only for it is cancelled when it
+    starts. `body` is the graph inside a loop or a map; the `references` of such a
     node are also what its body's nodes refer to outside it.
     """
 
@@ -58,6 +60,8 @@ class PlanNode:
     output_key: str | None = None
     tool: bool = False
     body: Plan | None = None
+    gathers: Literal["all", "first"] | None = None
+    cancels: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +75,14 @@ class PlanEdge:
 class Plan:
     """Nodes in the order of the graph; edges in the order that decides at joins; the policies
     that the nodes name, each once: most nodes of a type share one. The nodes in `cleanup` (ids)
-    run when the run is cancelled or timed out, and only then."""
+    run when the run is cancelled or timed out, and only then. At most `max_parallel` nodes run at
+    once, beside those that wait for something outside."""
 
     nodes: list[PlanNode]
     edges: list[PlanEdge]
     policies: list[Policy]
     cleanup: list[str] = field(default_factory=list)
+    max_parallel: int | None = None
 
     def every_node(self) -> Iterator[PlanNode]:
         """With those of the bodies of loops and maps, each after its own."""

@@ -38,6 +38,7 @@ class Reason(StrEnum):
     EXECUTION_TIMED_OUT = "execution_timed_out"
     TOOL_NOT_CALLED = "tool_not_called"
     NOT_CANCELLED = "not_cancelled"
+    LOST_RACE = "lost_race"
     CLEANUP_TIMED_OUT = "cleanup_timed_out"
 
 
@@ -73,6 +74,7 @@ class Schedule:
         self._edges = [EdgeState.UNKNOWN] * len(plan.edges)
         self._unknown = [len(edges) for edges in self._incoming]
         self._taken = [0] * len(self._ids)
+        self._first: list[int | None] = [None] * len(self._ids)
         self._status = [NodeStatus.PENDING] * len(self._ids)
         self._reason: list[Reason | None] = [None] * len(self._ids)
         self._ready: set[int] = set()
@@ -113,10 +115,15 @@ class Schedule:
         self._status[index] = NodeStatus.WAITING if waiting else NodeStatus.RUNNING
 
     def completed(
-        self, node_id: str, handles: Sequence[str], status: NodeStatus = NodeStatus.SUCCEEDED
+        self,
+        node_id: str,
+        handles: Sequence[str],
+        status: NodeStatus = NodeStatus.SUCCEEDED,
+        reason: Reason | None = None,
     ) -> Changes:
         """A running node ended and takes the out-edges of `handles`."""
         index = self._end(node_id, status)
+        self._reason[index] = reason
         taken = frozenset(handles)
         return self._resolve((edge, self._handles[edge] in taken) for edge in self._outgoing[index])
 
@@ -124,6 +131,35 @@ class Schedule:
         """A running node failed or was cancelled with the whole run: nothing follows it."""
         index = self._end(node_id, status)
         self._reason[index] = reason
+
+    def decide_race(self, node_id: str) -> tuple[list[str], list[str]]:
+        """A node has what it waited for: what would run only for it is not needed any more.
+
+        The ids of those that had not begun, which are skipped now; and of those under way, which
+        the caller cancels and then tells as `completed` by no handle. O(graph).
+        """
+        losers = self._only_for(self._index[node_id])
+        skipped = [index for index in losers if self._status[index] is NodeStatus.PENDING]
+        running = [index for index in losers if self._status[index] in UNDER_WAY]
+        for index in skipped:
+            self._skip(index, Reason.LOST_RACE)
+        self._resolve((edge, False) for index in skipped for edge in self._outgoing[index])
+        return [self._ids[index] for index in skipped], [self._ids[index] for index in running]
+
+    def _only_for(self, target: int) -> list[int]:
+        """The nodes that lead to this one, and that no way leads from to any end but through
+        it; in the order of the plan."""
+        left = [len(edges) for edges in self._outgoing]
+        found: list[int] = []
+        stack = [target]
+        while stack:
+            for edge in self._incoming[stack.pop()]:
+                source = self._source[edge]
+                left[source] -= 1
+                if left[source] == 0:
+                    found.append(source)
+                    stack.append(source)
+        return sorted(found)
 
     def called(self, node_id: str) -> bool:
         """A tool is called. Whether that is its first call."""
@@ -191,6 +227,10 @@ class Schedule:
             if self._edges[edge] is EdgeState.TAKEN
         ]
 
+    def first_edge(self, node_id: str) -> int | None:
+        """The index of the in-edge that was taken before all others."""
+        return self._first[self._index[node_id]]
+
     def edges_from(self, node_id: str) -> list[int]:
         """The indexes of the node's out-edges that are taken."""
         return [
@@ -228,6 +268,8 @@ class Schedule:
             target = self._target[edge]
             self._unknown[target] -= 1
             self._taken[target] += taken
+            if taken and self._first[target] is None:
+                self._first[target] = edge
             reason = self._decide(target, changes)
             if reason is not None:
                 self._skip(target, reason)

@@ -111,6 +111,20 @@ class ToolUse:
     field: str
 
 
+@dataclass(frozen=True, slots=True)
+class Joining:
+    """How a type joins branches whose configuration says so itself, in the place of `join`.
+
+    `need` is the number of taken in-edges that starts it early (None: all). Its input is always a
+    map by node id, of `all` that came, in the order of the edges, or of the `first` alone. With
+    `cancels`, what runs only for it is cancelled once it has what it needs.
+    """
+
+    need: int | None = None
+    gathers: Literal["all", "first"] = "all"
+    cancels: bool = False
+
+
 Handles: TypeAlias = Callable[[Any], tuple[str, ...]]
 Check: TypeAlias = Callable[[Any], Iterable[Issue]]
 
@@ -125,6 +139,10 @@ def no_handles(_config: Any) -> tuple[str, ...]:
 
 def no_check(_config: Any) -> Iterable[Issue]:
     return ()
+
+
+def one_at_a_time(_config: Any) -> bool:
+    return False
 
 
 def no_python_scope(_config: Any) -> PythonScope:
@@ -143,17 +161,18 @@ def no_tools(_config: Any) -> tuple[ToolUse, ...]:
 class NodeSpec:
     """One node type.
 
-    `handles` names the out-handles of a configuration; `required_handles` those of them
-    that must have an edge. `check` returns issues that the configuration model cannot
-    express, with `field` relative to the configuration. `sets` names the variables that the
-    node sets, `reads` those that it reads beside its templates. `passes_input` types give
+    `handles` names the out-handles of a configuration; where `branches`, it takes one of them,
+    or of those of `several` any number. `check` returns issues that the configuration model
+    cannot express, with `field` relative to the configuration. `sets` names the variables that
+    the node sets, `reads` those that it reads beside its templates. `passes_input` types give
     their input on as their output, so their activity returns none and history holds the
     value once. `tools` names the nodes that this one may call while it runs, and
     `usable_as_tool` says that nodes of this type may be among them. `outside` says that what a
     node does reaches the world outside, so that a dry run may not do it.
 
     With `has_body` the configuration (a `ContainerConfig`) holds a graph in its field `body`,
-    which is run for each item or iteration: `item` and `index` are in scope in it.
+    which is run for each item or iteration: `item` and `index` are in scope in it. With
+    `joining` the configuration says how branches are joined, and the node's `join` does not.
     """
 
     type: str
@@ -165,6 +184,7 @@ class NodeSpec:
     icon: str = "box"
     handles: Handles = one_handle
     branches: bool = False
+    several: Callable[[Any], bool] = one_at_a_time
     passes_input: bool = False
     check: Check = no_check
     python_scope: Callable[[Any], PythonScope] = no_python_scope
@@ -174,6 +194,7 @@ class NodeSpec:
     usable_as_tool: bool = False
     has_body: bool = False
     outside: bool = True
+    joining: Callable[[Any], Joining] | None = None
 
 
 Specs: TypeAlias = Mapping[str, NodeSpec]

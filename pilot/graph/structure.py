@@ -7,18 +7,30 @@ from typing import Any, NamedTuple
 
 from pilot.graph.issues import EdgeRef, Issue
 from pilot.graph.model import Edge, Node, NOf, SubGraph
-from pilot.graph.spec import BODY, DEFAULT_HANDLE, ERROR_HANDLE, NodeConfig, NodeSpec, Specs
+from pilot.graph.spec import (
+    BODY,
+    DEFAULT_HANDLE,
+    ERROR_HANDLE,
+    Joining,
+    NodeConfig,
+    NodeSpec,
+    Specs,
+)
 from pilot.graph.topology import Link, Topology
 
 MAX_NODES = 10_000
 MAX_EDGES = 40_000
 MAX_ID_CHARS = 128
+MAX_RACES = 200
+"""What loses a race is found by a walk over the graph: the bound keeps a run's cost linear."""
 
 _FORBIDDEN_IN_IDS = frozenset("/\\\"'`[]{}")
 
 
-def need(node: Node) -> int | None:
+def need(node: Node, joining: Joining | None = None) -> int | None:
     """How many taken in-edges start the node early; None waits until none is unknown."""
+    if joining is not None:
+        return joining.need
     match node.join:
         case "any":
             return 1
@@ -282,19 +294,47 @@ def check_branches(
         )
 
 
-def check_joins(graph: SubGraph, topology: Topology, issues: list[Issue]) -> None:
-    for index, node in enumerate(graph.nodes):
-        count = need(node)
+def check_joins(
+    graph: SubGraph, topology: Topology, joinings: list[Joining | None], issues: list[Issue]
+) -> None:
+    for index, (node, joining) in enumerate(zip(graph.nodes, joinings, strict=True)):
+        count = topology.needs[index]
         edges = len(topology.incoming[index])
+        if joining is not None and node.join is not None:
+            issues.append(
+                Issue(
+                    "invalid_join",
+                    f"a {node.type} node says by its configuration how it joins: leave join out",
+                    node_id=node.id,
+                    field="join",
+                )
+            )
+        if joining is not None and not edges:
+            issues.append(
+                Issue(
+                    "nothing_to_merge",
+                    f"no edge leads to {node.id!r}: there is nothing to bring together",
+                    node_id=node.id,
+                )
+            )
         if count is not None and count > max(edges, 1):
             issues.append(
                 Issue(
                     "invalid_join",
                     f"join waits for {count} taken edges, and {edges} lead to {node.id!r}",
                     node_id=node.id,
-                    field="join",
+                    field="join" if joining is None else "config.n",
                 )
             )
+    races = [index for index, joining in enumerate(joinings) if joining and joining.cancels]
+    issues.extend(
+        Issue(
+            "too_many_races",
+            f"at most {MAX_RACES} nodes of a graph may cancel what loses",
+            node_id=graph.nodes[index].id,
+        )
+        for index in races[MAX_RACES:]
+    )
 
 
 def output_key(node: Node, config: NodeConfig | None) -> str | None:

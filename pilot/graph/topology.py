@@ -6,7 +6,7 @@ analysis of 10,000 nodes is 10,000 big-integer operations instead of 100 million
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -24,12 +24,18 @@ class Link:
 class Topology:
     """The graph by indexes: `size` nodes, links in the order of the edges.
 
-    `needs[i]` is the number of taken in-links that starts node i early; None waits for all.
+    `needs[i]` is the number of taken in-links that starts node i early; None waits for all. The
+    nodes in `several` may take links of more than one of their handles.
     """
 
     def __init__(
-        self, size: int, links: Sequence[Link], needs: Sequence[int | None] | None = None
+        self,
+        size: int,
+        links: Sequence[Link],
+        needs: Sequence[int | None] | None = None,
+        several: Set[int] = frozenset(),
     ) -> None:
+        self._several = several
         self.size = size
         self.links = links
         self.needs = needs or [None] * size
@@ -156,7 +162,7 @@ class Topology:
         first, second = self.branches[one], self.branches[other]
         by_node: dict[int, set[str]] = {}
         for (source, handle), bit in self.branch_bits.items():
-            if first & bit and not second & bit:
+            if first & bit and not second & bit and source not in self._several:
                 by_node.setdefault(source, set()).add(handle)
         return any(
             second & bit and not first & bit and source in by_node

@@ -9,7 +9,20 @@ from types import MappingProxyType
 
 from pilot.errors import PilotError
 from pilot.graph.spec import NodeSpec, Specs
-from pilot.nodes import code, condition, http, llm, loop, map, output, start, variable, wait
+from pilot.nodes import (
+    code,
+    condition,
+    http,
+    llm,
+    loop,
+    map,
+    merge,
+    output,
+    start,
+    switch,
+    variable,
+    wait,
+)
 
 ENTRY_POINT_GROUP = "pilot.nodes"
 
@@ -21,6 +34,8 @@ BUILT_IN = (
     http.SPEC,
     variable.SPEC,
     wait.SPEC,
+    switch.SPEC,
+    merge.SPEC,
     map.SPEC,
     loop.SPEC,
     output.SPEC,

@@ -5,35 +5,27 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from pilot.graph.issues import Issue
 from pilot.graph.spec import ExpressionText, NodeConfig, NodeSpec, Policy, Retry
+from pilot.nodes.cases import MAX_CASES, Case, case_handles, check_handles
 
-TRUE, FALSE, ELSE = "true", "false", "else"
-
-
-class Case(BaseModel):
-    """A named branch: taken when it is the first whose expression holds."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    handle: Annotated[str, Field(min_length=1, max_length=64)]
-    expression: Annotated[str, ExpressionText(returns="bool")]
+TRUE, FALSE = "true", "false"
 
 
 class ConditionConfig(NodeConfig):
     expression: Annotated[str | None, ExpressionText(returns="bool")] = Field(
         default=None, description="A CEL expression; the handles are `true` and `false`."
     )
-    cases: Annotated[list[Case], Field(max_length=100)] | None = Field(
+    cases: Annotated[list[Case], Field(max_length=MAX_CASES)] | None = Field(
         default=None, description="Branches in order; the handle `else` when none holds."
     )
 
 
 def handles(config: ConditionConfig) -> tuple[str, ...]:
     if config.cases is not None:
-        return (*(case.handle for case in config.cases), ELSE)
+        return case_handles(config.cases)
     return (TRUE, FALSE)
 
 
@@ -49,14 +41,7 @@ def check(config: ConditionConfig) -> Iterable[Issue]:
         return
     if not config.cases:
         yield Issue("invalid_condition", "cases is empty", field="cases")
-    seen: set[str] = set()
-    for index, case in enumerate(config.cases):
-        at = f"cases[{index}].handle"
-        if case.handle in (ELSE, "error", "default"):
-            yield Issue("invalid_handle", f"the handle {case.handle!r} is reserved", field=at)
-        elif case.handle in seen:
-            yield Issue("duplicate_handle", f"the handle {case.handle!r} stands twice", field=at)
-        seen.add(case.handle)
+    yield from check_handles(config.cases)
 
 
 SPEC = NodeSpec(

@@ -41,6 +41,7 @@ class Runner:
         *edges: str,
         input: Any = None,
         timeout_s: float | None = None,
+        **settings: Any,
     ) -> WorkflowHandle[Any, Any]:
         run = RunInput(
             execution_id=str(uuid.uuid4()),
@@ -48,7 +49,7 @@ class Runner:
             workflow_name="test",
             workflow_version=1,
             user_id="u",
-            plan=compile_plan(graph(nodes, *edges), specs()),
+            plan=compile_plan(graph(nodes, *edges, **settings), specs()),
             input=input,
             timeout_s=timeout_s,
         )
