@@ -61,4 +61,5 @@ SPEC = NodeSpec(
     check=check,
     python_scope=lambda _config: PythonScope(input=True),
     joining=joining,
+    outside=False,
 )

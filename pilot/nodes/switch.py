@@ -40,6 +40,7 @@ SPEC = NodeSpec(
     handles=lambda config: case_handles(config.cases),
     branches=True,
     several=lambda config: config.mode == "all",
+    outside=False,
     passes_input=True,
     check=check,
 )

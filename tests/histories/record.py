@@ -141,6 +141,19 @@ def calling() -> Case:
     )
 
 
+def racing() -> Case:
+    """One of four branches is waited for: one that is done at once, one that would take a minute
+    (and what follows it), one that waits for its next attempt, and one that leads elsewhere."""
+    retry = {"max_attempts": 3, "initial_s": 60, "max_s": 60}
+    config = {"mode": "any", "output": "first", "cancel_losers": True}
+    nodes = [START, spinning(60), node("after"), spinning(1, on_error="continue") | {"id": "win"},
+             node("again", "llm", retry=retry), spinning(2, on_error="continue") | {"id": "kept"},
+             node("m", "merge", config=config), OUTPUT, node("side", "output")]  # fmt: skip
+    edges = ("s>slow", "slow>after", "after>m", "s>win", "win>m", "s>again", "again>m", "s>kept",
+             "kept>m", "kept>side", "m>o")  # fmt: skip
+    return Case(graph(nodes, *edges), model=[Failure(503)])
+
+
 def cases(address: str = "") -> dict[str, Case]:
     """By name. `address` is where their http nodes find a server."""
     bad = node("bad", "code", config={"source": "1 / 0"})
@@ -174,6 +187,15 @@ def cases(address: str = "") -> dict[str, Case]:
         "tools": calling(),
         "resumed": Case(graph([START, bad, node("v"), OUTPUT], "s>bad", "bad>v", "v>o"),
                         resume=Resume(reuse=["s"], pinned={"bad": Recorded(output=1)})),
+        "races": racing(),
+        "fastest_answer": example("fastest_answer", {"message": "Hi"}),
+        "switched": Case(graph([START, node("w", "switch", config={"mode": "all", "cases": [
+                                {"handle": h, "expression": f"input > {i}"}
+                                for i, h in enumerate("abc")]}),
+                                node("v"), node("m", "merge", config={"output": "list"}),
+                                OUTPUT],
+                               "s>w", "w:a>v", "w:b>m", "w:c>m", "w:else>m", "v>m", "m>o",
+                               max_parallel=2), 2),
         "timed_out": Case(graph([START, spinning(60), UNDO, OUTPUT],
                                 "s>slow", "slow>o", timeout_s=1)),
         "cleaned_up": Case(graph([START, spinning(60), UNDO, node("then", "code", config={

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import Any
 
@@ -11,6 +12,9 @@ from pilot.events.model import EventType
 from tests.graph.graphs import node
 from tests.openai_server import Failure, OpenAIServer, calls
 from tests.workflows_def.conftest import Runner
+
+# LiteLLM reads pydantic's fields in a way that pydantic has deprecated
+pytestmark = pytest.mark.filterwarnings("ignore:Accessing the 'model_:DeprecationWarning")
 
 S, OUT = node("s", "start"), node("o", "output")
 SPIN = "def main():\n    while True:\n        pass"
@@ -158,12 +162,15 @@ async def test_a_model_that_loses_is_cancelled_with_its_tools(
     model.script(calls(("tool", {})))
     tools = [{"node": "tool"}]
     ask = node("ask", "llm", config={"prompt_template": "x", "tools": tools})
-    ok = code("ok", "for i in range(10**6): pass\n1")
-    nodes = [S, ask, slow("tool"), ok, merge(**RACE), OUT]
-    handle = await runner.start(nodes, "s>ask", "s>ok", "ask>m", "ok>m", "m>o")
-    assert await runner.result(handle) == 1
+    wins = code("wins", SPIN, on_error={"default": 1}, retry={"max_attempts": 1})
+    wins["config"]["limits"] = {"time_s": 5}
+    nodes = [S, ask, slow("tool"), wins, merge(**RACE), OUT]
+    handle = await runner.start(nodes, "s>ask", "s>wins", "ask>m", "wins>m", "m>o")
+    # the first model that a process asks takes its time: LiteLLM is imported
+    assert await asyncio.wait_for(handle.result(), 120) == 1
     found = await states(runner, handle)
     assert found["ask"] == ("cancelled", "lost_race")
+    assert found["tool"][0] in ("succeeded", "skipped"), "whether it was called by then"
 
 
 async def test_two_of_three(runner: Runner) -> None:

@@ -134,6 +134,14 @@ CASES = [
         (),
         {"silent": "Nobody answered in time."},
     ),
+    Case("fastest_answer", given(message="Hi"), (said("Hello."),) * 3, "Hello."),
+    Case("fastest_answer", given(message="def f(): 1"), (said("Fine."),), "Fine."),
+    Case(
+        "fastest_answer",
+        given(message="Hi"),
+        DOWN,
+        "No model answers at the moment. Please try again later.",
+    ),
     Case("http_summary", given(url="/rates"), (), "1 fields (HTTP 200), among them: EUR"),
     Case(
         "web_answer",
