@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from pilot.errors import GraphError
 from pilot.graph.analysis import Analysis, analyse, default_output
