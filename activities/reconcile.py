@@ -5,6 +5,8 @@
 | held: it waits for a slot | is not asked | released and started, if there is one |
 | queued, asked to cancel | knows no such run | cancelled |
 | queued, was held before | knows no such run | the run is started |
+| queued, a child whose parent is open | knows no such run | left to its parent, to be started |
+| queued, a child whose parent ended | knows no such run | cancelled |
 | queued, with an idempotency key | knows no such run | the run is started |
 | queued, without a key | knows no such run | failed: `never_started` |
 | open | completed, failed or cancelled | the events that the store lacks are fetched |
@@ -194,8 +196,12 @@ class Reconciler:
             return await self._close(row, _HISTORY_LOST)
         if datetime.now(UTC) - row.due_at < START_GRACE:
             return None
+        if await closing.is_parents(self._store, row):
+            return None
         if row.cancel_requested_at is not None:
             return await self._close(row, closing.NEVER_BEGUN)
+        if row.parent is not None:
+            return await self._close(row, closing.NEVER_BEGUN_BY_PARENT)
         if row.released_at is not None or UUID(row.id).version == 5:
             return await self._start(row)
         return await self._close(row, _NEVER_STARTED)

@@ -12,6 +12,7 @@ a run that was rebuilt from its history are all fetched, and take the place of t
 from __future__ import annotations
 
 import random
+from contextlib import suppress
 from datetime import timedelta
 
 from temporalio import activity
@@ -57,9 +58,15 @@ class Recorder:
         the store is away, the attempt fails and the next one follows soon.
         """
         async with heartbeats():
+            if request.note_run:
+                await self._note_run(request.execution_id)
             result = await self._record(request)
             await self._slots.freed(request.execution_id)
             return result
+
+    async def _note_run(self, execution_id: str) -> None:
+        with suppress(NotFoundError):
+            await self._store.set_temporal_run(execution_id, activity.info().workflow_run_id or "")
 
     async def _record(self, request: RecordRequest) -> RecordResult:
         await self._publisher.flush(request.execution_id)

@@ -26,6 +26,7 @@ from activities.start import start
 from activities.switch import switch
 from activities.variable import variable
 from activities.wait import wait
+from activities.workflow import workflow
 from pilot.errors import PilotError
 
 __all__ = ["Resources", "node_activities", "resources"]
@@ -39,6 +40,7 @@ BUILT_IN: tuple[Callable[..., Any], ...] = (
     code,
     http,
     variable,
+    workflow,
     output,
     wait,
     switch,

@@ -18,6 +18,7 @@ from activities.secrets import Secrets
 from pilot.errors import SettingsError
 from pilot.nodes.code import Limits
 from pilot.settings import Settings
+from pilot.store import Store
 from pilot.store.llm_calls import LlmCallStore
 from pilot.store.usage import UsageStore
 
@@ -35,6 +36,7 @@ class Resources:
     secrets: Secrets
     accounting: Accounting
     llm_calls: LlmCallStore | None = None
+    store: Store | None = None
 
 
 _current: Resources | None = None
@@ -53,10 +55,12 @@ async def resources(
     secrets: Secrets | None = None,
     usage: UsageStore | None = None,
     llm_calls: LlmCallStore | None = None,
+    store: Store | None = None,
 ) -> AsyncIterator[Resources]:
     """Opens the process's resources and closes them at the end, whatever happened. Without
     `secrets` nobody has any; without `usage` no model call is limited or
-    written down; without `llm_calls` none is remembered, and none is cached."""
+    written down; without `llm_calls` none is remembered, and none is cached;
+    without `store` no run begins another."""
     global _current  # noqa: PLW0603
     logs.install()
     outer = _current
@@ -81,6 +85,7 @@ async def resources(
             secrets=secrets or Secrets(),
             accounting=accounting,
             llm_calls=llm_calls,
+            store=store,
         )
         try:
             yield _current

@@ -9,9 +9,11 @@ from __future__ import annotations
 from api.caller import Caller
 from api.parts import Parts
 from api.problems import Problem
+from pilot.calls import callees
 from pilot.errors import NotFoundError
 from pilot.roles import Role
 from pilot.store.shares import Grant
+from pilot.versions import VersionName, named
 
 
 def own(caller: Caller, need: Role) -> str:
@@ -44,6 +46,22 @@ async def admitted_to_execution(
 ) -> tuple[str, Role]:
     grant = await parts.store.shares.of_execution(execution_id, caller.grantees)
     return _allowed(caller, grant, need, f"there is no execution {execution_id}")
+
+
+async def to_callees(
+    parts: Parts, caller: Caller, owner: str, workflow_id: str, name: VersionName | None
+) -> None:
+    """That the caller may run whatever a run of that version may run in turn. In their own tenant
+    they may.
+
+    Raises `NotFoundError`, `ConflictError`, or `Problem` (403 `insufficient_role`).
+    """
+    if caller.owner == owner:
+        return
+    workflow = await parts.store.get_workflow(owner, workflow_id)
+    version = await named(parts.store, workflow, name)
+    for callee in await callees(parts.store, owner, version.graph):
+        await to_workflow(parts, caller, callee, Role.RUNNER)
 
 
 def _allowed(caller: Caller, grant: Grant | None, need: Role, absent: str) -> tuple[str, Role]:

@@ -17,6 +17,7 @@ from temporalio.client import (
     WorkflowHistoryEventFilterType,
 )
 
+from pilot.errors import NotFoundError
 from pilot.events.model import Event, EventType, rfc3339
 from pilot.graph.schedule import Reason
 from pilot.graph.status import ExecutionStatus, NodeStatus
@@ -67,6 +68,21 @@ def escalated(reason: str) -> Ending:
 
 
 NEVER_BEGUN = cancelled("cancelled", "cancelled before it was started")
+NEVER_BEGUN_BY_PARENT = cancelled(
+    "cancelled", "the run that was to start this one ended before it had"
+)
+
+
+async def is_parents(store: Store, row: Execution) -> bool:
+    """Whether a run that has not begun is yet to be started by the one whose child it is: nobody
+    else starts or closes it then."""
+    if row.parent is None:
+        return False
+    try:
+        parent = await store.get_execution(row.owner, row.parent.execution_id)
+    except NotFoundError:
+        return False
+    return not parent.status.is_final
 
 
 async def verdict(

@@ -127,7 +127,7 @@ class PilotPlugin(SimplePlugin):
             publisher = await stack.enter_async_context(Publisher(bus, store))
             secrets = Secrets(store.secrets, secrets_keyring(settings), settings.public_url)
             shared = await stack.enter_async_context(
-                resources(settings, secrets, store.usage, store.llm_calls)
+                resources(settings, secrets, store.usage, store.llm_calls, store)
             )
             redis_url, folder = settings.redis_url, settings.pilot_archive_dir
             plugin = cls(

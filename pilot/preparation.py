@@ -14,6 +14,7 @@ from typing import Any
 from pydantic_core import to_json
 
 from pilot.budget import allowance_of, exhausted
+from pilot.calls import call_issues
 from pilot.errors import GraphError, RefusedError
 from pilot.events.wire import dumps
 from pilot.graph.compile import compile_plan
@@ -49,6 +50,10 @@ class Preparation:
         `input_too_large`, `graph_too_large`); and what the store does.
         """
         graph = Graph.model_validate(workflow.graph)
+        workflow_id = workflow.id if isinstance(workflow, Workflow) else workflow.workflow_id
+        issues = await call_issues(self.store, owner, workflow.graph, workflow_id)
+        if issues:
+            raise GraphError(issues)
         secrets = await self.store.secrets.names(owner)
         plan = await asyncio.to_thread(compile_plan, graph, self.specs, secrets)
         value, issues = resolve_input(start_config(graph), given)

@@ -9,43 +9,22 @@ from datetime import datetime, timedelta
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest
 from temporalio.client import Client
-from temporalio.common import (
-    SearchAttributeKey,
-    SearchAttributePair,
-    TypedSearchAttributes,
-    WorkflowIDConflictPolicy,
-    WorkflowIDReusePolicy,
-)
+from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from pilot.graph.plan import Plan
-from pilot.graph.status import ExecutionStatus
 from pilot.resumption import Resumption
 from pilot.store import Execution, temporal_workflow_id
+from workflows_def import labels
 from workflows_def.later import LATER_WORKFLOW, LaterRequest, later_workflow_id
-from workflows_def.messages import (
-    CLEANUP_LIMIT_S,
-    SEARCH_ATTRIBUTE_STATUS,
-    SEARCH_ATTRIBUTE_USER,
-    SEARCH_ATTRIBUTE_WORKFLOW,
-    WORKFLOW_TYPE,
-    RunInput,
-)
-
-MAX_SUMMARY_BYTES = 400
-"""Temporal's limit on a workflow's static summary, a single line for its Web UI."""
-
-BACKSTOP_GRACE_S = 60.0
-
-_USER = SearchAttributeKey.for_keyword(SEARCH_ATTRIBUTE_USER)
-_WORKFLOW = SearchAttributeKey.for_keyword(SEARCH_ATTRIBUTE_WORKFLOW)
-_STATUS = SearchAttributeKey.for_keyword(SEARCH_ATTRIBUTE_STATUS)
+from workflows_def.messages import WORKFLOW_TYPE, ParentRun, RunInput
 
 
 def run_of(execution: Execution, workflow_name: str, plan: Plan) -> RunInput:
     """The argument of the interpreter for an execution's row, read whole."""
     resumption = Resumption.of(execution)
+    parent = execution.parent
     return RunInput(
         execution_id=execution.id,
         workflow_id=execution.workflow_id,
@@ -57,6 +36,9 @@ def run_of(execution: Execution, workflow_name: str, plan: Plan) -> RunInput:
         timeout_s=execution.timeout_s,
         resume=None if resumption is None else resumption.resume(execution.source_id),
         given=None if resumption is None else resumption.given,
+        parent=None
+        if parent is None
+        else ParentRun(parent.execution_id, parent.node_id, parent.path),
     )
 
 
@@ -66,31 +48,19 @@ async def start(client: Client, run: RunInput, task_queue: str, *, limit: timede
     Temporal refuses a second workflow of an execution for as long as it keeps the first one's
     history, closed or not. Raises `RPCError` where the server does not take it within `limit`.
     """
-    name = _one_line(run.workflow_name)
     try:
         handle = await client.start_workflow(
             WORKFLOW_TYPE,
             run,
             id=temporal_workflow_id(run.execution_id),
             task_queue=task_queue,
-            execution_timeout=_backstop(run.timeout_s),
+            execution_timeout=labels.backstop(run.timeout_s),
             id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
             id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
-            static_summary=name,
-            static_details=_details(run, name),
-            memo={
-                "workflow": run.workflow_id,
-                "workflow_name": name,
-                "workflow_version": run.workflow_version,
-                "execution": run.execution_id,
-            },
-            search_attributes=TypedSearchAttributes(
-                [
-                    SearchAttributePair(_USER, run.user_id),
-                    SearchAttributePair(_WORKFLOW, run.workflow_id),
-                    SearchAttributePair(_STATUS, ExecutionStatus.QUEUED.value),
-                ]
-            ),
+            static_summary=labels.summary(run),
+            static_details=labels.description(run),
+            memo=labels.memo(run),
+            search_attributes=labels.search_attributes(run),
             rpc_timeout=limit,
         )
     except WorkflowAlreadyStartedError as error:
@@ -134,24 +104,3 @@ async def delete_history(
             raise
         return False
     return True
-
-
-def _backstop(timeout_s: float | None) -> timedelta | None:
-    """When Temporal itself ends a run that no worker is there to end, its clean-up included."""
-    if timeout_s is None:
-        return None
-    return timedelta(seconds=timeout_s + CLEANUP_LIMIT_S + BACKSTOP_GRACE_S)
-
-
-def _one_line(text: str) -> str:
-    line = " ".join(text.split())
-    return line.encode()[:MAX_SUMMARY_BYTES].decode(errors="ignore") or "untitled"
-
-
-def _details(run: RunInput, name: str) -> str:
-    """Markdown for Temporal's Web UI. The name is a person's, so it stands as code."""
-    return (
-        f"Workflow `{name.replace('`', chr(39))}`, version {run.workflow_version}, "
-        f"{len(run.plan.nodes)} nodes.\n\n"
-        f"- workflow: `{run.workflow_id}`\n- execution: `{run.execution_id}`"
-    )

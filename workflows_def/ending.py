@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from typing import Any
 
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError
@@ -32,12 +33,18 @@ class Ending:
         """Whether the graph's clean-up nodes run."""
         return self.status is not ExecutionStatus.FAILED
 
-    def exception(self, name: str | None = None) -> BaseException:
-        """What ends the Temporal workflow in the same way. `name` is the node's."""
+    def exception(
+        self, name: str | None = None, usage: dict[str, Any] | None = None
+    ) -> BaseException:
+        """What ends the Temporal workflow in the same way. `name` is the node's, `usage` is told
+        to the run that began it, if any."""
         if self.status is ExecutionStatus.CANCELLED:
             return asyncio.CancelledError(self.failure.message)
         message = self.failure.message if name is None else f"{name}: {self.failure.message}"
-        details = [] if self.node_id is None else [{"node_id": self.node_id}]
+        told: dict[str, Any] = {} if self.node_id is None else {"node_id": self.node_id}
+        if usage is not None:
+            told["usage"] = usage
+        details = [told] if told else []
         return ApplicationError(message, *details, type=self.failure.code, non_retryable=True)
 
 

@@ -19,7 +19,7 @@ from temporalio.common import RetryPolicy, SearchAttributeKey
 from pilot.events.model import EventType
 from pilot.graph.schedule import Reason, Schedule
 from pilot.graph.status import ExecutionStatus
-from workflows_def import wait  # noqa: F401 (what nodes of this type do)
+from workflows_def import called, wait  # noqa: F401 (what nodes of this type do)
 from workflows_def.details import details
 from workflows_def.ending import CANCELLED, Ending, crashed, failed, timed_out
 from workflows_def.host import NodeHost
@@ -35,6 +35,7 @@ from workflows_def.messages import (
     SIGNAL_PAUSE,
     SIGNAL_RESUME,
     WORKFLOW_TYPE,
+    ChildResult,
     EventsPage,
     RecordRequest,
     RecordResult,
@@ -80,8 +81,9 @@ _STATUS = SearchAttributeKey.for_keyword(SEARCH_ATTRIBUTE_STATUS)
 class InterpretGraph(NodeHost):
     """Runs one immutable graph version.
 
-    Its result is the execution's output. It fails with an `ApplicationError` whose type is the
-    code of what ended it, and ends cancelled when it was cancelled.
+    Its result is the execution's output; for the run that began it, a `ChildResult`. It fails
+    with an `ApplicationError` whose type is the code of what ended it, and ends cancelled when it
+    was cancelled.
     """
 
     @workflow.init
@@ -98,9 +100,10 @@ class InterpretGraph(NodeHost):
 
     @workflow.run
     async def run(self, run: RunInput) -> Any:
-        started = self._journal.append(
-            EventType.EXECUTION_STARTED, status=self._status, data={"input": run.input}
-        )
+        data: dict[str, Any] = {"input": run.input}
+        if run.parent is not None:
+            data["parent_execution_id"] = run.parent.execution_id
+        started = self._journal.append(EventType.EXECUTION_STARTED, status=self._status, data=data)
         self._started_at = started.at
         limit = self._expire_after(run.timeout_s) if run.timeout_s else None
         try:
@@ -117,7 +120,7 @@ class InterpretGraph(NodeHost):
         await self._finish(
             ExecutionStatus.SUCCEEDED, EventType.EXECUTION_SUCCEEDED, {"output": output}
         )
-        return output
+        return output if run.parent is None else ChildResult(output, self._records.usage)
 
     async def _interpret(self) -> Any:
         """The execution's output, once all nodes have ended or something ended the run."""
@@ -178,7 +181,8 @@ class InterpretGraph(NodeHost):
         self._nodes.close(ending.reason)
         error = ending.failure.to_json(ending.node_id)
         await self._finish(ending.status, ending.event, {"error": error})
-        raise ending.exception(self._nodes.name(ending.node_id))
+        usage = None if self._run.parent is None else self._records.usage
+        raise ending.exception(self._nodes.name(ending.node_id), usage)
 
     async def _clean_up(self) -> None:
         """Runs the clean-up nodes, within a time of their own."""
@@ -217,7 +221,10 @@ class InterpretGraph(NodeHost):
                 workflow.execute_activity(
                     RECORD_ACTIVITY,
                     RecordRequest(
-                        self._run.execution_id, self._journal.last_seq, self._journal.rebuilt
+                        self._run.execution_id,
+                        self._journal.last_seq,
+                        self._journal.rebuilt,
+                        note_run=self._run.parent is not None,
                     ),
                     result_type=RecordResult,
                     start_to_close_timeout=RECORD_TIMEOUT,

@@ -80,11 +80,21 @@ class RecallPage:
 
 
 @dataclass(frozen=True, slots=True)
+class ParentRun:
+    """The node of another run that began this one, and which of that node's runs it was."""
+
+    execution_id: str
+    node_id: str
+    path: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class RunInput:
     """The one argument of `InterpretGraph`: an immutable graph version and its input.
 
     `timeout_s` bounds the whole run, from its start and with its pauses; None: no limit. `given`
-    is what the nodes may refer to beside the plan's own, where a single node is tried.
+    is what the nodes may refer to beside the plan's own, where a single node is tried. One that
+    a `parent` began gives a `ChildResult`.
     """
 
     execution_id: str
@@ -97,6 +107,15 @@ class RunInput:
     timeout_s: float | None = None
     resume: Resume | None = None
     given: Scope | None = None
+    parent: ParentRun | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ChildResult:
+    """What a run gives to the one that began it: `usage` is that of all its nodes."""
+
+    output: Any = None
+    usage: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,11 +222,12 @@ class EventsPage:
 @dataclass(frozen=True, slots=True)
 class RecordRequest:
     """The argument of the activity that writes the whole truth to the store. `rebuilt`: what is
-    stored may not be true."""
+    stored may not be true. `note_run`: nobody has written down which Temporal run it was."""
 
     execution_id: str
     last_seq: int
     rebuilt: bool = False
+    note_run: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,7 +68,9 @@ class Nodes:
         self._records = records
         self._journal = journal
         self._pace = pace or Pace()
-        self._toolbox = Toolbox(run, schedule, records, journal, self._pace, path, quiet)
+        self._toolbox = Toolbox(
+            run, schedule, records, journal, self._pace, path, quiet, is_held=lambda: self.held
+        )
         self._ready: deque[str] = deque()
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._waiting: set[str] = set()
@@ -277,7 +279,10 @@ class Nodes:
         self._tell(node, EventType.NODE_WAITING, NodeStatus.WAITING, {"waiting": waiting})
 
     def progress(self, node: PlanNode, progress: dict[str, Any]) -> None:
-        self._tell(node, EventType.NODE_PROGRESS, NodeStatus.RUNNING, {"progress": progress})
+        self.tell(node, {"progress": progress})
+
+    def tell(self, node: PlanNode, meta: dict[str, Any]) -> None:
+        self._tell(node, EventType.NODE_PROGRESS, NodeStatus.RUNNING, meta)
 
     def add_usage(self, usage: dict[str, Any]) -> None:
         self._records.add_usage({"usage": usage})

@@ -52,6 +52,10 @@ class Pace:
                 type="node_input_too_large",
                 non_retryable=True,
             )
+        await self.hand_over(size)
+
+    async def hand_over(self, size: int) -> None:
+        """Returns when a command of so many bytes may be given: at once, but for large ones."""
         async with self._gate:
             while self._is_full(size) and workflow.patched(_PACED):
                 await workflow.sleep(_PAUSE, summary="large values go on in the next task")

@@ -9,15 +9,29 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from pilot.graph.plan import PlanNode
 from pilot.graph.task import NodeResult, Scope
 from workflows_def.messages import RunInput
 from workflows_def.pace import Pace
 
-if TYPE_CHECKING:
-    from workflows_def.nodes import Nodes
+
+class Teller(Protocol):
+    """What shows a node that is under way: as one of the graph's, or as a model's tool."""
+
+    @property
+    def held(self) -> bool:
+        """Whether the run is paused."""
+        ...
+
+    def wait(self, node: PlanNode, waiting: dict[str, Any]) -> None: ...
+
+    def progress(self, node: PlanNode, progress: dict[str, Any]) -> None: ...
+
+    def tell(self, node: PlanNode, meta: dict[str, Any]) -> None: ...
+
+    def add_usage(self, usage: dict[str, Any]) -> None: ...
 
 
 @dataclass(slots=True)
@@ -35,11 +49,15 @@ class Step:
     path: str
     first: NodeResult
     pace: Pace
-    nodes: Nodes
+    nodes: Teller
 
     @property
     def follow(self) -> dict[str, Any]:
         return self.first.follow or {}
+
+    @property
+    def held(self) -> bool:
+        return self.nodes.held
 
     def waits(self, **waiting: Any) -> None:
         """Tells that the node waits for something outside: what for, and until when."""
@@ -49,6 +67,10 @@ class Step:
         """Tells how far the node is: `done`, `failed`, `total`. Each is an event, so the caller
         bounds their number."""
         self.nodes.progress(self.node, progress)
+
+    def tell(self, **meta: Any) -> None:
+        """Tells what is known of the node by now, which is under way."""
+        self.nodes.tell(self.node, meta)
 
     def add_usage(self, usage: dict[str, Any]) -> None:
         """Tokens and cost of what ran for this node, in children."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable
 from typing import Any
 
 from temporalio.exceptions import ApplicationError, FailureError
@@ -26,6 +27,7 @@ from workflows_def.messages import RunInput
 from workflows_def.pace import Pace
 from workflows_def.paths import join
 from workflows_def.records import Records, ToolRun
+from workflows_def.steps import FOLLOWS, Step
 
 MAX_CALLS_IN_FLIGHT = 200
 """Of one run, beside its nodes: Temporal refuses a workflow more than 2,000 open activities."""
@@ -53,7 +55,11 @@ class Toolbox:
         pace: Pace,
         path: str = "",
         quiet: bool = False,
+        *,
+        is_held: Callable[[], bool] = lambda: False,
     ) -> None:
+        """`is_held` says whether the run is paused."""
+        self.is_held = is_held
         self._run = run
         self._quiet = quiet
         self._path = path
@@ -169,14 +175,7 @@ class Toolbox:
         run, scope = self._records.enter_tool(tool, path, arguments)
         run.record.started_at = self._started(tool, path, arguments)
         try:
-            result = await dispatch(
-                self._run,
-                self._pace,
-                tool,
-                scope,
-                path=join(self._path, path),
-                quiet=self._quiet,
-            )
+            result = await self._result(tool, run, scope)
         except FailureError as error:
             if is_cancelled(error):
                 self._ended(tool, run, NodeStatus.CANCELLED, EventType.NODE_CANCELLED, {})
@@ -188,6 +187,15 @@ class Toolbox:
         data = {"output": result.output, "meta": result.meta}
         self._ended(tool, run, NodeStatus.SUCCEEDED, EventType.NODE_SUCCEEDED, data)
         return as_text(result.output), None
+
+    async def _result(self, tool: PlanNode, run: ToolRun, scope: Scope) -> NodeResult:
+        path = join(self._path, run.path)
+        result = await dispatch(self._run, self._pace, tool, scope, path=path, quiet=self._quiet)
+        if result.follow is None:
+            return result
+        teller = _Call(self, run)
+        step = Step(self._run, tool, scope.input, scope, path, result, self._pace, teller)
+        return await FOLLOWS[tool.type](step)
 
     def _failed(self, tool: PlanNode, run: ToolRun, failure: Failure) -> tuple[str, str | None]:
         run.record.error, run.record.meta = failure.to_json(), failure.meta
@@ -213,6 +221,23 @@ class Toolbox:
             data=data,
         ).at
 
+    def tell(
+        self,
+        tool: PlanNode,
+        run: ToolRun,
+        event: EventType,
+        status: NodeStatus,
+        meta: dict[str, Any],
+    ) -> None:
+        """Of a call that is under way."""
+        run.status, run.record.meta = status, meta
+        self._journal.append(
+            event, node_id=tool.id, path=run.path, status=status, data={"meta": meta}
+        )
+
+    def add_usage(self, usage: dict[str, Any]) -> None:
+        self._records.add_usage({"usage": usage})
+
     def _ended(
         self,
         tool: PlanNode,
@@ -231,6 +256,31 @@ class Toolbox:
             attempt=attempt or run.record.meta.get("attempt"),
             data=data,
         ).at
+
+
+class _Call:
+    """Shows a tool's call that is more than one activity (`workflows_def.steps.Teller`)."""
+
+    def __init__(self, toolbox: Toolbox, run: ToolRun) -> None:
+        self._toolbox = toolbox
+        self._run = run
+
+    @property
+    def held(self) -> bool:
+        return self._toolbox.is_held()
+
+    def wait(self, node: PlanNode, waiting: dict[str, Any]) -> None:
+        meta = {"waiting": waiting}
+        self._toolbox.tell(node, self._run, EventType.NODE_WAITING, NodeStatus.WAITING, meta)
+
+    def progress(self, node: PlanNode, progress: dict[str, Any]) -> None:
+        self.tell(node, {"progress": progress})
+
+    def tell(self, node: PlanNode, meta: dict[str, Any]) -> None:
+        self._toolbox.tell(node, self._run, EventType.NODE_PROGRESS, NodeStatus.RUNNING, meta)
+
+    def add_usage(self, usage: dict[str, Any]) -> None:
+        self._toolbox.add_usage(usage)
 
 
 def _error_text(failure: Failure) -> str:

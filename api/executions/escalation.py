@@ -9,7 +9,7 @@ and an outage of Temporal. Every few seconds a pass looks at the open rows that 
 | cancelled, and a worker answers for it | left until the hard bound: nodes may be cleaning up |
 | cancelled, and no worker answers | terminated in Temporal, and the row is closed |
 | terminated or timed out already | the row is closed by what Temporal says |
-| never began, or waits for a slot | the row is closed |
+| never began, or waits for a slot | the row is closed; a child's once its parent has ended |
 | ended in any other way | left to the reconciler, which asks the run for its events |
 
 Any number of processes may do so at once: a run is terminated once, and two that close a row
@@ -33,7 +33,8 @@ from api.runs import CALL_LIMIT, QUERY_LIMIT
 from pilot import closing
 from pilot.errors import PilotError
 from pilot.events.model import Envelope
-from pilot.store import Execution
+from pilot.graph.status import ExecutionStatus
+from pilot.store import MAX_PAGE, Execution
 from workflows_def.messages import CLEANUP_LIMIT_S
 
 log = logging.getLogger(__name__)
@@ -73,6 +74,19 @@ async def close_unbegun(parts: Parts, row: Execution) -> None:
     await close(parts, row, closing.NEVER_BEGUN)
     # a repetition of the request may have started it in between
     await parts.runs.cancel(row.id)
+
+
+async def cancel_children(parts: Parts, row: Execution) -> None:
+    """Notes the cancel of a run that could not pass it on for its children too: they have passes
+    of their own."""
+    for status in ExecutionStatus:
+        if status.is_final:
+            continue
+        found = await parts.store.list_executions(
+            row.owner, parent=row.id, status=status, limit=MAX_PAGE
+        )
+        for child in found.items:
+            await parts.store.request_cancel(child.id, datetime.now(UTC))
 
 
 class Escalation:
@@ -132,12 +146,15 @@ class Escalation:
     async def _absent(self, row: Execution) -> None:
         if row.temporal_run_id is not None or row.last_seq:
             return  # Temporal has lost it: the reconciler's to say
-        if datetime.now(UTC) - row.due_at > START_GRACE:
+        if datetime.now(UTC) - row.due_at <= START_GRACE:
+            return
+        if not await closing.is_parents(self._parts.store, row):
             await close_unbegun(self._parts, row)
 
     async def _close_ended(self, row: Execution, description: WorkflowExecutionDescription) -> None:
         handle = self._parts.runs.handle(row.id)
         ending = await closing.verdict(handle, description, limit=CALL_LIMIT)
+        await cancel_children(self._parts, row)
         # with a worker about the store gets all of the run, without one what it has is all
         with suppress(RPCError, WorkflowQueryFailedError):
             await closing.copy_events(self._parts.store, handle, row.id, limit=QUERY_LIMIT)
@@ -156,6 +173,7 @@ class Escalation:
         assert description.run_id is not None
         if not await self._parts.runs.terminate(row.id, description.run_id, reason):
             return  # it has just ended: the next pass sees how
+        await cancel_children(self._parts, row)
         if reason == closing.NOT_ENDED:
             with suppress(RPCError, WorkflowQueryFailedError):
                 await closing.copy_events(

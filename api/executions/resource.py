@@ -13,6 +13,7 @@ from api.executions.schemas import (
     ExecutionOut,
     ExecutionSummaryOut,
     NodeOut,
+    ParentOut,
     QueueOut,
     TemporalOut,
     TriggeredOut,
@@ -23,7 +24,7 @@ from api.pending import Pending, Retry
 from pilot.graph.status import ExecutionStatus, NodeStatus
 from pilot.resumption import Mode
 from pilot.settings import Settings
-from pilot.store import Execution, NodeRun, Store
+from pilot.store import Execution, NodeRun, Parent, Store
 
 
 async def execution_out(
@@ -99,7 +100,16 @@ def summary_out(settings: Settings, execution: Execution) -> ExecutionSummaryOut
         triggered=_triggered_out(execution),
         mode=execution.mode,
         source_id=execution.source_id,
+        parent=_parent_out(execution.parent),
         temporal=_temporal_out(settings, execution),
+    )
+
+
+def _parent_out(parent: Parent | None) -> ParentOut | None:
+    if parent is None:
+        return None
+    return ParentOut.model_construct(
+        execution_id=parent.execution_id, node_id=parent.node_id, path=parent.path
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Header, Path, Query
@@ -36,6 +36,7 @@ from api.route import ApiRoute
 from pilot.events.wire import dumps
 from pilot.graph.status import ExecutionStatus
 from pilot.roles import Role
+from pilot.store import ROOTS
 
 router = APIRouter(tags=["executions"], route_class=ApiRoute, responses={**FORBIDDEN})
 
@@ -91,6 +92,7 @@ async def execute_workflow(
         reader.require_place(parts.connections)
     given = body or ExecuteIn()
     owner, role = await access.admitted(parts, caller, str(workflow_id), Role.RUNNER)
+    await access.to_callees(parts, caller, owner, str(workflow_id), given.version)
     started = await execute(
         parts, owner, caller.user_id, str(workflow_id), given, idempotency_key, role=role
     )
@@ -191,13 +193,18 @@ async def list_executions(
     page: PageDep,
     workflow_id: Annotated[UUID | None, Query()] = None,
     status: Annotated[ExecutionStatus | None, Query()] = None,
+    parent: Annotated[
+        Literal["any"] | UUID | None,
+        Query(description="An execution, for those that its nodes began; `any` for all."),
+    ] = None,
 ) -> Response:
-    """The caller's executions, newest first; with `workflow_id` those of a workflow, which may be
-    one that somebody shares with the caller."""
+    """The caller's executions that no other execution began, newest first; with `workflow_id`
+    those of a workflow, which may be one that somebody shares with the caller."""
     owner, of = caller.owner, str(workflow_id) if workflow_id is not None else None
     if of is not None:
         owner = await access.to_workflow(parts, caller, of, Role.VIEWER)
-    return reply(await service.listing(parts, owner, page, of, status))
+    began = None if parent == "any" else ROOTS if parent is None else str(parent)
+    return reply(await service.listing(parts, owner, page, of, status, began))
 
 
 @router.get("/executions/{execution_id}", response_model=ExecutionOut, responses={**MISSING})
@@ -219,6 +226,25 @@ async def delete_execution(parts: PartsDep, caller: CallerDep, execution_id: UUI
     owner = await access.to_execution(parts, caller, str(execution_id), Role.ADMIN)
     await service.delete(parts, owner, str(execution_id))
     return Response(status_code=204)
+
+
+@router.get(
+    "/executions/{execution_id}/children",
+    response_model=PageOut[ExecutionSummaryOut],
+    responses={**MISSING},
+)
+async def list_children(
+    parts: PartsDep, caller: CallerDep, page: PageDep, execution_id: UUID
+) -> Response:
+    """The executions that the nodes of this one began, newest first. Of somebody else's, those
+    whose workflow is shared with the caller too."""
+    owner = await access.to_execution(parts, caller, str(execution_id), Role.VIEWER)
+    found = await service.listing(parts, owner, page, None, None, str(execution_id))
+    if owner != caller.owner:
+        ids = {one.workflow_id for one in found.items}
+        seen = {id for id in ids if await parts.store.shares.grant(id, caller.grantees)}
+        found.items = [one for one in found.items if one.workflow_id in seen]
+    return reply(found)
 
 
 @router.post(

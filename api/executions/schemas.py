@@ -199,6 +199,15 @@ class TriggeredOut(BaseModel):
     at: datetime
 
 
+class ParentOut(BaseModel):
+    """The node of another execution that began this one. `path` is which of its runs, in loops
+    and as a model's tool."""
+
+    execution_id: str
+    node_id: str
+    path: str = Field(default="", exclude_if=lambda path: path == "")
+
+
 class ExecutionSummaryOut(BaseModel):
     """An item of the list: no input, no output, no nodes."""
 
@@ -221,6 +230,7 @@ class ExecutionSummaryOut(BaseModel):
     source_id: str | None = Field(
         default=None, exclude_if=_absent, description="The execution that this one goes on from."
     )
+    parent: ParentOut | None = Field(default=None, exclude_if=_absent)
     temporal: TemporalOut
 
 

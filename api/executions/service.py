@@ -70,9 +70,15 @@ async def listing(
     page: PageQuery,
     workflow_id: str | None,
     status: ExecutionStatus | None,
+    parent: str | None,
 ) -> PageOut[ExecutionSummaryOut]:
     found = await parts.store.list_executions(
-        owner, workflow_id=workflow_id, status=status, limit=page.limit, cursor=page.cursor
+        owner,
+        workflow_id=workflow_id,
+        status=status,
+        parent=parent,
+        limit=page.limit,
+        cursor=page.cursor,
     )
     return PageOut.model_construct(
         items=[summary_out(parts.settings, item) for item in found.items],
@@ -129,7 +135,7 @@ async def _cancel_absent(parts: Parts, row: Execution) -> None:
     if row.temporal_run_id or row.last_seq or await parts.runs.exists(row.id):
         raise _already_finished(row.id)
     # a younger row may have its start under way in another request: it is looked at again
-    if datetime.now(UTC) - row.due_at > escalation.START_GRACE:
+    if row.parent is None and datetime.now(UTC) - row.due_at > escalation.START_GRACE:
         await escalation.close_unbegun(parts, row)
 
 

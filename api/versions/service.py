@@ -74,7 +74,7 @@ async def publish(
     expected = await conflicts.expected(parts.store, workflow, if_match)
     version = await named(parts.store, workflow, body.version or DRAFT)
     graph = Graph.model_validate(version.graph)
-    issues = await check(graph, parts.specs, parts.store, owner)
+    issues = await check(graph, parts.specs, parts.store, owner, workflow_id)
     if errors(issues):
         raise GraphError(issues)
     async with conflicts.told(parts.store, owner, workflow_id):
@@ -124,7 +124,7 @@ async def restore(
             by=user_id,
         )
     graph = Graph.model_validate(workflow.graph)
-    return workflow_out(workflow, await check(graph, parts.specs, parts.store, owner))
+    return workflow_out(workflow, await check(graph, parts.specs, parts.store, owner, workflow_id))
 
 
 def _publication(publication: Publication, warnings: list[Issue]) -> PublicationOut:

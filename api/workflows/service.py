@@ -18,6 +18,7 @@ from api.workflows.schemas import (
     WorkflowSummaryOut,
     WorkflowUpdate,
 )
+from pilot.calls import call_issues
 from pilot.graph.issues import Issue, errors
 from pilot.graph.model import Graph
 from pilot.graph.spec import Specs
@@ -30,12 +31,16 @@ SMALL_GRAPH = 20
 """Up to so many nodes a graph is validated at once; over it in a thread."""
 
 
-async def check(graph: Graph, specs: Specs, store: Store, owner: str) -> list[Issue]:
-    """All issues of an owner's graph."""
+async def check(
+    graph: Graph, specs: Specs, store: Store, owner: str, workflow_id: str | None = None
+) -> list[Issue]:
+    """All issues of an owner's graph, which is that of the workflow, or of none yet."""
     secrets = await store.secrets.names(owner)
     if counted(graph, specs).nodes <= SMALL_GRAPH:
-        return validate(graph, specs, secrets)
-    return await asyncio.to_thread(validate, graph, specs, secrets)
+        issues = validate(graph, specs, secrets)
+    else:
+        issues = await asyncio.to_thread(validate, graph, specs, secrets)
+    return issues + await call_issues(store, owner, graph, workflow_id)
 
 
 async def validation(store: Store, specs: Specs, owner: str, body: GraphIn) -> ValidationOut:
@@ -68,7 +73,7 @@ async def read(
     if none_match_hits(if_none_match, tag):
         return tag
     graph = Graph.model_validate(workflow.graph)
-    return workflow_out(workflow, await check(graph, specs, store, owner))
+    return workflow_out(workflow, await check(graph, specs, store, owner, workflow_id))
 
 
 async def listing(store: Store, owner: str, page: PageQuery) -> PageOut[WorkflowSummaryOut]:
@@ -102,7 +107,7 @@ async def update(
     """Saves a new version for the user. Raises `Problem` (409)."""
     expected = await conflicts.expected_version(store, owner, workflow_id, if_match, body.version)
     graph = body.graph()
-    issues = await check(graph, specs, store, owner)
+    issues = await check(graph, specs, store, owner, workflow_id)
     async with conflicts.told(store, owner, workflow_id):
         workflow = await store.update_workflow(
             owner,

@@ -22,6 +22,7 @@ from pilot.nodes import (
     switch,
     variable,
     wait,
+    workflow,
 )
 
 ENTRY_POINT_GROUP = "pilot.nodes"
@@ -38,6 +39,7 @@ BUILT_IN = (
     merge.SPEC,
     map.SPEC,
     loop.SPEC,
+    workflow.SPEC,
     output.SPEC,
 )
 

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 MAX_PAGE = 200
+ROOTS = "roots"
+"""In place of a parent's id: the executions that none has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +119,18 @@ class NodeRun:
 
 
 @dataclass(frozen=True, slots=True)
+class Parent:
+    """The run that began another: by which of its nodes, and by which of that node's runs (`path`).
+    `root_id` is the run that none began, so many steps up as `depth` says, from 1."""
+
+    execution_id: str
+    node_id: str
+    path: str
+    root_id: str
+    depth: int
+
+
+@dataclass(frozen=True, slots=True)
 class Execution:
     """One run of a workflow version. `last_seq` is the highest `seq` that the store holds.
 
@@ -126,7 +140,7 @@ class Execution:
     had to wait for a slot (`pilot.store.slots`) did so from `held_at` to `released_at`; one that
     is to begin later, at `start_at`, waits for it from then on. `triggered_by` is the schedule
     (`schedule:<id>`) or webhook (`webhook:<id>`) that began it, `triggered_at` the schedule's
-    time that it was begun for, or when the webhook was called.
+    time that it was begun for, or when the webhook was called. `parent` is the run that began it.
 
     `mode` is `run`, `test` (one node alone) or `dry_run`; `source_id` is the execution that it
     goes on from, and `resume` what it does not run anew (`pilot.resumption.Resumption` as JSON;
@@ -159,6 +173,7 @@ class Execution:
     mode: str = "run"
     source_id: str | None = None
     resume: dict[str, Any] | None = None
+    parent: Parent | None = None
 
     @property
     def is_held(self) -> bool:
@@ -312,10 +327,12 @@ class Store(Protocol):
         *,
         workflow_id: str | None = None,
         status: ExecutionStatus | None = None,
+        parent: str | None = None,
         limit: int = 50,
         cursor: str | None = None,
     ) -> Page[Execution]:
-        """Newest first; `input` and `output` are left None in lists."""
+        """Newest first; `input` and `output` are left None in lists. `parent` is the id of the
+        execution that began them, or `ROOTS`; None: with or without one."""
         ...
 
     async def open_executions(

@@ -13,11 +13,13 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, Update, case, func, select, update
 
 from pilot.graph.status import ExecutionStatus
-from pilot.store import Execution
+from pilot.store import ROOTS, Execution
 from pilot.store.tables import (
-    HAS_SLOT,
     IS_CANCELLING,
+    IS_CHILD,
+    IS_FREE,
     IS_OPEN,
+    IS_ROOT,
     IS_TRIGGERED,
     MAX_INTEGER,
     UtcDateTime,
@@ -97,7 +99,10 @@ def execution_of(owner: str, execution_id: str) -> Select[Any]:
 
 
 def executions_of(
-    owner: str, workflow_id: str | None, status: ExecutionStatus | None
+    owner: str,
+    workflow_id: str | None,
+    status: ExecutionStatus | None,
+    parent: str | None,
 ) -> Select[Any]:
     """Executions without their `input` and `output`."""
     query = select(*_LISTED).where(executions.c.owner == owner)
@@ -105,6 +110,10 @@ def executions_of(
         query = query.where(executions.c.workflow_id == workflow_id)
     if status is not None:
         query = query.where(executions.c.status == status.value)
+    if parent == ROOTS:
+        return query.where(IS_ROOT)
+    if parent is not None:
+        return query.where(IS_CHILD, executions.c.parent_execution_id == parent)
     return query
 
 
@@ -126,7 +135,7 @@ def open_counts() -> Select[Any]:
     due_at = func.coalesce(executions.c.released_at, executions.c.created_at)
     return (
         select(executions.c.status, func.count(), func.min(due_at, type_=UtcDateTime))
-        .where(HAS_SLOT)
+        .where(IS_FREE)
         .group_by(executions.c.status)
     )
 

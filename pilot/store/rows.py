@@ -10,7 +10,15 @@ from sqlalchemy import Row
 
 from pilot.events.model import Event, EventType
 from pilot.graph.status import ExecutionStatus, NodeStatus
-from pilot.store import Execution, NodeRun, Workflow, WorkflowSummary, WorkflowVersion, json_text
+from pilot.store import (
+    Execution,
+    NodeRun,
+    Parent,
+    Workflow,
+    WorkflowSummary,
+    WorkflowVersion,
+    json_text,
+)
 from pilot.store.preview import event_data
 from pilot.store.projection import ExecutionChange, NodeChange
 
@@ -135,10 +143,24 @@ def execution(row: Row[Any]) -> Execution:
         mode=row.mode,
         source_id=row.source_id,
         resume=getattr(row, "resume", None),
+        parent=_parent(row),
+    )
+
+
+def _parent(row: Row[Any]) -> Parent | None:
+    if row.parent_execution_id is None:
+        return None
+    return Parent(
+        execution_id=row.parent_execution_id,
+        node_id=row.parent_node_id,
+        path=row.parent_path,
+        root_id=row.root_execution_id,
+        depth=row.depth,
     )
 
 
 def execution_row(execution: Execution) -> dict[str, Any]:
+    parent = execution.parent
     return {
         "id": execution.id,
         "owner": execution.owner,
@@ -163,6 +185,11 @@ def execution_row(execution: Execution) -> dict[str, Any]:
         "mode": execution.mode,
         "source_id": execution.source_id,
         "resume": json_or_null(execution.resume),
+        "parent_execution_id": parent and parent.execution_id,
+        "parent_node_id": parent and parent.node_id,
+        "parent_path": parent and parent.path,
+        "root_execution_id": parent and parent.root_id,
+        "depth": parent and parent.depth,
         "usage": json_text.dumps(execution.usage),
         "error": json_or_null(execution.error),
         "input": json_or_null(execution.input),

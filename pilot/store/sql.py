@@ -248,10 +248,11 @@ class SqlStore:
         *,
         workflow_id: str | None = None,
         status: ExecutionStatus | None = None,
+        parent: str | None = None,
         limit: int = 50,
         cursor: str | None = None,
     ) -> Page[Execution]:
-        query = queries.executions_of(owner, workflow_id, status)
+        query = queries.executions_of(owner, workflow_id, status, parent)
         query = newest_first(query, executions, limit=limit, cursor=cursor)
         async with self._database.reading() as connection:
             found = (await connection.execute(query)).all()

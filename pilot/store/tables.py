@@ -101,7 +101,8 @@ IS_OPEN = text(_one_of("status", [status.value for status in _OPEN]))
 IS_ENDED = text(_one_of("status", sorted(status.value for status in FINAL_EXECUTION_STATUSES)))
 IS_CANCELLING = text(f"{IS_OPEN.text} AND cancel_requested_at IS NOT NULL")
 IS_HELD = text(f"{IS_OPEN.text} AND held_at IS NOT NULL AND released_at IS NULL")
-HAS_SLOT = text(f"{IS_OPEN.text} AND (held_at IS NULL OR released_at IS NOT NULL)")
+IS_FREE = text(f"{IS_OPEN.text} AND (held_at IS NULL OR released_at IS NOT NULL)")
+HAS_SLOT = text(f"{IS_FREE.text} AND parent_execution_id IS NULL")
 IS_ALIVE = text("deleted_at IS NULL")
 IS_TRIGGERED = text("triggered_by IS NOT NULL")
 IS_DELETED = text("deleted_at IS NOT NULL")
@@ -109,6 +110,8 @@ KEEPS_EVENTS = text(f"{IS_ENDED.text} AND events_pruned_at IS NULL")
 IS_PRUNED = text("pruned_by IS NOT NULL")
 HAS_RETENTION = text("retention_days IS NOT NULL")
 HAS_STARTER = text("started_by IS NOT NULL")
+IS_ROOT = text("parent_execution_id IS NULL")
+IS_CHILD = text("parent_execution_id IS NOT NULL")
 
 metadata = MetaData(
     naming_convention={
@@ -197,8 +200,9 @@ publications = Table(
 # `triggered_at`. `pruned_by` is the batch of the retention that has it on its list
 # (`pilot.store.retention`), `events_pruned_at` when its events were deleted before itself. `mode`
 # says what kind of run it is, `source_id` which execution it goes on from, and `resume` what it
-# takes from there (`pilot.store.Execution`). The
-# large columns stand last: SQLite reads past them for whatever follows.
+# takes from there (`pilot.store.Execution`). A child was begun by `parent_execution_id`, by its
+# node `parent_node_id` at `parent_path`, `depth` steps below `root_execution_id`, and takes no
+# slot. The large columns stand last: SQLite reads past them for whatever follows.
 executions = Table(
     "executions",
     metadata,
@@ -226,6 +230,11 @@ executions = Table(
     Column("events_pruned_at", UtcDateTime),
     Column("mode", Text, nullable=False, server_default=text("'run'")),
     Column("source_id", PlainText),
+    Column("parent_execution_id", PlainText),
+    Column("parent_node_id", PlainText),
+    Column("parent_path", PlainText),
+    Column("root_execution_id", PlainText),
+    Column("depth", Integer),
     Column("usage", JsonText, nullable=False),
     Column("error", JsonText),
     Column("resume", JsonText),
@@ -267,6 +276,22 @@ executions = Table(
         sqlite_where=IS_HELD,
     ),
     Index("ix_executions_slots", "owner", postgresql_where=HAS_SLOT, sqlite_where=HAS_SLOT),
+    Index(
+        "ix_executions_roots",
+        "owner",
+        "created_at",
+        "id",
+        postgresql_where=IS_ROOT,
+        sqlite_where=IS_ROOT,
+    ),
+    Index(
+        "ix_executions_parent_execution_id_created_at_id",
+        "parent_execution_id",
+        "created_at",
+        "id",
+        postgresql_where=IS_CHILD,
+        sqlite_where=IS_CHILD,
+    ),
     Index(
         "ix_executions_triggered_by_created_at_id",
         "triggered_by",

@@ -65,6 +65,7 @@ def test_the_document_names_every_route(document):
         ("GET", "/api/v1/me/deletion"),
         ("GET", "/api/v1/executions/{execution_id}/events"),
         ("GET", "/api/v1/executions/{execution_id}/nodes/{node_id}/iterations"),
+        ("GET", "/api/v1/executions/{execution_id}/children"),
         ("POST", "/api/v1/executions/{execution_id}/cancel"),
         ("POST", "/api/v1/executions/{execution_id}/retry"),
         ("POST", f"{W}/{{workflow_id}}/nodes/{{node_id}}/test"),

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 import pytest
 
 from pilot.graph.status import ExecutionStatus, NodeStatus
+from pilot.store import ROOTS
 from pilot.store.iterations import Iteration
 
 on_sqlite = pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
@@ -106,9 +107,10 @@ async def test_an_index_serves_every_query(
         await store.list_workflows("ada", cursor=after)
         for workflow_id in (None, workflow.id):
             for status in (None, ExecutionStatus.RUNNING):
-                await store.list_executions(
-                    "ada", workflow_id=workflow_id, status=status, cursor=after
-                )
+                for parent in (None, ROOTS, execution.id):
+                    await store.list_executions(
+                        "ada", workflow_id=workflow_id, status=status, parent=parent, cursor=after
+                    )
         await store.open_executions(before=datetime.now(UTC), cursor=after)
     await store.request_cancel(execution.id, datetime.now(UTC))
     await store.overdue_cancels(before=datetime.now(UTC), limit=100)

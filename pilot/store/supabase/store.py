@@ -178,7 +178,18 @@ class SupabaseStore:
         row = rows.execution_row(execution)
         for name in ("owner", "started_by"):
             row[name] = row[name] and owner_id(row[name])
-        for name in ("id", "workflow_id", "temporal_run_id", "triggered_by", "source_id"):
+        texts = (
+            "id",
+            "workflow_id",
+            "temporal_run_id",
+            "triggered_by",
+            "source_id",
+            "parent_execution_id",
+            "parent_node_id",
+            "parent_path",
+            "root_execution_id",
+        )
+        for name in texts:
             row[name] = row[name] and plain(row[name])
         row["workflow_version"] = storable(execution.workflow_version)
         row["created_at"] = utc(execution.created_at)
@@ -217,6 +228,7 @@ class SupabaseStore:
         *,
         workflow_id: str | None = None,
         status: ExecutionStatus | None = None,
+        parent: str | None = None,
         limit: int = 50,
         cursor: str | None = None,
     ) -> Page[Execution]:
@@ -225,6 +237,7 @@ class SupabaseStore:
             owner=owner_id(owner),
             workflow_id=None if workflow_id is None else plain(workflow_id),
             status=status,
+            parent=None if parent is None else plain(parent),
             **window(limit, cursor),
         )
         return page([record(row) for row in found], rows.execution, limit=limit)

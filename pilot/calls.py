@@ -1,0 +1,237 @@
+"""Which workflows a graph calls, and whether each of the calls can be.
+
+A graph says so in its `workflow` nodes; what it calls is looked up in the store, and what that
+calls in turn, for as far as runs may go. So an unknown workflow, an input that its start node does
+not take, and a circle of workflows are found when a graph is saved, and not by the run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import JsonValue, ValidationError
+
+from pilot.errors import ConflictError, NotFoundError
+from pilot.graph.issues import Issue
+from pilot.graph.model import Graph
+from pilot.nodes.start import StartConfig, type_error
+from pilot.nodes.workflow import MAX_DEPTH
+from pilot.store import Store
+from pilot.versions import DRAFT, NOT_PUBLISHED, PUBLISHED, VersionName, named
+
+MAX_WALK = 500
+"""So many workflows are looked at for one graph. What lies beyond is found by the run, which may
+be `MAX_DEPTH` deep and no deeper."""
+
+TYPE = "workflow"
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What one `workflow` node asks for, as it stands in the stored graph."""
+
+    node_id: str
+    workflow_id: str
+    version: VersionName | None = None
+    input: JsonValue = "{input}"
+
+
+@dataclass(frozen=True, slots=True)
+class Callee:
+    """The version that a call means, at this moment."""
+
+    workflow_id: str
+    version: int
+    name: str
+    graph: dict[str, Any]
+
+
+async def callee(store: Store, owner: str, workflow_id: str, version: VersionName | None) -> Callee:
+    """Of the owner's own workflows: anybody else's is not found, whoever shares it.
+
+    Raises `NotFoundError` (no such workflow or version) and `ConflictError` (`not_published`).
+    """
+    newest = await store.get_workflow(owner, workflow_id)
+    found = await named(store, newest, version)
+    return Callee(workflow_id, found.version, found.name, found.graph)
+
+
+def calls_of(graph: dict[str, Any] | Graph) -> Iterator[Call]:
+    """The calls in a graph, those inside its loops and maps too. A node that says none that can
+    be read is left out: the graph's validator has told of it."""
+    if isinstance(graph, Graph):
+        nodes: list[Any] = [vars(node) for node in graph.nodes]
+    else:
+        nodes = [node for node in graph.get("nodes") or () if isinstance(node, dict)]
+    for node in nodes:
+        config = node.get("config") or {}
+        if node.get("type") == TYPE and isinstance(config.get("workflow_id"), str):
+            version, given = config.get("version"), config.get("input", "{input}")
+            known = version if _is_version(version) else None
+            yield Call(str(node.get("id")), config["workflow_id"], known, given)
+        for value in config.values():
+            if isinstance(value, dict) and isinstance(value.get("nodes"), list):
+                yield from calls_of(value)
+
+
+async def call_issues(
+    store: Store, owner: str, graph: dict[str, Any] | Graph, workflow_id: str | None = None
+) -> list[Issue]:
+    """What is wrong with the calls of an owner's graph: `unknown_workflow`, `unknown_version`,
+    `not_published`, `missing_input`, `invalid_input`, `workflow_recursion`, `depth_exceeded`.
+
+    `workflow_id` is whose graph it is; None where it is not saved yet. Raises what the store does.
+    """
+    calls = list(calls_of(graph))
+    if not calls:
+        return []
+    walk = _Walk(store, owner, workflow_id)
+    issues: list[Issue] = []
+    for call in calls:
+        try:
+            found = await walk.callee(call)
+        except (NotFoundError, ConflictError) as error:
+            issues.append(_unknown(call, error))
+            continue
+        issues.extend(_input_issues(call, found))
+        if problem := await walk.problem(found):
+            code, message = problem
+            field = "config.workflow_id"
+            issues.append(Issue(code, message, node_id=call.node_id, field=field))
+    return issues
+
+
+async def callees(store: Store, owner: str, graph: dict[str, Any]) -> list[str]:
+    """The ids of all workflows that a run of the graph may come to, each once."""
+    walk, found, left = _Walk(store, owner, None), dict[str, None](), list(calls_of(graph))
+    while left and len(found) < MAX_WALK:
+        call = left.pop()
+        if call.workflow_id in found:
+            continue
+        found[call.workflow_id] = None
+        try:
+            left += calls_of((await walk.callee(call)).graph)
+        except (NotFoundError, ConflictError):
+            continue
+    return list(found)
+
+
+def input_of(graph: dict[str, Any]) -> StartConfig | None:
+    """The configuration of a stored graph's start node."""
+    for node in graph.get("nodes") or ():
+        if node.get("type") == "start":
+            try:
+                return StartConfig.model_validate(node.get("config") or {})
+            except ValidationError:
+                return None
+    return None
+
+
+class _Walk:
+    """Looks each callee up once."""
+
+    def __init__(self, store: Store, owner: str, workflow_id: str | None) -> None:
+        self._store = store
+        self._owner = owner
+        self._root = workflow_id
+        self._found: dict[tuple[str, VersionName | None], Callee] = {}
+        self._depths: dict[str, int] = {}
+
+    async def callee(self, call: Call) -> Callee:
+        key = (call.workflow_id, call.version)
+        if key not in self._found:
+            self._found[key] = await callee(self._store, self._owner, *key)
+        return self._found[key]
+
+    async def problem(self, first: Callee) -> tuple[str, str] | None:
+        """A circle that the call of `first` leads into, or a chain that is too long."""
+        if self._root == first.workflow_id:
+            return "workflow_recursion", f"the workflow {first.name!r} would call itself"
+        return await self._below([first])
+
+    async def _below(self, path: list[Callee]) -> tuple[str, str] | None:
+        """`path` are the callees on the way here. How far down each workflow was met is kept, so
+        that one that many call is looked through once, or again where it lies deeper."""
+        here = path[-1]
+        if len(path) > MAX_DEPTH:
+            return "depth_exceeded", f"{_told(path)}: at most {MAX_DEPTH} call each other in a row"
+        if self._depths.get(here.workflow_id, 0) >= len(path):
+            return None
+        self._depths[here.workflow_id] = len(path)
+        for call in calls_of(here.graph):
+            if len(self._found) >= MAX_WALK:
+                return None
+            try:
+                found = await self.callee(call)
+            except (NotFoundError, ConflictError):
+                continue  # that workflow's own issue
+            seen = [one.workflow_id for one in path]
+            if found.workflow_id == self._root or found.workflow_id in seen:
+                return "workflow_recursion", f"{_told([*path, found])}: they would never end"
+            if problem := await self._below([*path, found]):
+                return problem
+        return None
+
+
+def _told(path: list[Callee]) -> str:
+    return "the workflows call each other: " + " → ".join(repr(one.name) for one in path)
+
+
+def _unknown(call: Call, error: NotFoundError | ConflictError) -> Issue:
+    if error.code == NOT_PUBLISHED:
+        field, code = "version", NOT_PUBLISHED
+    elif "version" in error.message:
+        field, code = "version", "unknown_version"
+    else:
+        field, code = "workflow_id", "unknown_workflow"
+    return Issue(code, error.message, node_id=call.node_id, field=f"config.{field}")
+
+
+def _input_issues(call: Call, found: Callee) -> Iterator[Issue]:
+    """What of the call's input is known not to be taken, before any template is rendered."""
+    start = input_of(found.graph)
+    if start is None or not start.inputs or _has_template(call.input):
+        return
+    given = {} if call.input is None else call.input
+    if not isinstance(given, dict):
+        names = ", ".join(field.name for field in start.inputs)
+        yield Issue(
+            "invalid_input",
+            f"the workflow {found.name!r} takes an object with the fields {names}",
+            node_id=call.node_id,
+            field="config.input",
+        )
+        return
+    for field in start.inputs:
+        at = f"config.input.{field.name}"
+        if field.name not in given:
+            if field.required and not field.has_default:
+                message = f"the workflow {found.name!r} requires the input {field.name!r}"
+                yield Issue("missing_input", message, node_id=call.node_id, field="config.input")
+            continue
+        value = given[field.name]
+        if _holds_template(value) or (value is None and not field.required):
+            continue
+        if problem := type_error(field, value):
+            message = f"the input {field.name!r} of the workflow {found.name!r} {problem}"
+            yield Issue("invalid_input", message, node_id=call.node_id, field=at)
+
+
+def _has_template(value: JsonValue) -> bool:
+    return isinstance(value, str) and ("{" in value or "}" in value)
+
+
+def _holds_template(value: JsonValue) -> bool:
+    if isinstance(value, dict):
+        return any(_holds_template(one) for one in value.values())
+    if isinstance(value, list):
+        return any(_holds_template(one) for one in value)
+    return _has_template(value)
+
+
+def _is_version(value: object) -> bool:
+    if isinstance(value, str):
+        return value in (DRAFT, PUBLISHED)
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1

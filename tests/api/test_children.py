@@ -1,0 +1,222 @@
+"""Workflows that call workflows, over HTTP: what is found when one is saved, and what is seen of a
+run that begins others."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+
+from pilot.nodes.workflow import MAX_DEPTH
+from tests.api.conftest import Api, Gate, Worker, chain
+
+URL = "/api/v1/workflows"
+UNKNOWN = "5b6f1c0e-6b1f-4d53-9c39-0e6d0c1f3d5b"
+FINAL = ("succeeded", "failed", "cancelled", "timed_out")
+
+
+def calling(workflow_id: str, id: str = "call", **config: Any) -> dict[str, Any]:
+    return {"id": id, "type": "workflow", "config": {"workflow_id": workflow_id, **config}}
+
+
+def taking(*inputs: dict[str, Any], name: str = "Taking") -> dict[str, Any]:
+    body = chain(name=name)
+    body["nodes"][0]["config"] = {"inputs": list(inputs)}
+    return body
+
+
+async def saved(client: httpx.AsyncClient, body: dict[str, Any]) -> str:
+    answer = await client.post(URL, json=body)
+    assert answer.status_code == 201, answer.text
+    assert answer.json()["issues"] == []
+    return str(answer.json()["id"])
+
+
+async def issues_of(client: httpx.AsyncClient, body: dict[str, Any]) -> list[tuple[Any, ...]]:
+    answer = await client.post(f"{URL}/validate", json=body)
+    assert answer.status_code == 200, answer.text
+    return [(one["code"], one.get("node_id"), one.get("field")) for one in answer.json()["issues"]]
+
+
+async def ended(client: httpx.AsyncClient, execution_id: str) -> dict[str, Any]:
+    async with asyncio.timeout(40):
+        while True:
+            body: dict[str, Any] = (await client.get(f"/api/v1/executions/{execution_id}")).json()
+            if body["status"] in FINAL:
+                return body
+            await asyncio.sleep(0.1)
+
+
+async def test_what_is_called_must_be_there(client: httpx.AsyncClient) -> None:
+    called = await saved(client, chain())
+    assert await issues_of(client, chain(calling(called))) == []
+    assert await issues_of(client, chain(calling(UNKNOWN))) == [
+        ("unknown_workflow", "call", "config.workflow_id")
+    ]
+    assert await issues_of(client, chain(calling(called, version=2))) == [
+        ("unknown_version", "call", "config.version")
+    ]
+    assert await issues_of(client, chain(calling(called, version="published"))) == [
+        ("not_published", "call", "config.version")
+    ]
+    await client.post(f"{URL}/{called}/publish", json={})
+    assert await issues_of(client, chain(calling(called, version="published"))) == []
+    await client.delete(f"{URL}/{called}")
+    assert await issues_of(client, chain(calling(called, version=1))) == [
+        ("unknown_workflow", "call", "config.workflow_id")
+    ]
+
+
+async def test_another_users_workflow_is_unknown(api: Api, client: httpx.AsyncClient) -> None:
+    theirs = await saved(api.client("bob"), chain())
+    await api.client("bob").put(f"{URL}/{theirs}/shares/ada", json={"role": "editor"})
+    assert await issues_of(client, chain(calling(theirs))) == [
+        ("unknown_workflow", "call", "config.workflow_id")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("{input}", []),
+        ({"name": "{input}", "age": 7}, []),
+        ({"name": "Ada"}, []),
+        ({"name": "Ada", "age": "{input} years"}, []),
+        ({"age": 7}, [("missing_input", "call", "config.input")]),
+        ({"name": 7}, [("invalid_input", "call", "config.input.name")]),
+        ({"name": "Ada", "age": "old"}, [("invalid_input", "call", "config.input.age")]),
+        (["Ada"], [("invalid_input", "call", "config.input")]),
+        (None, [("missing_input", "call", "config.input")]),
+    ],
+)
+async def test_a_literal_input_is_checked(
+    client: httpx.AsyncClient, given: Any, expected: list[tuple[Any, ...]]
+) -> None:
+    name = {"name": "name", "type": "string"}
+    called = await saved(client, taking(name, {"name": "age", "type": "integer", "default": 1}))
+    assert await issues_of(client, chain(calling(called, input=given))) == expected
+
+
+async def test_circles_are_found_when_they_are_closed(client: httpx.AsyncClient) -> None:
+    a = await saved(client, chain(name="A"))
+    b = await saved(client, chain(calling(a), name="B"))
+    c = await saved(client, chain(calling(b, "x"), calling(b, "y"), name="C"))
+    for called, told in (
+        (a, "call itself"),
+        (b, "'B' → 'A'"),
+        (c, "'C' → 'B' → 'A'"),
+    ):
+        answer = await client.put(f"{URL}/{a}", json=chain(calling(called), name="A"))
+        [issue] = answer.json()["issues"]
+        assert (issue["code"], issue["field"]) == ("workflow_recursion", "config.workflow_id")
+        assert told in issue["message"]
+        refused = await client.post(f"{URL}/{a}/execute", json={})
+        assert (refused.status_code, refused.json()["issues"][0]["code"]) == (
+            422,
+            "workflow_recursion",
+        )
+    # whoever calls into a circle cannot be run either
+    assert await issues_of(client, chain(calling(c))) == [
+        ("workflow_recursion", "call", "config.workflow_id")
+    ]
+    assert (await client.get(f"{URL}/{b}")).json()["issues"][0]["code"] == "workflow_recursion"
+
+
+async def test_a_chain_has_a_bound(client: httpx.AsyncClient) -> None:
+    last = await saved(client, chain())
+    for _ in range(MAX_DEPTH - 1):
+        last = await saved(client, chain(calling(last)))
+    assert await issues_of(client, chain(calling(last))) == []
+    last = await saved(client, chain(calling(last)))
+    assert await issues_of(client, chain(calling(last))) == [
+        ("depth_exceeded", "call", "config.workflow_id")
+    ]
+
+
+async def test_who_runs_a_shared_workflow_may_run_what_it_calls(
+    api: Api, client: httpx.AsyncClient
+) -> None:
+    called = await saved(client, chain())
+    between = await saved(client, chain(calling(called)))
+    caller = await saved(client, chain(calling(between)))
+    user = f"bob_{uuid4().hex[:8]}"
+    bob = api.client(user)
+    url = f"{URL}/{caller}/execute"
+    for workflow_id, status in ((caller, 404), (between, 404), (called, 503)):
+        await client.put(f"{URL}/{workflow_id}/shares/{user}", json={"role": "runner"})
+        # 503: all is well but that this API has no Temporal
+        assert (await bob.post(url, json={})).status_code == status
+    await client.put(f"{URL}/{called}/shares/{user}", json={"role": "viewer"})
+    assert (await bob.post(url, json={})).status_code == 403
+
+
+async def test_children_are_seen_with_their_parent(live_api: Api, worker: Worker) -> None:
+    user = f"ada_{uuid4().hex[:8]}"
+    client = live_api.client(user)
+    called = await saved(client, chain(name="Called"))
+    caller = await saved(client, chain(calling(called), calling(called, "again"), name="Caller"))
+    given = {"input": 7}
+    started = (await client.post(f"{URL}/{caller}/execute", json=given)).json()
+    done = await ended(client, started["id"])
+    assert (done["status"], done["output"]) == ("succeeded", 7)
+    assert "parent" not in done
+    url = f"/api/v1/executions/{done['id']}/children"
+    children = (await client.get(url)).json()["items"]
+    parents = {one["parent"]["node_id"]: one["id"] for one in children}
+    assert set(parents) == {"call", "again"}
+    assert {one["parent"]["execution_id"] for one in children} == {done["id"]}
+    metas = {one["id"]: one["meta"] for one in done["nodes"]}
+    assert metas["call"]["child_execution_id"] == parents["call"]
+    child = await ended(client, parents["call"])
+    assert child["parent"] == {"execution_id": done["id"], "node_id": "call"}
+    assert (child["workflow_id"], child["status"], child["output"]) == (called, "succeeded", 7)
+    assert child["temporal"]["run_id"]
+
+    async def ids(**parameters: str) -> set[str]:
+        found = await client.get("/api/v1/executions", params=parameters)
+        assert found.status_code == 200, found.text
+        return {one["id"] for one in found.json()["items"]}
+
+    assert await ids() == {done["id"]}
+    assert await ids(parent="any") == {done["id"], *parents.values()}
+    assert await ids(parent=done["id"]) == set(parents.values())
+    assert await ids(parent=done["id"], workflow_id=caller) == set()
+    assert (await client.get("/api/v1/executions", params={"parent": "x"})).status_code == 422
+    assert (await live_api.client("eve").get(url)).status_code == 404
+
+
+async def test_a_cancel_reaches_the_children(live_api: Api, worker: Worker, gate: Gate) -> None:
+    user = f"ada_{uuid4().hex[:8]}"
+    client = live_api.client(user)
+    name = uuid4().hex
+    get = {"id": "get", "type": "http", "config": {"url": f"{gate.url}/wait/{name}"}}
+    called = await saved(client, chain(get))
+    caller = await saved(client, chain(calling(called)))
+    started = (await client.post(f"{URL}/{caller}/execute", json={})).json()
+    await gate.came(name)
+    assert (await client.post(f"/api/v1/executions/{started['id']}/cancel")).status_code == 202
+    assert (await ended(client, started["id"]))["status"] == "cancelled"
+    [child] = (await client.get(f"/api/v1/executions/{started['id']}/children")).json()["items"]
+    assert child["status"] == "cancelled"
+
+
+async def test_a_childs_own_cancel_is_its_nodes_failure(
+    live_api: Api, worker: Worker, gate: Gate
+) -> None:
+    client = live_api.client(f"ada_{uuid4().hex[:8]}")
+    name = uuid4().hex
+    get = {"id": "get", "type": "http", "config": {"url": f"{gate.url}/wait/{name}"}}
+    called = await saved(client, chain(get))
+    caller = await saved(client, chain(calling(called) | {"on_error": "continue"}))
+    started = (await client.post(f"{URL}/{caller}/execute", json={})).json()
+    await gate.came(name)
+    [child] = (await client.get(f"/api/v1/executions/{started['id']}/children")).json()["items"]
+    assert (await client.post(f"/api/v1/executions/{child['id']}/cancel")).status_code == 202
+    done = await ended(client, started["id"])
+    assert done["status"] == "succeeded"
+    [node] = [one for one in done["nodes"] if one["id"] == "call"]
+    assert (node["status"], node["error"]["code"]) == ("failed", "child_cancelled")
+    assert node["meta"]["child_execution_id"] == child["id"]
