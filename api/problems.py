@@ -79,6 +79,7 @@ def documented(status: int, description: str) -> Responses:
 
 FORBIDDEN = documented(403, "The caller may see it, but has not the role that this needs.")
 MISSING = documented(404, "There is no such object, or it is another user's.")
+GONE = documented(410, "Its events were deleted before itself.")
 CONFLICT = documented(409, "A stale version, or the object's state forbids it.")
 INVALID = documented(422, "Everything that is wrong, as issues.")
 OVER_BUDGET = documented(429, "The day's budget is used up; `Retry-After` says until when.")

@@ -72,8 +72,8 @@ class PlainProgress:
         return None
 
     def show(self, event: Event) -> None:
-        if event.type in (EventType.LLM_TOKEN, EventType.LOG):
-            return
+        if event.type in (EventType.LLM_TOKEN, EventType.LOG, EventType.GAP):
+            return  # a snapshot follows a gap
         if event.type is EventType.SNAPSHOT:
             self.note(f"{self._seconds(event.at):7.2f}s  {AGAIN}")
             return

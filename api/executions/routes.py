@@ -30,7 +30,7 @@ from api.limits import Rate, counted_as
 from api.live import sse
 from api.pagination import PageDep, PageOut
 from api.parts import Parts, PartsDep
-from api.problems import CONFLICT, DOWN, FORBIDDEN, INVALID, MISSING, OVER_BUDGET, Problem
+from api.problems import CONFLICT, DOWN, FORBIDDEN, GONE, INVALID, MISSING, OVER_BUDGET, Problem
 from api.reply import reply
 from api.route import ApiRoute
 from pilot.events.wire import dumps
@@ -335,6 +335,7 @@ async def send_signal(
         200: {"content": sse.CONTENT, "description": "The events as they come."},
         204: {"description": "The run has finished, and the client has all of it."},
         **MISSING,
+        **GONE,
     },
 )
 async def stream_events(

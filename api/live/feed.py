@@ -26,6 +26,7 @@ from api.live.comparison import Comparison
 from api.live.delivery import Delivery
 from api.live.history import History
 from api.live.quiet import Quiet
+from api.live.snapshot import gap, going_on_before
 from api.live.tracks import Listener, Track, Watched
 from api.pending import PendingRuns
 from pilot.errors import PilotError
@@ -264,12 +265,7 @@ class Feed:
                 if self._tracks.get(track.execution_id) is track:
                     del self._tracks[track.execution_id]
                 return
-            try:
-                shown = await self._history.snapshot(
-                    track.user_id, track.execution_id, track.edition, retells_end=True
-                )
-            except (PilotError, TimeoutError) as error:
-                log.debug("execution %s cannot be shown: %s", track.execution_id, error)
+            shown = await self._shown(track)
         track.last_seq = track.told = shown.event.seq or 0
         for listener in tuple(track.watched.listeners):
             listener.deliver(shown)
@@ -289,7 +285,7 @@ class Feed:
                 self._drain(track)
                 if not track.held:
                     return
-            self._skip_gap(track)
+            await self._pass_gaps(track)
         finally:
             if track.repair is asyncio.current_task():
                 track.repair = None
@@ -335,18 +331,42 @@ class Feed:
                     blocked.append(event)
             track.held = blocked
 
-    def _skip_gap(self, track: Track) -> None:
-        """Neither run nor store has the missing events: goes on, and watchers see the gap."""
+    async def _pass_gaps(self, track: Track) -> None:
+        """Neither run nor store has the missing events: watchers are told so, shown the execution,
+        and go on behind the gap."""
         while track.held:
-            lowest = min(event.seq for event in track.held if event.seq is not None)
+            shown = await self._shown(track)
+            self._drain(track)  # what was missing may have come meanwhile
+            held = [event for event in track.held if event.seq is not None]
+            if not held:
+                continue
+            first = min(held, key=lambda event: event.seq or 0)
+            assert first.seq is not None
+            last = track.last_seq or 0
             log.warning(
-                "execution %s: the events from %s to %d are lost for now",
+                "execution %s: the events from %d to %d are lost for now",
                 track.execution_id,
-                (track.last_seq or 0) + 1,
-                lowest - 1,
+                last + 1,
+                first.seq - 1,
             )
-            track.last_seq = lowest - 1
+            told = [gap(track.execution_id, first.workflow_id, last, first.seq)]
+            if shown is not None:
+                told.append(going_on_before(shown, first.seq))
+            for delivery in told:
+                for listener in tuple(track.watched.listeners):
+                    listener.deliver(delivery)
+            track.last_seq = first.seq - 1
             self._drain(track)
+
+    async def _shown(self, track: Track) -> Delivery | None:
+        """The execution as the store has it; None where it cannot be had now."""
+        try:
+            return await self._history.snapshot(
+                track.user_id, track.execution_id, track.edition, retells_end=True
+            )
+        except (PilotError, TimeoutError) as error:
+            log.debug("execution %s cannot be shown: %s", track.execution_id, error)
+            return None
 
     def _spawn(self, work: object) -> asyncio.Task[None]:
         task: asyncio.Task[None] = asyncio.create_task(work)  # type: ignore[arg-type]

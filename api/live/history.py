@@ -10,13 +10,14 @@ from api.live.delivery import Delivery
 from api.live.shared_calls import SharedCalls
 from api.live.snapshot import snapshot
 from api.pending import PendingRuns
+from api.problems import Problem
 from api.runs import QueryError, Runs
 from pilot.events.edition import UNKNOWN, begins_after
 from pilot.events.model import Event
 from pilot.events.preview import trim
 from pilot.graph.status import ExecutionStatus
 from pilot.settings import Settings
-from pilot.store import Progress, Store
+from pilot.store import Execution, Progress, Store
 
 PAGE = 500
 
@@ -67,6 +68,18 @@ class History:
                 if event.seq is not None and event.seq > seq:
                     seq = event.seq
                     yield event
+
+    async def require_kept(self, execution: Execution, seq: int) -> None:
+        """Raises `Problem` (410) where the run has ended and its events after `seq` were deleted
+        before itself."""
+        if not execution.status.is_final or execution.last_seq <= seq:
+            return
+        if not await self.stored(execution.owner, execution.id, seq):
+            raise Problem(
+                410,
+                "events_pruned",
+                f"The events of execution {execution.id} were deleted; GET shows what it came to.",
+            )
 
     async def stored(self, owner: str, execution_id: str, seq: int) -> list[Event]:
         """A page of what the store has."""

@@ -96,8 +96,9 @@ class Filter:
     def passes(self, event: Event) -> bool:
         if event.type is EventType.LLM_TOKEN and not self.tokens:
             return False
-        # a snapshot is where a subscription begins, not one of the run's events
-        return self.types is None or event.type in self.types or event.type is EventType.SNAPSHOT
+        # a snapshot is where a subscription begins (anew, behind a gap), no event of the run's
+        begins = event.type in (EventType.SNAPSHOT, EventType.GAP)
+        return self.types is None or begins or event.type in self.types
 
 
 Said = Auth | Subscribe | Unsubscribe | Ping

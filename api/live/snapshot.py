@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -32,6 +33,24 @@ def snapshot(shown: ExecutionOut, seq: int) -> Delivery:
         data=data,
     )
     return Delivery(event)
+
+
+def gap(execution_id: str, workflow_id: str, after_seq: int, before_seq: int) -> Delivery:
+    """The message `gap`: the durable events between the two cannot be had."""
+    return Delivery(
+        Event(
+            EventType.GAP,
+            execution_id,
+            workflow_id,
+            rfc3339(datetime.now(UTC)),
+            data={"after_seq": after_seq, "before_seq": before_seq},
+        )
+    )
+
+
+def going_on_before(shown: Delivery, seq: int) -> Delivery:
+    """The snapshot for a watcher whose next event, behind a gap, has that `seq`."""
+    return Delivery(replace(shown.event, seq=seq - 1))
 
 
 def _cut(part: dict[str, Any], left: int) -> int:

@@ -103,10 +103,11 @@ async def stream(
     reconnecting (HTML Standard, server-sent events).
 
     `begins_with_snapshot`: a run of which nothing is known yet is shown as it waits. Raises
-    `Problem` (429) where the reader has too many connections.
+    `Problem` (429) where the reader has too many connections, (410) where the events were deleted.
     """
     if execution.status.is_final and execution.last_seq == after:
         return Response(status_code=204, headers=headers)
+    await parts.history.require_kept(execution, after)
     reader.require_place(parts.connections)
     outbox = Outbox()
     if begins_with_snapshot and execution.last_seq == 0 and after == 0:
@@ -146,9 +147,12 @@ async def _lines(
                 if not isinstance(delivery, Delivery):
                     return
                 seq = delivery.event.seq
+                is_open = not execution.status.is_final
+                if delivery.event.type is EventType.GAP and is_open:
+                    return  # as below
                 if seq is not None:
                     is_snapshot = delivery.event.type is EventType.SNAPSHOT
-                    if not is_snapshot and seq != seen + 1 and not execution.status.is_final:
+                    if not is_snapshot and seq != seen + 1 and is_open:
                         # a dead worker's last events, which nobody can give as long as no other
                         # has taken over: better the client asks again than never has them
                         return

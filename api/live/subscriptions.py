@@ -125,6 +125,8 @@ class Subscriptions:
             if owner != watch.owner:
                 self._listen_elsewhere(watch, owner)
             execution = await current(parts, owner, execution_id)
+            if last_seq is not None:
+                await parts.history.require_kept(execution, last_seq)
             await watch.begin(last_seq, execution)
         except (PilotError, Problem) as error:
             self._drop(execution_id)

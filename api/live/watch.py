@@ -14,6 +14,8 @@ from api.live.delivery import Delivery
 from api.live.feed import Feed
 from api.live.history import History
 from api.live.outbox import Inbox
+from api.live.snapshot import gap, going_on_before
+from pilot.errors import PilotError
 from pilot.events.edition import UNKNOWN, is_void
 from pilot.events.model import FINAL_EVENT_TYPES, EventType
 from pilot.graph.status import ExecutionStatus
@@ -99,8 +101,6 @@ class Watch:
                 break
             await asyncio.sleep(delay)
             await self._past(status)
-        else:
-            log.warning("execution %s: a watcher goes live with a gap", self.execution_id)
         await self._flush()
         self._live = True
         if not self.final and not status.is_final:
@@ -147,9 +147,7 @@ class Watch:
                 return
             if event.type in _NODE_ENDS:
                 self._ended_nodes.add((event.node_id, event.path))
-            delivery = Delivery(event)
-            self._note(delivery)
-            await self._outbox.put_patiently(delivery)
+            await self._send(Delivery(event))
 
     async def _flush(self) -> None:
         while self._buffer:
@@ -160,8 +158,34 @@ class Watch:
                 if event.seq is None and (event.node_id, event.path) in self._ended_nodes:
                     continue  # a token of an answer that was replayed whole
                 if event.seq is None or is_new:
-                    self._note(delivery)
-                    await self._outbox.put_patiently(delivery)
+                    await self._send(delivery)
+
+    async def _send(self, delivery: Delivery) -> None:
+        """Of the past, or of what came meanwhile. What does not follow on what was sent has a gap
+        before it that nobody could fill: the watcher is told, and shown the execution."""
+        event = delivery.event
+        before = event.seq
+        if before is not None and event.type is not EventType.SNAPSHOT and self._skips(before):
+            log.warning("execution %s: a watcher goes on behind a gap", self.execution_id)
+            told = gap(self.execution_id, event.workflow_id, self.last_seq, before)
+            await self._outbox.put_patiently(told)
+            shown = await self._shown()
+            if shown is not None:
+                await self._outbox.put_patiently(going_on_before(shown, before))
+        self._note(delivery)
+        await self._outbox.put_patiently(delivery)
+
+    def _skips(self, seq: int) -> bool:
+        return seq > self.last_seq + 1
+
+    async def _shown(self) -> Delivery | None:
+        try:
+            return await self._history.snapshot(
+                self.owner, self.execution_id, self._edition, retells_end=True
+            )
+        except (PilotError, TimeoutError) as error:
+            log.debug("execution %s cannot be shown: %s", self.execution_id, error)
+            return None
 
     def _pass_on(self, delivery: Delivery) -> None:
         seq = delivery.event.seq

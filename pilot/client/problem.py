@@ -11,7 +11,7 @@ from pilot.graph.issues import EdgeRef, Issue
 
 Issues: TypeAlias = list[Issue]
 
-FINAL_ANSWERS = (401, 403, 404)
+FINAL_ANSWERS = (401, 403, 404, 410)
 """Answers that another try would not change."""
 
 

@@ -197,7 +197,7 @@ def _event(body: dict[str, Any]) -> Event | None:
     """An event of the run; None for what a newer server may say besides. Raises `ApiError` where
     it says that it cannot replay the execution."""
     if body.get("type") == "error":
-        status = 404 if body.get("code") == "not_found" else 503
+        status = {"not_found": 404, "events_pruned": 410}.get(body.get("code", ""), 503)
         message = str(body.get("message", "the server refused"))
         raise ApiError(message, status=status, code=body.get("code"))
     try:

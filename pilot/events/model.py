@@ -35,6 +35,7 @@ class EventType(StrEnum):
     LLM_TOKEN = "llm.token"  # noqa: S105
     LOG = "log"
     SNAPSHOT = "snapshot"
+    GAP = "gap"
 
 
 FINAL_EVENT_TYPES = frozenset(
@@ -70,6 +71,8 @@ class Event:
     - `execution.waiting`, live-only: `reason` (`no_worker`), `since`; `execution.resumed` with the
       same `reason` takes it back
     - `llm.token`: `text`; `log`: `stream`, `text`
+    - `gap`, to a watcher alone: the durable events after `after_seq` and before `before_seq` cannot
+      be had; a `snapshot` follows where the store answers
     """
 
     type: EventType

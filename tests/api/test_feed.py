@@ -153,14 +153,44 @@ async def test_a_gap_is_filled_from_the_run(bus):
     assert ears.seqs == list(range(1, 10))
 
 
-async def test_a_gap_that_nobody_can_fill_is_passed(bus, monkeypatch):
+async def test_a_gap_that_nobody_can_fill_is_told_and_the_execution_shown(bus, monkeypatch):
     monkeypatch.setattr(feed_module, "REPAIR_DELAYS_S", (0.01, 0.01))
     ears = Listening()
     async with Feed(bus, Truth()) as feed:
         with feed.listening("ada", ears):
             await publish(bus, 1, 5, 9)
+            await ears.until(7)
+    assert [(one.type, one.seq) for one in ears.got] == [
+        (EventType.NODE_STARTED, 1),
+        (EventType.GAP, None),
+        (EventType.SNAPSHOT, 4),
+        (EventType.NODE_STARTED, 5),
+        (EventType.GAP, None),
+        (EventType.SNAPSHOT, 8),
+        (EventType.NODE_STARTED, 9),
+    ]
+    assert [one.data for one in ears.got if one.type is EventType.GAP] == [
+        {"after_seq": 1, "before_seq": 5},
+        {"after_seq": 5, "before_seq": 9},
+    ]
+
+
+async def test_a_gap_is_told_while_the_store_is_away(bus, monkeypatch):
+    class Away(Truth):
+        async def snapshot(self, *_, **__):
+            raise UnavailableError("the store is away")
+
+    monkeypatch.setattr(feed_module, "REPAIR_DELAYS_S", (0.01,))
+    ears = Listening()
+    async with Feed(bus, Away()) as feed:
+        with feed.listening("ada", ears):
+            await publish(bus, 1, 4)
             await ears.until(3)
-    assert ears.seqs == [1, 5, 9]
+    assert [one.type for one in ears.got] == [
+        EventType.NODE_STARTED,
+        EventType.GAP,
+        EventType.NODE_STARTED,
+    ]
 
 
 async def test_a_lost_last_event_is_found_in_the_store(bus, quick):

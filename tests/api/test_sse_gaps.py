@@ -2,11 +2,13 @@
 
 import asyncio
 import functools
+import json
 import time
 import uuid
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
+from websockets.asyncio.client import connect
 
 from api.auth import Caller
 from api.live import sse, watch
@@ -83,3 +85,68 @@ async def test_a_gap_that_nobody_can_fill_yet_ends_the_stream(api, queued, monke
     await api.parts.store.append_events(row.id, ends)
     row = await api.parts.store.get_execution("ada", row.id)
     assert await asyncio.wait_for(lines(await stream(row, 1)), 30) == [2, 3, 4]
+
+
+async def received(socket, count):
+    """The next messages of the run."""
+    got = []
+    while len(got) < count:
+        got.append(json.loads(await asyncio.wait_for(socket.recv(), 30)))
+    return got
+
+
+async def test_a_websocket_says_the_gap_and_shows_the_execution(api, queued, monkeypatch):
+    """Nothing is skipped in silence: whoever sees `gap` throws away what they had."""
+    monkeypatch.setattr(watch, "CATCH_UP_DELAYS_S", (0.01,))
+    row, _ = queued
+    events = [an_event(row, seq) for seq in (1, 3)]
+    end = an_event(row, 5, EventType.EXECUTION_SUCCEEDED)
+    await api.parts.store.append_events(row.id, [*events, end])
+    token = api.issuer.mint("ada")
+    async with connect(
+        f"{api.ws}/ws/ada", additional_headers={"Authorization": f"Bearer {token}"}
+    ) as socket:
+        wanted = {"type": "subscribe", "execution_id": row.id, "last_seq": 0}
+        # a filter lets both pass: without them nobody knows what the others follow on
+        await socket.send(json.dumps({**wanted, "types": ["node.started"]}))
+        got = await received(socket, 6)
+        assert [(one["type"], one.get("seq")) for one in got] == [
+            ("node.started", 1),
+            ("gap", None),
+            ("snapshot", 2),
+            ("node.started", 3),
+            ("gap", None),
+            ("snapshot", 4),
+        ]
+        assert got[1]["data"] == {"after_seq": 1, "before_seq": 3}
+        assert got[5]["data"]["status"] == "succeeded"
+
+
+async def test_events_that_were_deleted_are_gone(api, queued):
+    row, stream = queued
+    end = an_event(row, 2, EventType.EXECUTION_SUCCEEDED)
+    await api.parts.store.append_events(row.id, [an_event(row, 1), end])
+    row = await api.parts.store.get_execution("ada", row.id)
+    assert await asyncio.wait_for(lines(await stream(row, 0)), 30) == [1, 2]
+    while await api.parts.store.retention.prune_events(
+        datetime.now(UTC) + timedelta(hours=1), limit=100
+    ):
+        pass
+    ada = api.client("ada")
+    answer = await ada.get(f"/api/v1/executions/{row.id}/events")
+    assert (answer.status_code, answer.json()["code"]) == (410, "events_pruned")
+    whole = await ada.get(f"/api/v1/executions/{row.id}/events", params={"last_seq": 2})
+    assert whole.status_code == 204  # the client has all of it
+    shown = (await ada.get(f"/api/v1/executions/{row.id}")).json()
+    assert (shown["status"], shown["nodes"][0]["status"]) == ("succeeded", "running")
+    token = api.issuer.mint("ada")
+    async with connect(
+        f"{api.ws}/ws/ada", additional_headers={"Authorization": f"Bearer {token}"}
+    ) as socket:
+        wanted = {"type": "subscribe", "execution_id": row.id}
+        await socket.send(json.dumps({**wanted, "last_seq": 0}))
+        [refused] = await received(socket, 1)
+        assert (refused["type"], refused["code"]) == ("error", "events_pruned")
+        await socket.send(json.dumps(wanted))
+        [first] = await received(socket, 1)
+        assert (first["type"], first["data"]["status"]) == ("snapshot", "succeeded")

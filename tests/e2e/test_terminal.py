@@ -247,6 +247,40 @@ async def test_without_a_terminal_ctrl_c_leaves_at_once(stack: Stack) -> None:
         assert await status(stack, execution_id) == "succeeded"
 
 
+async def test_a_run_is_shown_to_its_end_though_the_api_is_killed(stack: Stack) -> None:
+    """`pilot dev` starts another one, and `pilot run` connects again and prints all there is."""
+    async with gate() as held:
+        graph: dict[str, Any] = fetching(held.url)
+        # events have but a preview of it
+        source = "def main(x):\n    return {'text': 'x' * 100_000, 'end': [x]}\n"
+        graph["nodes"][2]["config"]["source"] = source
+        file = stack.folder / "held.json"
+        file.write_text(json.dumps({"name": "held", **graph}))
+        process = await asyncio.create_subprocess_exec(
+            *PILOT, "run", str(file), "--plain", "--data-dir", str(stack.data_dir),
+            cwd=stack.folder,
+            env=clean_environment(),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        try:
+            await asyncio.wait_for(held.asked.wait(), LIMIT_S)
+            killed = stack.state()["api"]["pid"]
+            os.kill(killed, signal.SIGKILL)
+            await until(lambda: stack.state()["api"]["pid"] != killed, within_s=LIMIT_S)
+            held.is_open.set()
+            output, errors = await asyncio.wait_for(process.communicate(), 2 * LIMIT_S)
+        finally:
+            if process.returncode is None:
+                process.kill()
+    assert process.returncode == 0, errors
+    assert json.loads(output) == {"text": "x" * 100_000, "end": [{}]}
+    said = errors.decode()
+    assert "fetch                 succeeded" in said, said
+    assert said.count("execution             succeeded") == 1, said
+
+
 async def test_what_cannot_be_watched_is_bad_input(stack: Stack) -> None:
     result = stack.pilot("watch", "00000000-0000-0000-0000-000000000000")
     assert result.returncode == 2, result.stderr
