@@ -15,6 +15,7 @@ from temporalio.client import Client, WorkflowQueryFailedError
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
+from pilot.errors import NotFoundError
 from pilot.events.model import Event, EventType
 from pilot.events.wire import dumps
 from pilot.store import Store, temporal_workflow_id
@@ -50,9 +51,16 @@ class Recall:
         records: dict[str, Recorded] = {}
         size, after = 0, request.after_seq
         while True:
-            events = await self._store.events(
-                request.user_id, request.source, after_seq=after, limit=EVENTS_AT_ONCE
-            )
+            try:
+                events = await self._store.events(
+                    request.user_id, request.source, after_seq=after, limit=EVENTS_AT_ONCE
+                )
+            except NotFoundError as error:
+                raise ApplicationError(
+                    "the execution that this one goes on from was deleted",
+                    type="recording_gone",
+                    non_retryable=True,
+                ) from error
             for event in events:
                 assert event.seq is not None
                 if event.node_id in wanted and not event.path and event.type in _ENDS:

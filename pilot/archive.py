@@ -58,6 +58,8 @@ def execution_line(execution: Execution) -> dict[str, Any]:
                 "started_by",
                 "timeout_s",
                 "temporal_run_id",
+                "mode",
+                "source_id",
             )
         },
     }

@@ -32,8 +32,8 @@ async def retry(
 ) -> Started:
     """A new execution that goes on from an old one; with the same key always the same one.
 
-    Raises `Problem`: 409 `execution_open`, `not_retryable`; 422 `idempotency_key_reused`. And what
-    the decision, the preparation and the start raise.
+    Raises `Problem`: 409 `execution_open`, `not_retryable`; 410 `events_pruned`; 422
+    `idempotency_key_reused`. And what the decision, the preparation and the start raise.
     """
     source = await parts.store.get_execution(owner, execution_id)
     if not source.status.is_final:
@@ -42,6 +42,7 @@ async def retry(
         )
     if source.mode != Mode.RUN:
         raise Problem(409, "not_retryable", f"An execution of the mode {source.mode} is not.")
+    await parts.history.require_kept(source, 0)
     version = await _version(parts, role, source, given)
     graph = Graph.model_validate(version.graph)
     new_id = str(uuid4())

@@ -23,6 +23,7 @@ from pilot.store.tables import (
     HAS_RETENTION,
     IS_DELETED,
     IS_ENDED,
+    IS_OPEN,
     IS_PRUNED,
     KEEPS_EVENTS,
     budgets,
@@ -43,6 +44,11 @@ EVENTS_AT_ONCE = 5_000
 """Events that one transaction deletes: a few milliseconds for everybody who waits for it."""
 PAGES_AT_ONCE = 2_000
 """Pages (of 4 KB) that SQLite gives back to the file system at once."""
+
+
+_child = executions.alias()
+_SOURCES = select(_child.c.source_id).where(IS_OPEN, _child.c.source_id.is_not(None))
+"""What open executions go on from. Uncorrelated, so that it is read once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +74,8 @@ class RetentionStore(Protocol):
         limit: int,
     ) -> int:
         """Puts at most that many executions, the longest ended first, on the batch's list: of
-        those that ended in a status before its time, and are on no list yet. How many."""
+        those that ended in a status before its time, and are on no list yet. One that an open
+        execution goes on from is left alone. How many."""
         ...
 
     async def claimed(self, *, limit: int) -> list[Doomed]:
@@ -88,8 +95,8 @@ class RetentionStore(Protocol):
         ...
 
     async def prune_events(self, before: datetime, *, limit: int) -> int:
-        """Deletes the events of at most that many executions that ended before then, and says of
-        how many."""
+        """Deletes the events of at most that many executions that ended before then, and that no
+        open one goes on from, and says of how many."""
         ...
 
     async def purge_workflows(self, *, limit: int) -> int:
@@ -200,7 +207,7 @@ class SqlRetention:
         columns = executions.c
         query = (
             select(columns.id, columns.last_seq)
-            .where(KEEPS_EVENTS, columns.finished_at < before)
+            .where(KEEPS_EVENTS, columns.finished_at < before, columns.id.not_in(_SOURCES))
             .order_by(columns.finished_at)
             .limit(limit)
         )
@@ -308,6 +315,7 @@ def _ended(status: ExecutionStatus, before: datetime, workflow_id: str | None) -
         columns.status == status.value,
         columns.finished_at < before,
         columns.pruned_by.is_(None),
+        columns.id.not_in(_SOURCES),
     )
     if workflow_id is None:
         return query.order_by(columns.finished_at)

@@ -53,6 +53,28 @@ async def test_what_ended_before_its_time_is_put_on_one_list(
         assert await store.get_execution("ada", row.id) == row
 
 
+async def test_what_an_open_execution_goes_on_from_is_left_alone(
+    store: Store, workflow: Workflow, make_execution: Any
+) -> None:
+    source, other = [await ran(store, workflow, timedelta(days=n)) for n in (3, 2)]
+    retry, _ = await store.create_execution(make_execution(workflow, source_id=source.id))
+    assert await store.retention.claim("b", FINAL, limit=10) == 1
+    [doomed] = await store.retention.claimed(limit=10)
+    assert doomed.execution_id == other.id
+    assert await store.retention.prune_events(NOW, limit=10) == 1
+    assert len(await store.events("ada", source.id)) == 3
+    end = Event(
+        EventType.EXECUTION_SUCCEEDED,
+        retry.id,
+        workflow.id,
+        "2026-03-01T11:00:00Z",
+        seq=1,
+        status="succeeded",
+    )
+    await store.append_events(retry.id, [end])
+    assert await store.retention.claim("b", FINAL, limit=10) == 2
+
+
 async def test_a_list_is_bounded_and_begins_with_the_oldest(
     store: Store, workflow: Workflow
 ) -> None:
