@@ -176,6 +176,7 @@ async def test_every_route_for_every_caller(api: Api, who: str) -> None:
             workflow_id=things.workflow,
             execution_id=things.execution,
             grantee="user_x",
+            node_id="each",
             version=1,
             name="TOKEN",
             key_id=uuid4(),
