@@ -235,8 +235,11 @@ def remark(event: Event) -> str:
     error = event.data.get("error")
     if isinstance(error, dict):
         return str(error.get("message", ""))
+    meta = event.data.get("meta") or {}
+    if "child_execution_id" in meta:
+        return f"execution {meta['child_execution_id']}"
     if event.type is EventType.NODE_PROGRESS:
-        return said_progress((event.data.get("meta") or {}).get("progress") or {})
+        return said_progress(meta.get("progress") or {})
     if event.type is EventType.EXECUTION_WAITING and event.seq is None:
         return said_wait(str(event.data.get("reason", "")))
     return str(event.data.get("reason", ""))

@@ -56,7 +56,7 @@ class Event:
     (tokens, attempts, logs) have none. `at` is RFC 3339 in UTC. `path` is the iteration path
     of a node inside loops and maps, empty outside. `data` by type:
 
-    - `execution.started`: `input`
+    - `execution.started`: `input`, and `parent_execution_id` where a node of another began it
     - `execution.succeeded`: `output`, `usage`
     - `execution.failed|cancelled|timed_out`: `error {code, message, node_id?}`, `usage`
     - `node.started`: `type`, `name`
@@ -66,7 +66,8 @@ class Event:
     - `node.retrying`: `error`, `next_attempt_at`, `max_attempts`; its `attempt` is the one that
       failed, and without `next_attempt_at` the next one is under way
     - `node.waiting`: what for and until when, by type; `node.started` again when it goes on
-    - `node.progress`: `done`, `failed`, `total` (absent where nobody knows) of a loop or a map
+    - `node.progress`: `done`, `failed`, `total` (absent where nobody knows) of a loop or a map; of
+      a workflow node `meta`, with the `child_execution_id` of the run that it began
     - `execution.waiting`: all that is under way waits; `execution.resumed`: something goes on
     - `execution.waiting`, live-only: `reason` (`no_worker`), `since`; `execution.resumed` with the
       same `reason` takes it back

@@ -21,7 +21,7 @@ from typing import Any
 
 from temporalio.client import WorkflowFailureError, WorkflowHandle, WorkflowUpdateFailedError
 
-from benchmarks.stack import Stack, stack
+from benchmarks.stack import USER, Stack, stack
 from pilot.graph.model import Graph
 from tests.graph.graphs import graph, node
 from tests.openai_server import Calls, Failure, OpenAIServer, Reply, calls, openai_server
@@ -69,6 +69,8 @@ class Case:
     meanwhile: list[Callable[[Handle], Awaitable[None]]] = field(default_factory=list)
     resume: Resume | None = None
     model: list[Reply | Calls | Failure] = field(default_factory=list)
+    called: Graph | None = None
+    """What its workflow nodes run."""
 
 
 def example(name: str, input: Any) -> Case:
@@ -116,6 +118,9 @@ SPIN = "def main():\n    while True:\n        pass"
 
 UNDO = node("undo", "code", on_cancel=True,
             config={"source": "def main(nodes):\n    return sorted(nodes)"})  # fmt: skip
+
+
+CALL = node("call", "workflow", config={"workflow_id": "stored before"})
 
 
 def spinning(seconds: int, **fields: Any) -> dict[str, Any]:
@@ -201,6 +206,14 @@ def cases(address: str = "") -> dict[str, Case]:
         "cleaned_up": Case(graph([START, spinning(60), UNDO, node("then", "code", config={
                                   "source": "def main(x):\n    return x"}), OUTPUT],
                                  "s>slow", "slow>o", "undo>then"), meanwhile=[cancel]),
+        "child": Case(graph([START, CALL, OUTPUT], "s>call", "call>o"), "Hello",
+                      called=graph([START, node("v"), OUTPUT], "s>v", "v>o")),
+        "child_fails": Case(graph([START, CALL | {"on_error": "branch"}, OUTPUT,
+                                   node("e", "output")], "s>call", "call>o", "call:error>e"),
+                            called=graph([START, bad, OUTPUT], "s>bad", "bad>o")),
+        "child_left": Case(graph([START, node("call", "workflow", config={
+                                  "workflow_id": "stored", "wait": False}), OUTPUT],
+                                 "s>call", "call>o"), called=graph([START, OUTPUT], "s>o")),
     }  # fmt: skip
 
 
@@ -218,7 +231,22 @@ def known(address: str = "", world: World | None = None) -> dict[str, Case]:
     return gallery(world or World()) | cases(address)
 
 
+async def calling_stored(bench: Stack, case: Case) -> Graph:
+    """The case's graph, with the workflow stored that it calls."""
+    if case.called is None:
+        return case.graph
+    stored = await bench.store.create_workflow(
+        USER, name="called", description="", graph=case.called.to_json()
+    )
+    body = case.graph.to_json()
+    for one in body["nodes"]:
+        if one["type"] == "workflow":
+            one["config"]["workflow_id"] = stored.id
+    return Graph.model_validate(body)
+
+
 async def record(bench: Stack, name: str, case: Case) -> None:
+    case = replace(case, graph=await calling_stored(bench, case))
     resume = case.resume
     if resume is not None:  # from a run of the same graph
         before = await bench.start_graph(case.graph, case.input)
