@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
 from api.issues import IssueOut
 from api.workflows.schemas import CHATBOT, WorkflowOut
@@ -48,7 +48,7 @@ class ImportIn(BaseModel):
     name: str | None = Field(
         default=None, min_length=1, max_length=200, description="Instead of the document's own."
     )
-    dry_run: bool = Field(default=False, description="Answer with the draft; save nothing.")
+    dry_run: StrictBool = Field(default=False, description="Answer with the draft; save nothing.")
 
 
 class CarriedOut(BaseModel):

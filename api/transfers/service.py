@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from dataclasses import asdict
 from typing import Any
 
@@ -141,14 +140,14 @@ EXTENSIONS = {Format.PILOT: "json", Format.REACTFLOW: "reactflow.json", Format.M
 
 
 def request_schema() -> dict[str, Any]:
-    """The two ways to send a document, for the OpenAPI document."""
-    schema = json.loads(json.dumps(ImportIn.model_json_schema(ref_template="{model}")))
-    kinds = schema.pop("$defs")["ImportFormat"]
-    schema["properties"]["format"] = {**kinds, "default": "auto"}
+    """The ways to send a document, for the OpenAPI document."""
+    schema = ImportIn.model_json_schema()
+    schema["properties"]["format"] = {**schema.pop("$defs")["ImportFormat"], "default": "auto"}
+    documents = [{"type": "object", "required": [name]} for name in _DOCUMENT_FIELDS]
     return {
         "required": True,
         "content": {
-            JSON_TYPE: {"schema": schema},
+            JSON_TYPE: {"schema": {"anyOf": [schema, *documents]}},
             YAML_TYPES[0]: {"schema": {"type": "string"}},
         },
     }

@@ -12,6 +12,8 @@ from pilot.convert.report import Report
 from pilot.errors import PilotError
 from pilot.graph.model import SETTINGS, Graph
 
+MAX_NODES, MAX_EDGES = 10_000, 40_000
+"""What a graph may have: more is refused before any work on it."""
 MAX_NAME_CHARS = 200
 MAX_DESCRIPTION_CHARS = 10_000
 
@@ -38,6 +40,9 @@ def rows(body: Mapping[str, Any], field: str) -> Iterator[Mapping[str, Any]]:
     given = body.get(field, [])
     if not isinstance(given, list) or not all(isinstance(one, dict) for one in given):
         raise NotConvertibleError(f"`{field}` is no list of objects")
+    limit = MAX_NODES if field == "nodes" else MAX_EDGES
+    if len(given) > limit:
+        raise NotConvertibleError(f"more than {limit:,} {field}")
     return iter(given)
 
 

@@ -25,6 +25,7 @@ class Slugs:
     """Ids that read well in an expression: `nodes.write_reply.output`. Each is given once."""
 
     _taken: set[str] = field(default_factory=set)
+    _counts: dict[str, int] = field(default_factory=dict)
 
     def new(self, title: str, fallback: str) -> str:
         plain = unicodedata.normalize("NFKD", title).encode("ascii", "ignore").decode().lower()
@@ -32,10 +33,11 @@ class Slugs:
         if not slug or slug[0].isdigit():
             other = _NOT_IN_SLUG.sub("_", fallback.lower()).strip("_") or "node"
             slug = f"{other}_{slug}".strip("_") if slug else other
-        unique, count = slug, 1
+        unique, count = slug, self._counts.get(slug, 1)
         while unique in self._taken:
             count += 1
             unique = f"{slug}_{count}"
+        self._counts[slug] = count
         self._taken.add(unique)
         return unique
 
@@ -47,6 +49,7 @@ class Draft:
     nodes: list[dict[str, Any]] = field(default_factory=list)
     edges: list[dict[str, Any]] = field(default_factory=list)
     slugs: Slugs = field(default_factory=Slugs)
+    _drawn: set[tuple[str, str, str | None]] = field(default_factory=set)
 
     def add(
         self,
@@ -65,7 +68,8 @@ class Draft:
         edge = {"source": source, "target": target}
         if handle is not None:
             edge["source_handle"] = handle
-        if edge not in self.edges:
+        if (source, target, handle) not in self._drawn:
+            self._drawn.add((source, target, handle))
             self.edges.append(edge)
 
     def graph(self) -> Graph:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -78,6 +77,7 @@ class Account:
     format: str
     _carried: list[Carried] = field(default_factory=list)
     _findings: dict[Finding, None] = field(default_factory=dict)
+    _by_node: dict[str, list[Finding]] = field(default_factory=dict)
 
     def carry(self, source: Source, type_: str) -> None:
         self._carried.append(Carried(source.id, source.name, source.type, source.node_id, type_))
@@ -103,7 +103,10 @@ class Account:
             field=field,
             original=original,
         )
-        self._findings[finding] = None
+        if finding not in self._findings:
+            self._findings[finding] = None
+            if source is not None:
+                self._by_node.setdefault(source.node_id, []).append(finding)
 
     def approximated(
         self,
@@ -127,8 +130,8 @@ class Account:
     ) -> None:
         self.note("dropped", severity, message, source, field, original)
 
-    def findings_of(self, source: Source) -> Iterator[Finding]:
-        return (one for one in self._findings if one.node_id == source.node_id)
+    def findings_of(self, source: Source) -> list[Finding]:
+        return self._by_node.get(source.node_id, [])
 
     def report(self) -> Report:
         return Report(self.format, tuple(self._carried), tuple(self._findings))

@@ -280,6 +280,7 @@ def _past_answers(
     for source, target, handle in edges:
         before.setdefault(target, []).append((source, handle))
     result: list[tuple[str, str, str]] = []
+    known: dict[str, list[tuple[str, str]]] = {}
     for source, target, handle in edges:
         if drawn[source].source.type != "answer":
             result.append((source, target, handle))
@@ -289,21 +290,30 @@ def _past_answers(
             drawn[source].source,
             severity="info",
         )
-        result.extend((one, target, by) for one, by in _real_sources(source, before, drawn))
+        result.extend((one, target, by) for one, by in _real_sources(source, before, drawn, known))
     return result
 
 
 def _real_sources(
-    node: str, before: Mapping[str, list[tuple[str, str]]], drawn: Mapping[str, DifyNode]
+    node: str,
+    before: Mapping[str, list[tuple[str, str]]],
+    drawn: Mapping[str, DifyNode],
+    known: dict[str, list[tuple[str, str]]],
 ) -> list[tuple[str, str]]:
-    """What stands before an answer and is none itself."""
-    found: dict[tuple[str, str], None] = {}
-    seen, stack = {node}, [node]
+    """What stands before an answer and is none itself; found once for each answer."""
+    stack = [node]
     while stack:
-        for source, handle in before.get(stack.pop(), []):
-            if drawn[source].source.type != "answer":
-                found[source, handle] = None
-            elif source not in seen:
-                seen.add(source)
-                stack.append(source)
-    return list(found)
+        at = stack[-1]
+        answers = [one for one, _ in before.get(at, []) if drawn[one].source.type == "answer"]
+        missing = [one for one in answers if one not in known]
+        known.setdefault(at, [])  # so that a cycle ends
+        if missing:
+            stack.extend(missing)
+            continue
+        stack.pop()
+        found: dict[tuple[str, str], None] = {}
+        for source, handle in before.get(at, []):
+            is_answer = drawn[source].source.type == "answer"
+            found.update(dict.fromkeys(known[source] if is_answer else [(source, handle)]))
+        known[at] = list(found)
+    return known[node]

@@ -11,7 +11,8 @@ from collections.abc import Callable
 
 from pilot.convert.cel import braced, literal, path_text, slot
 
-_TAG = re.compile(r"\{\{-?(.*?)-?\}\}|\{%.*?%\}|\{#(?!\w+[.#]).*?#\}", re.DOTALL)
+_OPENING = re.compile(r"\{[{%#]")
+_CLOSING = {"{{": "}}", "{%": "%}", "{#": "#}"}
 _PATH = re.compile(
     r"""\s*([A-Za-z_]\w*)((?:\s*\.\s*[A-Za-z_]\w*|\s*\[\s*(?:\d+|'[^'\\]*'|"[^"\\]*")\s*\])*)"""
     r"""\s*(?:\|\s*(\w+)\s*(?:\(\s*('[^'\\]*'|"[^"\\]*")\s*\))?)?\s*"""
@@ -26,20 +27,22 @@ def template_of(text: str, lookup: Lookup) -> str | None:
     """The template that gives the same text, or None where there is none."""
     parts: list[str] = []
     at = 0
-    for match in _TAG.finditer(text):
+    while match := _OPENING.search(text, at):
         parts.append(braced(text[at : match.start()]))
-        at = match.end()
-        if match[0].startswith("{#"):
-            continue
-        if match[1] is None or match[0].startswith("{{-") or match[0].endswith("-}}"):
+        end = text.find(_CLOSING[match[0]], match.end())
+        if match[0] == "{%" or end < 0:
             return None
-        expression = _expression(match[1], lookup)
+        inner, at = text[match.end() : end], end + 2
+        if match[0] == "{#":
+            continue
+        if inner.startswith("-") or inner.endswith("-"):
+            return None
+        expression = _expression(inner, lookup)
         if expression is None:
             return None
         parts.append(slot(expression))
-    rest = text[at:]
     # Jinja drops one newline at the very end
-    parts.append(braced(rest.removesuffix("\n")))
+    parts.append(braced(text[at:].removesuffix("\n")))
     return "".join(parts)
 
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,7 +15,6 @@ from pilot.convert.report import Account, Source
 from pilot.graph.model import MAX_RETRY_ATTEMPTS
 
 PLACEHOLDER = "n8n:"
-_SLOT = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +58,7 @@ class Build:
     entries: dict[str, str] = field(default_factory=dict)
     exits: dict[str, str] = field(default_factory=dict)
     handles: dict[tuple[str, int], str | None] = field(default_factory=dict)
+    _through: dict[str, View | None] = field(default_factory=dict)
 
     def add(self, node: N8nNode, type_: str, config: Mapping[str, Any], **beside: Any) -> None:
         """The node that stands for the source's. Its json is its output, unless a view says so."""
@@ -101,19 +100,18 @@ class Build:
 
     def through(self, node: N8nNode) -> View | None:
         """What comes in: the json of the node before; of several, of the first that ran."""
-        views: list[View] = []
-        for name in self.before.get(node.name, []):
-            view = self.views.get(name)
-            if view is not None and view not in views:
-                views.append(view)
-        if len(views) > 1:
-            self.account.approximated(
-                "n8n runs it once for each branch that arrives; here it runs once, with the first "
-                "of them that ran",
-                node.source,
-            )
-            return Either(tuple(views))
-        return views[0] if views else None
+        if node.name not in self._through:
+            names = self.before.get(node.name, [])
+            views = list(dict.fromkeys(self.views[one] for one in names if one in self.views))
+            if len(views) > 1:
+                self.account.approximated(
+                    "n8n runs it once for each branch that arrives; here it runs once, with the "
+                    "first of them that ran",
+                    node.source,
+                )
+            view = Either(tuple(views)) if len(views) > 1 else views[0] if views else None
+            self._through[node.name] = view
+        return self._through[node.name]
 
     def own(self, node: N8nNode) -> At:
         return At(Place(("nodes", node.node_id, "output"), node.node_id))
@@ -176,10 +174,10 @@ class Build:
     def _filled(self, value: Any, node: N8nNode, field: str) -> Any:
         match value:
             case str():
-                whole = _SLOT.fullmatch(value)
-                if whole is None or "{{" in whole[1]:
+                whole = list(pieces(value))
+                if len(whole) != 1 or not whole[0][1]:
                     return self._text(value, node, field)
-                found = self.expression(whole[1], node, field)
+                found = self.expression(whole[0][0], node, field)
                 return slot(found.text if found.kind == "string" else f"string({found.text})")
             case list():
                 return [self._filled(one, node, field) for one in value]
@@ -188,33 +186,27 @@ class Build:
         return value
 
     def _text(self, text: str, node: N8nNode, field: str) -> str:
-        parts, at = [], 0
-        for match in _SLOT.finditer(text):
-            parts.append(braced(text[at : match.start()]))
-            parts.append(slot(self.expression(match[1], node, field).text))
-            at = match.end()
-        parts.append(braced(text[at:]))
-        return "".join(parts)
+        return "".join(
+            slot(self.expression(piece, node, field).text) if is_slot else braced(piece)
+            for piece, is_slot in pieces(text)
+        )
 
     def value(self, given: Any, node: N8nNode, field: str) -> Translation:
         """A parameter as one CEL expression: a constant, or what stands in `={{ }}`."""
         if not isinstance(given, str) or not given.startswith("="):
             kinds: Any = {str: "string", bool: "bool", int: "number", float: "number"}
             return Translation(literal(given), kinds.get(type(given), "other"))
-        text = given[1:].strip()
-        match = _SLOT.fullmatch(text)
-        if match is not None and "{{" not in match[1]:
-            return self.expression(match[1], node, field)
-        if "{{" not in text:
+        found = [
+            (piece, is_slot) for piece, is_slot in pieces(given[1:]) if is_slot or piece.strip()
+        ]
+        if len(found) == 1 and found[0][1]:
+            return self.expression(found[0][0], node, field)
+        parts = [
+            f"string({self.expression(piece, node, field).text})" if is_slot else literal(piece)
+            for piece, is_slot in pieces(given[1:])
+        ]
+        if not any(is_slot for _, is_slot in found):
             return Translation(literal(given[1:]), "string")
-        parts, at = [], 0
-        for match in _SLOT.finditer(given[1:]):
-            if match.start() > at:
-                parts.append(literal(given[1:][at : match.start()]))
-            parts.append(f"string({self.expression(match[1], node, field).text})")
-            at = match.end()
-        if given[1:][at:]:
-            parts.append(literal(given[1:][at:]))
         return Translation(f"({' + '.join(parts)})", "string")
 
     def imported(self, node: N8nNode) -> dict[str, Any]:
@@ -250,6 +242,18 @@ class Build:
                 "after a failure the value is null here, not an item with `error`", node.source
             )
         return beside
+
+
+def pieces(text: str) -> Iterator[tuple[str, bool]]:
+    """Literal texts, and what stands in `{{ }}` (True). One pass, whatever the text."""
+    at = 0
+    while (start := text.find("{{", at)) >= 0 and (end := text.find("}}", start + 2)) >= 0:
+        if start > at:
+            yield text[at:start], False
+        yield text[start + 2 : end], True
+        at = end + 2
+    if at < len(text):
+        yield text[at:], False
 
 
 def rows_of(given: Any, *path: str) -> Sequence[Mapping[str, Any]]:

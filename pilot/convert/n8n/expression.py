@@ -22,6 +22,7 @@ _TOKEN = re.compile(
     r"""\s*(?:(\d+(?:\.\d+)?)|("(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*')|(`[^`]*`)|([A-Za-z_$][\w$]*)"""
     r"""|(===|!==|==|!=|<=|>=|&&|\|\||\?\?|\?\.|[-+*/%<>!?:.,()\[\]]))"""
 )
+MAX_CHARS = 20_000
 _FILL = re.compile(r"\$\{([^{}]*)\}")
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f", "0": "\0"}
 _FALSY = '[null, "", 0, false]'
@@ -83,6 +84,8 @@ class _Value:
 
 def translate(source: str, resolve: Resolve, names: dict[str, str]) -> Translation | None:
     """The expression as CEL, or None. `names` are `$workflow.name` and such, as CEL."""
+    if len(source) > MAX_CHARS:
+        return None
     try:
         tokens = _tokens(source)
         parser = _Parser(tokens, resolve, names)

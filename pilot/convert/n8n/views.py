@@ -12,6 +12,9 @@ from dataclasses import dataclass, field
 from pilot.convert.cel import Place, Segment, literal, path_text
 from pilot.convert.draft import Certainty
 
+MAX_VIEWS = 12
+"""So many nodes may lead to one that asks which of them ran; CEL nests 32 deep."""
+
 
 @dataclass(frozen=True, slots=True)
 class At:
@@ -20,9 +23,10 @@ class At:
     place: Place
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Fields:
-    """Its fields stand in places of their own; those that are not named in `rest`."""
+    """Its fields stand in places of their own; those that are not named in `rest`. Two are the
+    same only where they are one object: a node's."""
 
     fields: Mapping[str, View] = field(default_factory=dict)
     rest: View | None = None
@@ -82,6 +86,8 @@ def _whole(view: Fields, reader: str, certainty: Certainty) -> Read | None:
 def _first(
     views: Sequence[View], path: Sequence[Segment], reader: str, certainty: Certainty
 ) -> Read | None:
+    if len(views) > MAX_VIEWS:
+        return None
     text = "null"
     for view in reversed(views):
         found = read(view, path, reader, Certainty())

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pilot.convert.cel import Place, literal, slot
-from pilot.convert.document import Conversion, named, rows
+from pilot.convert.document import MAX_EDGES, Conversion, NotConvertibleError, named, rows
 from pilot.convert.draft import Certainty, Draft
 from pilot.convert.n8n import models, requests, steps
 from pilot.convert.n8n.build import Build, N8nNode
@@ -33,6 +33,7 @@ CONVERTERS: Mapping[str, Converter] = {
     "agent": models.agent,
     "openAi": models.openai,
 }
+MAX_STEPS = 200_000
 _NOTHING = ("noOp",)
 _NOTES = ("stickyNote",)
 _TRIGGERS = ("start", "manualTrigger", "webhook", "cron", "interval", "form", "emailReadImap")
@@ -79,10 +80,8 @@ def _built(body: Mapping[str, Any], certainty: Certainty) -> Build:
     wires = _spliced(wires, steps_of, build)
     for node in nodes.values():
         _left_out(node, plugged, build)
-    for wire in wires:
-        build.before.setdefault(wire.target, [])
-        if wire.source not in build.before[wire.target]:
-            build.before[wire.target].append(wire.source)
+    for source, target in dict.fromkeys((wire.source, wire.target) for wire in wires):
+        build.before.setdefault(target, []).append(source)
     _start(start, steps_of, build)
     for node in _in_order(steps_of, wires):
         if node.name not in build.entries:
@@ -129,6 +128,8 @@ def _wires(
                         wires.append(_Wire(source, output, target))
                     else:
                         attached.setdefault(target, {}).setdefault(kind, []).append(source)
+        if len(wires) > MAX_EDGES:
+            raise NotConvertibleError(f"more than {MAX_EDGES:,} connections")
     return wires, attached
 
 
@@ -147,20 +148,39 @@ def _is_trigger(node: N8nNode) -> bool:
 
 def _spliced(wires: list[_Wire], nodes: Mapping[str, N8nNode], build: Build) -> list[_Wire]:
     """Without the nodes that do nothing: what leads to one leads to what follows it."""
+    idle = set()
     for node in nodes.values():
         disabled = bool(node.given.get("disabled"))
         if _is_trigger(node) or not (disabled or _is(node, *_NOTHING)):
             continue
-        following = [wire.target for wire in wires if wire.source == node.name and wire.output == 0]
+        idle.add(node.name)
         why = "it is switched off" if disabled else "it does nothing"
         build.account.approximated(f"{why}, and is left out", node.source, severity="info")
         build.entries[node.name] = build.exits[node.name] = ""
-        kept = [wire for wire in wires if node.name not in (wire.source, wire.target)]
-        for wire in wires:
-            if wire.target == node.name and wire.source != node.name:
-                kept += [_Wire(wire.source, wire.output, target) for target in following]
-        wires = list(dict.fromkeys(kept))
-    return wires
+    if not idle:
+        return wires
+    following: dict[str, list[str]] = {}
+    for wire in wires:
+        if wire.source in idle and wire.output == 0:
+            following.setdefault(wire.source, []).append(wire.target)
+    kept: dict[_Wire, None] = {}
+    steps = 0
+    for wire in wires:
+        if wire.source in idle:
+            continue
+        seen, stack = {wire.target}, [wire.target]
+        while stack:
+            steps += 1
+            if steps > MAX_STEPS:
+                raise NotConvertibleError("too many nodes that do nothing, one behind another")
+            target = stack.pop()
+            if target not in idle:
+                kept[_Wire(wire.source, wire.output, target)] = None
+                continue
+            more = [one for one in following.get(target, []) if one not in seen]
+            seen.update(more)
+            stack.extend(reversed(more))
+    return list(kept)
 
 
 def _left_out(node: N8nNode, plugged: set[str], build: Build) -> None:
@@ -215,15 +235,16 @@ def _in_order(nodes: Mapping[str, N8nNode], wires: list[_Wire]) -> Iterator[N8nN
     """Sources before targets, so that a node's view is there when it is asked for. Nodes on a
     cycle come last, in their own order."""
     waiting = dict.fromkeys(nodes, 0)
+    targets: dict[str, list[str]] = {}
     for wire in wires:
         waiting[wire.target] += 1
+        targets.setdefault(wire.source, []).append(wire.target)
     ready = [name for name, count in waiting.items() if count == 0]
     for name in ready:
-        for wire in wires:
-            if wire.source == name:
-                waiting[wire.target] -= 1
-                if waiting[wire.target] == 0:
-                    ready.append(wire.target)
+        for target in targets.get(name, []):
+            waiting[target] -= 1
+            if waiting[target] == 0:
+                ready.append(target)
     yield from (nodes[name] for name in ready)
     done = set(ready)
     yield from (node for name, node in nodes.items() if name not in done)
@@ -271,12 +292,12 @@ def _connect(start: str, wires: list[_Wire], nodes: Mapping[str, N8nNode], build
 
 def _ends(leaves: set[str], outputs: set[str], nodes: Mapping[str, N8nNode], build: Build) -> None:
     """What the last nodes give is what the execution answers."""
+    types = {one["id"]: one["type"] for one in build.draft.nodes}
     for node in nodes.values():
         exit_ = build.exits.get(node.name)
         if not exit_ or exit_ in leaves or exit_ in outputs:
             continue
-        ends = [one for one in build.draft.nodes if one["id"] == exit_]
-        if not ends or ends[0]["type"] == "condition":
+        if types.get(exit_) in (None, "condition"):
             continue
         leaves.add(exit_)
         output = build.draft.slugs.new("output", "output")
