@@ -82,3 +82,15 @@ async def test_a_chat_of_n8n_is_sorted_and_answered(
     assert [one["messages"][0]["content"] for one in model.requests[1:]] == [
         "Topic sales" for _ in more
     ]
+
+
+async def test_an_iteration_is_a_map_and_a_loop_a_loop(runner: Any) -> None:
+    found = dify("loops")
+    assert errors(validate(found.graph, specs())) == []
+    assert [one for one in found.report.findings if one.severity != "info"] == []
+    given = {"words": {"list": ["tea", "bee", "", "knee"]}, "mark": "!"}
+    assert await run(runner, found, given) == {
+        "words": ["tea", "BEE!1", "", "KNEE!3"],
+        "num": 5,
+        "text": "x",
+    }

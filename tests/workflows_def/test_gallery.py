@@ -293,6 +293,23 @@ CASES = [
         ),
         {"answer": "Yes.", "tokens": 32},
     ),
+    Case(
+        "summaries",
+        given(texts=["a", "b"]),
+        (said("Short."), said("Short."), said("All short.")),
+        {"summaries": ["Short.", "Short."], "overview": "All short.", "failed": 0},
+    ),
+    Case(
+        "refine",
+        given(task="a line"),
+        (
+            said("first"),
+            said({"mark": 3, "remarks": "longer"}),
+            said("second"),
+            said({"mark": 9, "remarks": ""}),
+        ),
+        {"text": "second", "mark": 9, "rounds": 2},
+    ),
     Case("robust_fetch", given(url="/rates", mirror_url="/gone"), (), {"data": {"EUR": 1}}),
     Case("robust_fetch", given(url="/down", mirror_url="/rates"), (), {"mirrored": {"EUR": 1}}),
     Case(
