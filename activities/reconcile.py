@@ -41,12 +41,14 @@ from temporalio.client import (
 )
 from temporalio.service import RPCError, RPCStatusCode
 
+from activities.scheduled import ScheduleKeeper
 from activities.slots import CALL_LIMIT, Slots
 from pilot import closing, metrics
 from pilot.errors import PilotError
 from pilot.events import sink
 from pilot.events.model import Envelope, rfc3339
 from pilot.store import Execution, Store
+from pilot.triggers.schedules import tell_ended
 from workflows_def.reconcile import RECONCILE_ACTIVITY, ReconcilePage, ReconcileRequest
 
 log = logging.getLogger(__name__)
@@ -82,10 +84,13 @@ _NEVER_STARTED = closing.failed(
 class Reconciler:
     """The activity, with what it compares."""
 
-    def __init__(self, store: Store, client: Client, slots: Slots) -> None:
+    def __init__(
+        self, store: Store, client: Client, slots: Slots, keeper: ScheduleKeeper | None = None
+    ) -> None:
         self._store = store
         self._client = client
         self._slots = slots
+        self._keeper = keeper
 
     @activity.defn(name=RECONCILE_ACTIVITY)
     async def reconcile(self, request: ReconcileRequest) -> ReconcilePage:
@@ -116,6 +121,8 @@ class Reconciler:
                 repaired[outcome] += 1
         metrics.current().repaired(repaired)
         await self._release()
+        if request.cursor is None:
+            await self._keep()
         oldest = min((row.created_at for row in differing), default=None)
         oldest_open = min((row.created_at for row in page.items), default=None)
         return ReconcilePage(
@@ -138,6 +145,17 @@ class Reconciler:
             else:
                 if count:
                     log.info("%d executions that waited for a slot were started", count)
+
+    async def _keep(self) -> None:
+        if self._keeper is None:
+            return
+        try:
+            count = await self._keeper.keep()
+        except (RPCError, PilotError) as error:
+            log.warning("schedules could not be reconciled: %s", error)
+        else:
+            if count:
+                log.info("%d schedules were brought in line with their rows", count)
 
     async def _row(self, row: Execution) -> str | None:
         """Brings one row in line. The kind of repair, None where there was none to make."""
@@ -167,6 +185,7 @@ class Reconciler:
                 raise
             log.warning("the events of execution %s cannot be asked: %s", row.id, error)
         if (await self._fresh(row)).status.is_final:
+            await tell_ended(self._client, row)
             return "events_fetched"
         return await self._close(row, await closing.verdict(handle, description, limit=CALL_LIMIT))
 
@@ -217,4 +236,5 @@ class Reconciler:
     async def _close(self, row: Execution, ending: closing.Ending) -> str:
         for event in await closing.close(self._store, row, ending):
             sink.emit(Envelope(row.owner, event))
+        await tell_ended(self._client, row)
         return ending.code

@@ -25,6 +25,7 @@ from pilot.errors import NotFoundError, UnavailableError
 from pilot.events.model import Event
 from pilot.events.publisher import Publisher
 from pilot.store import Store
+from pilot.triggers.schedules import tell
 from workflows_def.messages import (
     QUERY_EVENTS,
     RECORD_ACTIVITY,
@@ -62,6 +63,8 @@ class Recorder:
                 await self._note_run(request.execution_id)
             result = await self._record(request)
             await self._slots.freed(request.execution_id)
+            if request.starter is not None:
+                await tell(self._client, request.starter)
             return result
 
     async def _note_run(self, execution_id: str) -> None:

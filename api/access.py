@@ -13,6 +13,7 @@ from pilot.calls import callees
 from pilot.errors import NotFoundError
 from pilot.roles import Role
 from pilot.store.shares import Grant
+from pilot.store.triggers import Trigger
 from pilot.versions import VersionName, named
 
 
@@ -62,6 +63,18 @@ async def to_callees(
     version = await named(parts.store, workflow, name)
     for callee in await callees(parts.store, owner, version.graph):
         await to_workflow(parts, caller, callee, Role.RUNNER)
+
+
+async def to_trigger(parts: Parts, caller: Caller, trigger_id: str, need: Role) -> Trigger:
+    """The trigger, which is shared with its workflow, if the caller may do with it what `need`
+    allows. Raises as `to_workflow` does."""
+    absent = f"there is no trigger {trigger_id}"
+    trigger = await parts.store.triggers.get(trigger_id)
+    if trigger is None:
+        raise NotFoundError(absent)
+    grant = await parts.store.shares.grant(trigger.workflow_id, caller.grantees)
+    _allowed(caller, grant, need, absent)
+    return trigger
 
 
 def _allowed(caller: Caller, grant: Grant | None, need: Role, absent: str) -> tuple[str, Role]:

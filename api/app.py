@@ -40,6 +40,8 @@ from api.shares.routes import router as shares
 from api.templates.routes import router as templates
 from api.tickets import router as tickets
 from api.transfers.routes import router as transfers
+from api.triggers.routes import router as triggers
+from api.triggers.webhook import router as webhooks
 from api.usage.routes import router as usage
 from api.versions.routes import router as versions
 from api.workers import Workers
@@ -86,6 +88,8 @@ def create_app(settings: Settings) -> FastAPI:
         retention,
         me,
         iterations,
+        triggers,
+        webhooks,
         node_types.router,
         secrets,
         usage,

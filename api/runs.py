@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
@@ -40,6 +40,7 @@ from pilot import forgetting, reconciler, retention
 from pilot.events.model import Event
 from pilot.runs import delete_history, set_clock, start
 from pilot.store import Execution, temporal_workflow_id
+from pilot.triggers.schedules import Schedules
 from workflows_def.later import later_workflow_id
 from workflows_def.messages import QUERY_EVENTS, QUERY_SNAPSHOT, EventsPage, RunInput
 from workflows_def.prune import PruneResult
@@ -100,6 +101,16 @@ class Runs:
     def __init__(self, client: Client, task_queue: str) -> None:
         self.client = client
         self.task_queue = task_queue
+
+    @property
+    def schedules(self) -> Schedules:
+        """To be called within `answering`."""
+        return Schedules(self.client, self.task_queue)
+
+    @staticmethod
+    def answering() -> AbstractAsyncContextManager[None]:
+        """Within it a Temporal that does not answer, or refuses, is a `Problem` (503)."""
+        return _answering()
 
     async def start(self, run: RunInput) -> str:
         """Starts the run, or finds that it is there already; its Temporal run id."""

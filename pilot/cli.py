@@ -24,6 +24,7 @@ from pilot.cli_options import DEFAULT_DATA_DIR, AsJson, DataDir, Plain, Server, 
 from pilot.cli_versions import VersionOption, add_version_commands, version_name
 from pilot.errors import PilotError
 from pilot.roles import Role
+from pilot.triggers.command import app as schedules
 
 if TYPE_CHECKING:
     from pilot.progress import Mode
@@ -39,6 +40,9 @@ app = typer.Typer(
 )
 
 BAD_INPUT = 2
+
+
+app.add_typer(schedules, name="schedule")
 
 
 def _version(wanted: bool) -> None:

@@ -32,6 +32,9 @@ closes the row later knows what it was."""
 STUCK = "pilot: its workflow task kept failing"
 """The reason with which the reconciler terminates a run that no release could go on with."""
 
+REPLACED = "pilot: the schedule's next run took its place"
+"""The reason with which a schedule whose overlap policy is `terminate_other` terminates a run."""
+
 _ESCALATIONS = {
     NO_WORKER: "the execution was cancelled, and no worker answered: it was terminated",
     NOT_ENDED: "the execution was cancelled, and did not end in time: it was terminated",
@@ -117,6 +120,8 @@ def termination(reason: str) -> Ending:
             "workflow_task_failing",
             "the run's code could not go on with its history, and no other release came that could",
         )
+    if reason == REPLACED:
+        return cancelled("replaced", "the schedule's next run took its place: it was terminated")
     if any(text in reason.lower() for text in _TOO_LARGE):
         return failed("history_limit", f"Temporal ended the run: {reason}")
     # a reason typed by an operator is not for the run's user: it may name people and hosts

@@ -33,10 +33,12 @@ from activities.recall import Recall
 from activities.reconcile import Reconciler
 from activities.record import Recorder
 from activities.registry import node_activities, resources
+from activities.scheduled import ScheduledRuns, ScheduleKeeper
 from activities.secrets import Secrets
 from activities.slots import Slots
 from pilot import metrics
 from pilot.archive import Archive
+from pilot.budget import ceiling
 from pilot.codec import encrypted
 from pilot.crypto import Keyring
 from pilot.errors import PilotError
@@ -47,11 +49,15 @@ from pilot.events.publisher import Publisher
 from pilot.identity import worker_identity
 from pilot.keys import payload_keyring, secrets_keyring
 from pilot.metrics import WorkerMetrics
+from pilot.nodes import specs
+from pilot.preparation import Preparation
 from pilot.retention import Policy
 from pilot.settings import Settings
 from pilot.store import Store
 from pilot.store.open import open_store
+from pilot.store.usage import Limits
 from pilot.temporal import data_converter
+from pilot.triggers.schedules import Schedules
 from workflows_def.forget import ForgetOwner
 from workflows_def.interpreter import InterpretGraph
 from workflows_def.items import RunItems
@@ -59,6 +65,7 @@ from workflows_def.later import StartLater
 from workflows_def.prune import PruneOld
 from workflows_def.reconcile import ReconcileExecutions
 from workflows_def.repeat import RunLoop
+from workflows_def.scheduled import RunScheduled
 
 PASSTHROUGH = (
     "pilot",
@@ -76,6 +83,8 @@ MAX_HEARTBEAT_THROTTLE = timedelta(seconds=1)
 """A cancellation reaches an activity as the answer to a heartbeat, and Temporal's default
 holds heartbeats back for up to a minute."""
 
+NO_CEILING = Limits()
+
 
 class PilotPlugin(SimplePlugin):
     """Data converter, workflow, activities, sandbox settings and the way out for events."""
@@ -90,6 +99,7 @@ class PilotPlugin(SimplePlugin):
         policy: Policy | None = None,
         archive: Archive | None = None,
         redis_url: str | None = None,
+        ceiling: Limits = NO_CEILING,
     ) -> None:
         super().__init__(
             "pilot.PilotPlugin",
@@ -100,6 +110,7 @@ class PilotPlugin(SimplePlugin):
                 RunLoop,
                 ReconcileExecutions,
                 StartLater,
+                RunScheduled,
                 PruneOld,
                 ForgetOwner,
             ],
@@ -110,6 +121,7 @@ class PilotPlugin(SimplePlugin):
         self._policy = policy or Policy({})
         self._archive = archive
         self._redis_url = redis_url
+        self._ceiling = ceiling
         self.publisher = publisher
         self._layers: tuple[str, ...] = ()
         self._metrics = metrics.current()
@@ -138,6 +150,7 @@ class PilotPlugin(SimplePlugin):
                 policy=Policy.of(settings),
                 archive=None if folder is None else Archive(folder),
                 redis_url=None if redis_url is None else redis_url.get_secret_value(),
+                ceiling=ceiling(settings),
             )
             plugin._layers = shared.sandbox.layers
             yield plugin
@@ -150,7 +163,15 @@ class PilotPlugin(SimplePlugin):
         slots = Slots(self._store, client, config["task_queue"], self._max_runs)
         recorder = Recorder(self._store, self.publisher, client, slots)
         iterations = Iterations(self._store, client)
-        reconciler = Reconciler(self._store, client, slots)
+        schedules = Schedules(client, config["task_queue"])
+        reconciler = Reconciler(self._store, client, slots, ScheduleKeeper(self._store, schedules))
+        scheduled = ScheduledRuns(
+            Preparation(self._store, specs(), self._ceiling),
+            client,
+            slots,
+            schedules,
+            self._max_runs,
+        )
         config["activities"] = [
             *(config.get("activities") or ()),
             *node_activities(),
@@ -163,6 +184,9 @@ class PilotPlugin(SimplePlugin):
             Later(self._store, slots).release_due,
             Pruner(self._store, client, self._policy, self._archive).prune,
             Forgetter(self._store, client, self._archive, self._redis_url).forget,
+            scheduled.begin,
+            scheduled.status,
+            scheduled.cancel,
         ]
         config["interceptors"] = [NodeInterceptor(), *(config.get("interceptors") or ())]
         self._metrics = WorkerMetrics.of(config["client"])

@@ -16,6 +16,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from pilot.graph.plan import Plan
 from pilot.resumption import Resumption
 from pilot.store import Execution, temporal_workflow_id
+from pilot.triggers.schedules import Occurrence
 from workflows_def import labels
 from workflows_def.later import LATER_WORKFLOW, LaterRequest, later_workflow_id
 from workflows_def.messages import WORKFLOW_TYPE, ParentRun, RunInput
@@ -25,6 +26,7 @@ def run_of(execution: Execution, workflow_name: str, plan: Plan) -> RunInput:
     """The argument of the interpreter for an execution's row, read whole."""
     resumption = Resumption.of(execution)
     parent = execution.parent
+    occurrence = Occurrence.of_execution(execution)
     return RunInput(
         execution_id=execution.id,
         workflow_id=execution.workflow_id,
@@ -39,6 +41,7 @@ def run_of(execution: Execution, workflow_name: str, plan: Plan) -> RunInput:
         parent=None
         if parent is None
         else ParentRun(parent.execution_id, parent.node_id, parent.path),
+        starter=None if occurrence is None else occurrence.workflow_id,
     )
 
 

@@ -21,6 +21,7 @@ from pilot.graph.status import FINAL_EXECUTION_STATUSES
 
 MAX_BUDGET_TOKENS, MAX_BUDGET_USD = 10**15, 10**9
 MAX_RUNS = 100
+SCHEDULE_MIN_S, DEVELOPMENT_SCHEDULE_MIN_S = 60.0, 1.0
 DRAIN_S, DEVELOPMENT_DRAIN_S = 20.0, 1.0
 API_DRAIN_S = 3.0
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://([a-z0-9._-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
@@ -102,6 +103,7 @@ class Settings(BaseSettings):
     pilot_rate_exports: str | None = None
     pilot_rate_address: str | None = None
     pilot_rate_hooks: str | None = None
+    pilot_schedule_min_s: Annotated[float, Field(ge=1, le=86_400)] | None = None
     pilot_bus_url: str | None = None
     pilot_bus_token: SecretStr | None = None
     pilot_allowed_hosts: Annotated[list[str], NoDecode] = Field(default_factory=list)
@@ -184,6 +186,13 @@ class Settings(BaseSettings):
         if self.pilot_max_runs_per_user is not None:
             return self.pilot_max_runs_per_user or None
         return None if self.is_development else MAX_RUNS
+
+    @property
+    def schedule_min_s(self) -> float:
+        """The shortest interval of a schedule, in seconds."""
+        if self.pilot_schedule_min_s is not None:
+            return self.pilot_schedule_min_s
+        return DEVELOPMENT_SCHEDULE_MIN_S if self.is_development else SCHEDULE_MIN_S
 
     @property
     def drain_s(self) -> float:

@@ -225,6 +225,7 @@ class InterpretGraph(NodeHost):
                         self._journal.last_seq,
                         self._journal.rebuilt,
                         note_run=self._run.parent is not None,
+                        starter=self._run.starter,
                     ),
                     result_type=RecordResult,
                     start_to_close_timeout=RECORD_TIMEOUT,

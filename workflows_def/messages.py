@@ -95,6 +95,7 @@ class RunInput:
     `timeout_s` bounds the whole run, from its start and with its pauses; None: no limit. `given`
     is what the nodes may refer to beside the plan's own, where a single node is tried. One that
     a `parent` began gives a `ChildResult`.
+    `starter` is the id of the workflow that waits for the run's end (`workflows_def.scheduled`).
     """
 
     execution_id: str
@@ -108,6 +109,7 @@ class RunInput:
     resume: Resume | None = None
     given: Scope | None = None
     parent: ParentRun | None = None
+    starter: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,12 +224,14 @@ class EventsPage:
 @dataclass(frozen=True, slots=True)
 class RecordRequest:
     """The argument of the activity that writes the whole truth to the store. `rebuilt`: what is
-    stored may not be true. `note_run`: nobody has written down which Temporal run it was."""
+    stored may not be true. `note_run`: nobody has written down which Temporal run it was.
+    `starter` is told when it is written."""
 
     execution_id: str
     last_seq: int
     rebuilt: bool = False
     note_run: bool = False
+    starter: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,7 @@ from pilot.errors import PilotError
 from pilot.events.model import Envelope
 from pilot.graph.status import ExecutionStatus
 from pilot.store import MAX_PAGE, Execution
+from pilot.triggers.schedules import tell_ended
 from workflows_def.messages import CLEANUP_LIMIT_S
 
 log = logging.getLogger(__name__)
@@ -67,6 +68,7 @@ async def close(parts: Parts, row: Execution, ending: closing.Ending) -> None:
     """Closes the row of a run that Temporal does not run, and tells its watchers."""
     events = await closing.close(parts.store, row, ending, seen=parts.feed.last_seq(row.id))
     await parts.bus.publish([Envelope(row.owner, event) for event in events])
+    await tell_ended(parts.runs.client, row)
 
 
 async def close_unbegun(parts: Parts, row: Execution) -> None:

@@ -33,6 +33,7 @@ from pilot.resumption import Mode, Resumption, outside, pins_of, plan_of
 from pilot.roles import Role
 from pilot.runs import run_of
 from pilot.store import Execution, Workflow, WorkflowVersion
+from pilot.versions import named
 
 log = logging.getLogger(__name__)
 
@@ -172,7 +173,10 @@ async def _taken(
 
 def _limit(workflow: Workflow | WorkflowVersion, given: ExecuteIn) -> float | None:
     """The run's time limit in seconds: the lesser of the workflow's own and the one asked for."""
-    limits = (workflow.graph.get("timeout_s"), given.timeout_s)
+    return _lesser(workflow.graph.get("timeout_s"), given.timeout_s)
+
+
+def _lesser(*limits: float | None) -> float | None:
     return min((limit for limit in limits if limit is not None), default=None)
 
 
@@ -233,6 +237,40 @@ async def repeat(parts: Parts, row: Execution, version: WorkflowVersion, graph: 
             await parts.runs.cancel(row.id)
             row = fresh
     return Started(row, replayed=True)
+
+
+async def begin_once(parts: Parts, draft: Execution, given: Any) -> Started:
+    """Starts the execution of that id, or finds it; the version (the published one, or the newest
+    where none ever was), the input and the time limit are filled in.
+
+    Unlike `execute` it does not ask whether a repetition has the same input: who sends a thing
+    again may say it differently. Raises as `execute` does.
+    """
+    try:
+        row = await parts.store.get_execution(draft.owner, draft.id)
+    except NotFoundError:
+        pass
+    else:
+        return await _found(parts, row)
+    workflow = await parts.store.get_workflow(draft.owner, draft.workflow_id)
+    version = await named(parts.store, workflow, None)
+    plan, value = await parts.preparation.prepare(draft.owner, version, given)
+    await parts.preparation.require_budget(draft.owner, draft.workflow_id, plan)
+    new = dataclasses.replace(
+        draft,
+        workflow_version=version.version,
+        input=value,
+        timeout_s=_lesser(version.graph.get("timeout_s"), draft.timeout_s),
+    )
+    started = await begin(parts, new, version.name, plan)
+    if started is None:
+        return await _found(parts, await parts.store.get_execution(draft.owner, draft.id))
+    return started
+
+
+async def _found(parts: Parts, row: Execution) -> Started:
+    version = await parts.store.get_version(row.owner, row.workflow_id, row.workflow_version)
+    return await repeat(parts, row, version, Graph.model_validate(version.graph))
 
 
 def _may_start(row: Execution) -> bool:

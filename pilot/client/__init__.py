@@ -11,7 +11,7 @@ again and goes on where it was, each `seq` once. What the server refuses is an `
 
 from pilot.client.asynchronous import AsyncClient
 from pilot.client.problem import ApiError
-from pilot.client.resources import Error, Execution, Node, Page, Usage, Waiting, Workflow
+from pilot.client.resources import Error, Execution, Node, Page, Trigger, Usage, Waiting, Workflow
 from pilot.client.synchronous import Client
 from pilot.client.versions import Publication, Version, VersionsDiff
 from pilot.events.model import Event, EventType
@@ -27,6 +27,7 @@ __all__ = [
     "Node",
     "Page",
     "Publication",
+    "Trigger",
     "Usage",
     "Version",
     "VersionsDiff",

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Callable, Sequence
-from datetime import date
+from datetime import date, datetime
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote, urlencode
 from uuid import uuid4
 
 from pilot.client.problem import Issues, issue_from_json
-from pilot.client.resources import Deletion, Execution, Page, Workflow
+from pilot.client.resources import Deletion, Execution, Page, Trigger, Workflow
 from pilot.client.transport import TIMEOUT_S, Token, Transport
 from pilot.client.versions import AsyncVersions
 from pilot.client.watch import Watch
@@ -35,6 +35,7 @@ class AsyncClient:
         self.workflows = AsyncWorkflows(self.transport)
         self.versions = AsyncVersions(self.transport)
         self.executions = AsyncExecutions(self.transport)
+        self.triggers = AsyncTriggers(self.transport)
 
     @property
     def url(self) -> str:
@@ -63,6 +64,8 @@ class AsyncClient:
         version: VersionName | None = None,
         timeout_s: float | None = None,
         wait: float | None = None,
+        start_at: datetime | None = None,
+        delay_s: float | None = None,
     ) -> Execution:
         """Starts a run of the workflow, or finds that of the same `key`. Without one a key is made
         up, so that a request whose answer was lost starts nothing twice.
@@ -70,12 +73,17 @@ class AsyncClient:
         `version` is by default the published one, or the newest of a workflow that was never
         published. `timeout_s` limits the run; `wait` is how many seconds (at most 60) its end is
         waited for.
+        It begins at `start_at`, or in `delay_s` seconds, where one of them is given.
         """
         body: dict[str, Any] = {"input": input}
         if version is not None:
             body["version"] = version
         if timeout_s is not None:
             body["timeout_s"] = timeout_s
+        if start_at is not None:
+            body["start_at"] = start_at.isoformat()
+        if delay_s is not None:
+            body["delay_s"] = delay_s
         return Execution.from_json(
             await self.transport.request(
                 "POST",
@@ -264,6 +272,106 @@ class AsyncExecutions:
     async def _ask(self, execution_id: str, what: str) -> Execution:
         path = f"/executions/{_id(execution_id)}/{what}"
         return Execution.from_json(await self._transport.request("POST", path, repeat=True))
+
+
+class AsyncTriggers:
+    """Schedules and webhooks of a user's workflows."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    async def schedule(
+        self, workflow_id: str, name: str, schedule: dict[str, Any], **fields: Any
+    ) -> Trigger:
+        """Makes a schedule: `schedule` as in docs/triggers.md; `input`, `timeout_s`, `paused` and
+        `note` as further fields."""
+        return await self._create(workflow_id, name, {**fields, "schedule": schedule})
+
+    async def webhook(
+        self, workflow_id: str, name: str, webhook: dict[str, Any] | None = None, **fields: Any
+    ) -> Trigger:
+        """Makes a webhook: its `token` and `url` are given this once."""
+        return await self._create(workflow_id, name, {**fields, "webhook": webhook or {}})
+
+    async def _create(self, workflow_id: str, name: str, fields: dict[str, Any]) -> Trigger:
+        body = {"workflow_id": workflow_id, "name": name, **fields}
+        return Trigger.from_json(await self._transport.request("POST", "/triggers", body))
+
+    async def get(self, trigger_id: str) -> Trigger:
+        return Trigger.from_json(
+            await self._transport.request("GET", f"/triggers/{_id(trigger_id)}")
+        )
+
+    async def page(
+        self,
+        *,
+        workflow_id: str | None = None,
+        kind: str | None = None,
+        cursor: str | None = None,
+        limit: int = PAGE,
+    ) -> Page[Trigger]:
+        query = {"workflow_id": workflow_id, "kind": kind, "cursor": cursor, "limit": limit}
+        answer = await self._transport.request("GET", "/triggers", query=query)
+        return Page.of(Trigger.from_json)(answer)
+
+    async def list(
+        self, *, workflow_id: str | None = None, kind: str | None = None
+    ) -> AsyncIterator[Trigger]:
+        """Newest first."""
+        cursor: str | None = None
+        while True:
+            page = await self.page(workflow_id=workflow_id, kind=kind, cursor=cursor)
+            for trigger in page.items:
+                yield trigger
+            if (cursor := page.next_cursor) is None:
+                return
+
+    async def pause(self, trigger_id: str, note: str = "") -> Trigger:
+        return await self._ask(trigger_id, "pause", {"note": note}, repeat=True)
+
+    async def resume(self, trigger_id: str) -> Trigger:
+        return await self._ask(trigger_id, "resume", repeat=True)
+
+    async def run(self, trigger_id: str) -> Trigger:
+        """One run more of a schedule, now."""
+        return await self._ask(trigger_id, "run")
+
+    async def backfill(
+        self, trigger_id: str, start_at: datetime, end_at: datetime, overlap: str = "buffer_all"
+    ) -> Trigger:
+        """Runs those of a schedule's times in a spell of the past that had no run yet."""
+        body = {
+            "start_at": start_at.isoformat(),
+            "end_at": end_at.isoformat(),
+            "overlap": overlap,
+        }
+        return await self._ask(trigger_id, "backfill", body, repeat=True)
+
+    async def rotate(self, trigger_id: str) -> Trigger:
+        """A new token of a webhook."""
+        return await self._ask(trigger_id, "rotate")
+
+    async def delete(self, trigger_id: str) -> None:
+        await self._transport.request("DELETE", f"/triggers/{_id(trigger_id)}")
+
+    async def executions(
+        self, trigger_id: str, *, cursor: str | None = None, limit: int = PAGE
+    ) -> Page[Execution]:
+        """What it has begun, newest first, without input, output and nodes."""
+        query = {"cursor": cursor, "limit": limit}
+        path = f"/triggers/{_id(trigger_id)}/executions"
+        return Page.of(Execution.from_json)(await self._transport.request("GET", path, query=query))
+
+    async def _ask(
+        self,
+        trigger_id: str,
+        what: str,
+        body: dict[str, Any] | None = None,
+        *,
+        repeat: bool = False,
+    ) -> Trigger:
+        path = f"/triggers/{_id(trigger_id)}/{what}"
+        return Trigger.from_json(await self._transport.request("POST", path, body, repeat=repeat))
 
 
 def _id(text: str) -> str:

@@ -186,6 +186,7 @@ class Execution:
     queue: Waiting | None = None
     waiting: Waiting | None = None
     temporal_url: str | None = None
+    start_at: datetime | None = None
 
     @classmethod
     def from_json(cls, body: dict[str, Any]) -> Execution:
@@ -205,6 +206,59 @@ class Execution:
             queue=Waiting.from_json(body.get("queue")),
             waiting=Waiting.from_json(body.get("waiting")),
             temporal_url=(body.get("temporal") or {}).get("url"),
+            start_at=maybe_time(body.get("start_at")),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Trigger:
+    """A schedule or a webhook: `kind` says which, `definition` is what it was told to do. `state`
+    is `active`, `paused` or `pending`, `failure` why its last run could not be begun.
+
+    `next_times`, `skipped` and `missed` are a schedule's, where one is read; `token` and `url` a
+    webhook's, where it was just made or given a new token.
+    """
+
+    id: str
+    kind: str
+    workflow_id: str
+    name: str
+    state: str
+    paused: bool
+    note: str
+    revision: int
+    created_at: datetime
+    definition: dict[str, Any]
+    input: Any = None
+    timeout_s: float | None = None
+    failure: Error | None = None
+    next_times: list[datetime] = field(default_factory=list)
+    skipped: int | None = None
+    missed: int | None = None
+    token: str | None = None
+    url: str | None = None
+
+    @classmethod
+    def from_json(cls, body: dict[str, Any]) -> Trigger:
+        return cls(
+            id=body["id"],
+            kind=body["kind"],
+            workflow_id=body["workflow_id"],
+            name=body["name"],
+            state=body["state"],
+            paused=body["paused"],
+            note=body["note"],
+            revision=body["revision"],
+            created_at=read_time(body["created_at"]),
+            definition=body.get(body["kind"]) or {},
+            input=body.get("input"),
+            timeout_s=body.get("timeout_s"),
+            failure=Error.from_json(body.get("failure")),
+            next_times=[read_time(text) for text in body.get("next_times") or []],
+            skipped=body.get("skipped"),
+            missed=body.get("missed"),
+            token=body.get("token"),
+            url=body.get("url"),
         )
 
 

@@ -6,13 +6,18 @@ import asyncio
 import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from contextlib import suppress
-from datetime import date
+from datetime import date, datetime
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from pilot.client.asynchronous import AsyncClient, AsyncExecutions, AsyncWorkflows
+from pilot.client.asynchronous import (
+    AsyncClient,
+    AsyncExecutions,
+    AsyncTriggers,
+    AsyncWorkflows,
+)
 from pilot.client.problem import Issues
-from pilot.client.resources import Deletion, Execution, Workflow
+from pilot.client.resources import Deletion, Execution, Page, Trigger, Workflow
 from pilot.client.transport import Token
 from pilot.client.versions import AsyncVersions, Publication, Version, VersionsDiff
 from pilot.events.model import Event
@@ -72,6 +77,7 @@ class Client:
         self.workflows = Workflows(self._loop, self._client.workflows)
         self.versions = Versions(self._loop, self._client.versions)
         self.executions = Executions(self._loop, self._client.executions)
+        self.triggers = Triggers(self._loop, self._client.triggers)
 
     @property
     def url(self) -> str:
@@ -101,10 +107,19 @@ class Client:
         version: VersionName | None = None,
         timeout_s: float | None = None,
         wait: float | None = None,
+        start_at: datetime | None = None,
+        delay_s: float | None = None,
     ) -> Execution:
         return self._loop.run(
             self._client.execute(
-                workflow_id, input, key=key, version=version, timeout_s=timeout_s, wait=wait
+                workflow_id,
+                input,
+                key=key,
+                version=version,
+                timeout_s=timeout_s,
+                wait=wait,
+                start_at=start_at,
+                delay_s=delay_s,
             )
         )
 
@@ -239,3 +254,48 @@ class Executions:
 
     def resume(self, execution_id: str) -> Execution:
         return self._run(self._executions.resume(execution_id))
+
+
+class Triggers:
+    def __init__(self, loop: _Loop, triggers: AsyncTriggers) -> None:
+        self._run, self._iterate = loop.run, loop.iterate
+        self._triggers = triggers
+
+    def schedule(
+        self, workflow_id: str, name: str, schedule: dict[str, Any], **fields: Any
+    ) -> Trigger:
+        return self._run(self._triggers.schedule(workflow_id, name, schedule, **fields))
+
+    def webhook(
+        self, workflow_id: str, name: str, webhook: dict[str, Any] | None = None, **fields: Any
+    ) -> Trigger:
+        return self._run(self._triggers.webhook(workflow_id, name, webhook, **fields))
+
+    def get(self, trigger_id: str) -> Trigger:
+        return self._run(self._triggers.get(trigger_id))
+
+    def list(self, *, workflow_id: str | None = None, kind: str | None = None) -> Iterator[Trigger]:
+        return self._iterate(self._triggers.list(workflow_id=workflow_id, kind=kind))
+
+    def pause(self, trigger_id: str, note: str = "") -> Trigger:
+        return self._run(self._triggers.pause(trigger_id, note))
+
+    def resume(self, trigger_id: str) -> Trigger:
+        return self._run(self._triggers.resume(trigger_id))
+
+    def run(self, trigger_id: str) -> Trigger:
+        return self._run(self._triggers.run(trigger_id))
+
+    def backfill(
+        self, trigger_id: str, start_at: datetime, end_at: datetime, overlap: str = "buffer_all"
+    ) -> Trigger:
+        return self._run(self._triggers.backfill(trigger_id, start_at, end_at, overlap))
+
+    def rotate(self, trigger_id: str) -> Trigger:
+        return self._run(self._triggers.rotate(trigger_id))
+
+    def delete(self, trigger_id: str) -> None:
+        self._run(self._triggers.delete(trigger_id))
+
+    def executions(self, trigger_id: str, *, cursor: str | None = None) -> Page[Execution]:
+        return self._run(self._triggers.executions(trigger_id, cursor=cursor))

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pilot.store.secrets import SecretStore
     from pilot.store.shares import ShareStore
     from pilot.store.slots import SlotStore
+    from pilot.store.triggers import TriggerStore
     from pilot.store.usage import UsageStore
 
 T = TypeVar("T")
@@ -233,6 +234,9 @@ class Store(Protocol):
     def slots(self) -> SlotStore: ...
 
     @property
+    def triggers(self) -> TriggerStore: ...
+
+    @property
     def api_keys(self) -> ApiKeyStore: ...
 
     @property
@@ -299,7 +303,8 @@ class Store(Protocol):
     async def delete_workflow(self, owner: str, workflow_id: str) -> None:
         """Hides the workflow from every list and read. Its executions stay readable.
 
-        Raises `ConflictError` (`open_executions`) while one of its executions is open.
+        Raises `ConflictError` while one of its executions is open (`open_executions`), or a
+        schedule or webhook would begin more (`has_triggers`).
         """
         ...
 

@@ -21,6 +21,7 @@ from pilot.store.tables import (
     publications,
     secrets,
     shares,
+    triggers,
     usage,
     usage_days,
     usage_reservations,
@@ -36,8 +37,8 @@ class ForgettingStore(Protocol):
 
     async def close_access(self, owner: str) -> int:
         """Deletes the owner's secrets, their API keys (those too that a user made for an
-        organisation), the shares of their workflows, and what others share with them. How many
-        rows."""
+        organisation), their schedules and webhooks, the shares of their workflows, and what
+        others share with them. How many rows."""
         ...
 
     async def delete_workflows(self, owner: str, *, limit: int) -> int:
@@ -53,8 +54,8 @@ class ForgettingStore(Protocol):
 
     async def unname(self, owner: str, *, limit: int) -> int:
         """Takes the owner's id off what belongs to others, at most `limit` rows of each kind:
-        executions that they started, versions that they saved and published. How many; 0 when
-        nothing is left."""
+        executions that they started, versions that they saved and published, triggers that they
+        made (which are their owner's own from then on). How many; 0 when nothing is left."""
         ...
 
 
@@ -69,6 +70,7 @@ class SqlForgetting:
         doomed = (
             delete(secrets).where(secrets.c.owner == owner),
             delete(api_keys).where((api_keys.c.owner == owner) | (api_keys.c.created_by == owner)),
+            delete(triggers).where(triggers.c.owner == owner),
             delete(shares).where((shares.c.grantee == owner) | shares.c.workflow_id.in_(theirs)),
         )
         async with self._database.writing() as connection:
@@ -104,4 +106,13 @@ class SqlForgetting:
             unnaming = update(column.table).where(key.in_(some)).values({column: None})
             async with self._database.writing() as connection:
                 count += (await connection.execute(unnaming)).rowcount
-        return count
+        theirs = select(triggers.c.id).where(
+            triggers.c.created_by == owner, triggers.c.owner != owner
+        )
+        handing_over = (
+            update(triggers)
+            .where(triggers.c.id.in_(theirs.limit(limit)))
+            .values(created_by=triggers.c.owner)
+        )
+        async with self._database.writing() as connection:
+            return count + (await connection.execute(handing_over)).rowcount

@@ -26,6 +26,7 @@ from pilot.store.tables import (
     events,
     executions,
     node_runs,
+    triggers,
     workflow_versions,
     workflows,
 )
@@ -92,6 +93,10 @@ def held_version(execution: Execution) -> Select[Any]:
 
 def open_execution_of(workflow_id: str) -> Select[Any]:
     return select(executions.c.id).where(executions.c.workflow_id == workflow_id, IS_OPEN).limit(1)
+
+
+def trigger_of(workflow_id: str) -> Select[Any]:
+    return select(triggers.c.id).where(triggers.c.workflow_id == workflow_id).limit(1)
 
 
 def execution_of(owner: str, execution_id: str) -> Select[Any]:

@@ -41,6 +41,7 @@ from pilot.store.secrets import SecretStore, SqlSecrets
 from pilot.store.shares import ShareStore, SqlShares
 from pilot.store.slots import SlotStore, SqlSlots, is_to_wait
 from pilot.store.tables import executions, workflow_versions, workflows
+from pilot.store.triggers import SqlTriggers, TriggerStore
 from pilot.store.usage import UsageStore
 from pilot.store.usage_sql import SqlUsage
 from pilot.store.versions import Versions
@@ -59,6 +60,7 @@ class SqlStore:
         self.shares: ShareStore = SqlShares(database)
         self.publications: PublicationStore = SqlPublications(database)
         self.slots: SlotStore = SqlSlots(database)
+        self.triggers: TriggerStore = SqlTriggers(database)
         self.api_keys: ApiKeyStore = SqlApiKeys(database)
         self.usage: UsageStore = SqlUsage(database)
         self.llm_calls: LlmCallStore = SqlLlmCalls(database)
@@ -176,6 +178,7 @@ class SqlStore:
     async def delete_workflow(self, owner: str, workflow_id: str) -> None:
         locked = queries.locked_workflow(owner, workflow_id)
         is_open = queries.open_execution_of(workflow_id)
+        has_trigger = queries.trigger_of(workflow_id)
         async with self._database.writing() as connection:
             if (await connection.execute(locked)).one_or_none() is None:
                 raise _no_workflow(workflow_id)
@@ -183,6 +186,11 @@ class SqlStore:
                 raise ConflictError(
                     f"workflow {workflow_id} has open executions: cancel them first",
                     code="open_executions",
+                )
+            if (await connection.execute(has_trigger)).one_or_none() is not None:
+                raise ConflictError(
+                    f"workflow {workflow_id} has schedules or webhooks: delete them first",
+                    code="has_triggers",
                 )
             await connection.execute(
                 update(workflows).where(workflows.c.id == workflow_id),

@@ -104,6 +104,7 @@ IS_HELD = text(f"{IS_OPEN.text} AND held_at IS NOT NULL AND released_at IS NULL"
 IS_FREE = text(f"{IS_OPEN.text} AND (held_at IS NULL OR released_at IS NOT NULL)")
 HAS_SLOT = text(f"{IS_FREE.text} AND parent_execution_id IS NULL")
 IS_ALIVE = text("deleted_at IS NULL")
+IS_UNAPPLIED = text("kind = 'schedule' AND applied <> revision")
 IS_TRIGGERED = text("triggered_by IS NOT NULL")
 IS_DELETED = text("deleted_at IS NOT NULL")
 KEEPS_EVENTS = text(f"{IS_ENDED.text} AND events_pruned_at IS NULL")
@@ -427,6 +428,35 @@ api_keys = Table(
     Column("revoked_at", UtcDateTime),
     CheckConstraint(_one_of("role", [role.value for role in Role]), name="role"),
     Index("ix_api_keys_owner_created_at_id", "owner", "created_at", "id"),
+)
+
+# Schedules and webhooks. Of a webhook's token there is the SHA-256, and its last characters.
+triggers = Table(
+    "triggers",
+    metadata,
+    Column("id", PlainText, primary_key=True),
+    Column("owner", Owner, nullable=False),
+    Column("workflow_id", PlainText, ForeignKey("workflows.id"), nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("created_by", Owner, nullable=False),
+    Column("name", PlainText, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("updated_at", UtcDateTime, nullable=False),
+    Column("timeout_s", Float),
+    Column("paused", Boolean(create_constraint=False), nullable=False),
+    Column("note", PlainText, nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("applied", Integer, nullable=False),
+    Column("token_hash", Text, unique=True),
+    Column("hint", Text),
+    Column("failure", JsonText),
+    Column("definition", JsonText, nullable=False),
+    Column("input", JsonText),
+    CheckConstraint(_one_of("kind", ["schedule", "webhook"]), name="kind"),
+    Index("ix_triggers_owner_created_at_id", "owner", "created_at", "id"),
+    Index("ix_triggers_workflow_id_created_at_id", "workflow_id", "created_at", "id"),
+    Index("ix_triggers_kind_id", "kind", "id"),
+    Index("ix_triggers_unapplied", "id", postgresql_where=IS_UNAPPLIED, sqlite_where=IS_UNAPPLIED),
 )
 
 # One row a model call; its key leads with what is summed by. `cost` is in nanodollars here and

@@ -19,6 +19,7 @@ from pilot.events.model import Envelope, Event, EventType
 from pilot.graph.status import ExecutionStatus
 from pilot.roles import Role
 from pilot.store import Execution
+from pilot.store.triggers import Trigger, TriggerKind
 from tests.api.conftest import Api, chain
 
 ORG = "org_acme"
@@ -90,12 +91,29 @@ TABLE: dict[tuple[str, str], Row] = {
     ("POST", "/api-keys"): Row(AD, body={"name": "ci"}),
     ("GET", "/api-keys"): Row(AD),
     ("DELETE", "/api-keys/{key_id}"): Row(AD),
+    ("POST", "/triggers"): Row(
+        ED, "workflow", {"name": "x", "workflow_id": "{workflow_id}", "webhook": {}}
+    ),
+    ("GET", "/triggers"): Row(V),
+    ("GET", "/triggers/{trigger_id}"): Row(V, "trigger"),
+    ("PUT", "/triggers/{trigger_id}"): Row(ED, "trigger", {"name": "x", "webhook": {}}),
+    ("DELETE", "/triggers/{trigger_id}"): Row(ED, "trigger"),
+    ("POST", "/triggers/{trigger_id}/pause"): Row(ED, "trigger", {}),
+    ("POST", "/triggers/{trigger_id}/resume"): Row(ED, "trigger"),
+    ("POST", "/triggers/{trigger_id}/run"): Row(R, "trigger"),
+    ("POST", "/triggers/{trigger_id}/backfill"): Row(
+        ED,
+        "trigger",
+        {"start_at": "2026-01-01T00:00:00Z", "end_at": "2026-01-02T00:00:00Z"},
+    ),
+    ("POST", "/triggers/{trigger_id}/rotate"): Row(ED, "trigger"),
+    ("GET", "/triggers/{trigger_id}/executions"): Row(V, "trigger"),
     ("POST", "/tickets"): Row(V),
     ("POST", "/codec/decode"): Row(V, body={"payloads": []}),
     ("POST", "/codec/encode"): Row(V, body={"payloads": []}),
 }
 
-OPEN = {("POST", "/hooks/{token}")}
+OPEN = {("POST", "/hooks/{token}"), ("POST", "/webhooks/{token}")}
 """Nobody signs in there: what lets in is in the address."""
 
 CALLERS = [
@@ -125,6 +143,7 @@ class Things:
 
     workflow: str
     execution: str
+    trigger: str = ""
 
 
 async def made(api: Api) -> Things:
@@ -141,7 +160,12 @@ async def made(api: Api) -> Things:
             created_at=datetime.now(UTC),
         )
     )
-    return Things(workflow.id, execution.id)
+    now = datetime.now(UTC)
+    trigger = Trigger(
+        str(uuid4()), ORG, workflow.id, TriggerKind.WEBHOOK, "eve", "hook", {}, now, now
+    )
+    await store.triggers.create(trigger)
+    return Things(workflow.id, execution.id, trigger.id)
 
 
 async def client_of(api: Api, who: str, things: Things) -> tuple[httpx.AsyncClient, Role | None]:
@@ -181,8 +205,12 @@ async def test_every_route_for_every_caller(api: Api, who: str) -> None:
             name="TOKEN",
             key_id=uuid4(),
             template_id="simple_chatbot",
+            trigger_id=things.trigger,
         )
-        answer = await client.request(method, url, json=row.body)
+        body = row.body
+        if isinstance(body, dict) and "workflow_id" in body:
+            body = {**body, "workflow_id": things.workflow}
+        answer = await client.request(method, url, json=body)
         said = (who, method, path, answer.status_code, answer.text[:200])
         code = answer.json().get("code") if answer.status_code >= 400 else None
         if row.of == "own":
@@ -198,6 +226,7 @@ async def test_every_route_for_every_caller(api: Api, who: str) -> None:
             assert (answer.status_code, code) == (403, "insufficient_role"), said
         stranger = await nobody.request(method, url, json=row.body)
         assert stranger.status_code == 401, said
+        await api.parts.store.triggers.delete(things.trigger)
         await client.aclose()  # hundreds of open connections are too many for one process
 
 

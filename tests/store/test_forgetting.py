@@ -15,6 +15,7 @@ from pilot.roles import Role
 from pilot.store import Execution, Store, Workflow
 from pilot.store.api_keys import ApiKey
 from pilot.store.secrets import SealedSecret
+from pilot.store.triggers import Trigger, TriggerKind
 from pilot.store.usage import WHOLE_ACCOUNT, Allowance, CallKey, Limits, ModelCall, Reservation
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -37,6 +38,11 @@ async def furnish(store: Store, owner: str, friend: str, make: Any) -> tuple[Wor
     await store.api_keys.create(
         ApiKey(f"org-{owner}", f"org-{owner}", owner, "n", Role.ADMIN, f"o-{owner}", "x", NOW)
     )
+    for number, whose in enumerate((owner, friend)):
+        trigger = Trigger(
+            f"{owner}-{number}", owner, workflow.id, TriggerKind.WEBHOOK, whose, "n", {}, NOW, NOW
+        )
+        await store.triggers.create(trigger)
     key = CallKey(row.id, "n", "", "run", 1, 1)
     await store.usage.record(ModelCall(key, owner, workflow.id, "m", 1, 1, 1, NOW))
     held = Reservation(
@@ -55,7 +61,7 @@ async def mentions(in_database: InDatabase, owner: str) -> dict[str, int]:
         "shares": ["grantee"], "api_keys": ["owner", "created_by"], "usage": ["owner"],
         "usage_days": ["owner"], "usage_reservations": ["owner"], "budgets": ["owner"],
         "llm_answers": ["owner"], "workflow_versions": ["created_by"],
-        "publications": ["published_by"],
+        "publications": ["published_by"], "triggers": ["owner", "created_by"],
     }  # fmt: skip
     return {
         table: await in_database(
@@ -73,7 +79,7 @@ async def test_all_of_an_owner_goes(
     theirs, other = await furnish(store, "bob", "ada", make_execution)
     before = await mentions(in_database, "bob")
     assert min((await mentions(in_database, "ada")).values()) >= 1
-    assert await store.forgetting.close_access("ada") == 5
+    assert await store.forgetting.close_access("ada") == 7
     assert await store.forgetting.close_access("ada") == 0
     # a workflow stays for as long as it has an execution
     assert await store.forgetting.delete_workflows("ada", limit=10) == 0
@@ -85,14 +91,14 @@ async def test_all_of_an_owner_goes(
     assert await store.forgetting.delete_workflows("ada", limit=10) == 1
     assert await store.forgetting.delete_usage("ada", limit=10) == 4
     assert await store.forgetting.delete_usage("ada", limit=10) == 0
-    assert await store.forgetting.unname("ada", limit=10) == 3
+    assert await store.forgetting.unname("ada", limit=10) == 4
     assert await store.forgetting.unname("ada", limit=10) == 0
     assert set((await mentions(in_database, "ada")).values()) == {0}
     with pytest.raises(NotFoundError):
         await store.get_workflow("ada", mine.id)
     # of bob's only what was shared between the two
     after = await mentions(in_database, "bob")
-    gone = {"shares": 0, "executions": 1, "workflow_versions": 0, "publications": 0}
+    gone = {"shares": 0, "executions": 1, "workflow_versions": 0, "publications": 0, "triggers": 2}
     assert after == {**before, **gone}
     assert (await store.get_execution("bob", other.id)).started_by is None
     assert await store.get_workflow("bob", theirs.id) == theirs

@@ -30,6 +30,7 @@ from pilot.store.iterations import Iteration
 from pilot.store.llm_calls import LlmCall
 from pilot.store.secrets import SealedSecret
 from pilot.store.supabase import SupabaseStore
+from pilot.store.triggers import Trigger, TriggerKind
 from pilot.store.usage import WHOLE_ACCOUNT, Allowance, CallKey, Limits, ModelCall, Reservation
 from tests.postgrest import Issuer, Project
 
@@ -78,6 +79,8 @@ async def things(supabase: SupabaseStore) -> Things:
     await store.shares.put(ADA, workflow.id, f"friend {MARK}", Role.EDITOR)
     await store.publications.publish(ADA, workflow.id, 1, by=ADA, note=MARK)
     await store.api_keys.create(ApiKey(MARK, ADA, ADA, MARK, Role.ADMIN, MARK, MARK, NOW))
+    trigger = Trigger(MARK, ADA, workflow.id, TriggerKind.WEBHOOK, ADA, MARK, {"x": MARK}, NOW, NOW)
+    await store.triggers.create(trigger)
     key = CallKey(run.id, MARK, "", MARK, 1, 1)
     await store.usage.record(ModelCall(key, ADA, workflow.id, MARK, 1, 1, 1, NOW))
     held = Reservation(replace(key, call=2), ADA, workflow.id, NOW, FAR, 5, 5)

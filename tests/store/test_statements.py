@@ -11,6 +11,7 @@ import pytest
 from pilot.graph.status import ExecutionStatus, NodeStatus
 from pilot.store import ROOTS
 from pilot.store.iterations import Iteration
+from pilot.store.triggers import TriggerKind
 
 on_sqlite = pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
 
@@ -66,6 +67,12 @@ async def test_each_method_sends_a_constant_number(
         store.slots.owners(),
         store.slots.position(held),
         store.slots.held(),
+        store.triggered("ada", "schedule:x"),
+        store.triggers.get("x"),
+        store.triggers.find("x"),
+        store.triggers.listing("ada"),
+        store.triggers.unapplied(),
+        store.triggers.schedules(),
         store.node_runs("ada", execution.id),
         store.events("ada", execution.id),
         store.missing_from(execution.id),
@@ -76,7 +83,7 @@ async def test_each_method_sends_a_constant_number(
     # the execution, and all rows
     assert await count(store.iterations.record(execution.id, "each", "", [DONE] * 2)) == 2
     await store.append_events(execution.id, [said(51, "execution.cancelled")])
-    assert await count(store.delete_workflow("ada", workflow.id)) == 3
+    assert await count(store.delete_workflow("ada", workflow.id)) == 4
 
 
 @pytest.mark.parametrize("size", [1, 10, 1_000])
@@ -127,6 +134,17 @@ async def test_an_index_serves_every_query(
     await store.slots.owner_waiting(execution.id)
     await store.slots.position(held)
     await store.set_temporal_run(execution.id, "run")
+    await store.triggers.get("x")
+    await store.triggers.find("x")
+    await store.triggers.unapplied()
+    await store.triggers.schedules(after="x")
+    for after in (None, cursor):
+        await store.triggered("ada", "schedule:x", cursor=after)
+        for workflow_id in (None, workflow.id):
+            for kind in (None, TriggerKind.WEBHOOK):
+                await store.triggers.listing(
+                    "ada", workflow_id=workflow_id, kind=kind, cursor=after
+                )
     await store.append_events(execution.id, [said(2, "execution.failed")])
     await store.delete_workflow("ada", workflow.id)
     connection = sqlite3.connect(url.removeprefix("sqlite:///"))

@@ -12,6 +12,7 @@ from temporalio.worker import Replayer
 
 from pilot.plugin import PilotPlugin
 from tests.histories.record import EXAMPLES, ROOT, known, release, stored
+from tests.histories.record_triggers import NAMES as TRIGGERS
 from tests.releases.freeze import released
 
 STORED = stored()
@@ -27,6 +28,7 @@ async def test_stored_histories_replay(path: Path) -> None:
 def test_every_case_and_example_is_stored() -> None:
     names = {path.stem for path in STORED}
     assert names >= set(known())
+    assert names >= set(TRIGGERS)
     assert names >= {path.stem for path in EXAMPLES.glob("*.json")}
 
 

@@ -11,7 +11,20 @@ from pilot.store.paging import decode_cursor, page_size
 from pilot.store.values import plain, utc
 
 _JSON = frozenset(
-    {"graph", "usage", "error", "input", "output", "meta", "data", "answer", "resume", "nodes"}
+    {
+        "graph",
+        "definition",
+        "failure",
+        "usage",
+        "error",
+        "input",
+        "output",
+        "meta",
+        "data",
+        "answer",
+        "resume",
+        "nodes",
+    }
 )
 """The columns that hold JSON. They travel as its text."""
 

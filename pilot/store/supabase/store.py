@@ -47,7 +47,9 @@ from pilot.store.supabase.retention import SupabaseRetention
 from pilot.store.supabase.secrets import SupabaseSecrets
 from pilot.store.supabase.shares import SupabaseShares
 from pilot.store.supabase.slots import SupabaseSlots
+from pilot.store.supabase.triggers import SupabaseTriggers
 from pilot.store.supabase.usage import SupabaseUsage
+from pilot.store.triggers import TriggerStore
 from pilot.store.usage import UsageStore
 from pilot.store.values import owner_id, plain, utc
 
@@ -61,6 +63,7 @@ class SupabaseStore:
         self.shares: ShareStore = SupabaseShares(connection)
         self.publications: PublicationStore = SupabasePublications(connection)
         self.slots: SlotStore = SupabaseSlots(connection)
+        self.triggers: TriggerStore = SupabaseTriggers(connection)
         self.api_keys: ApiKeyStore = SupabaseApiKeys(connection)
         self.usage: UsageStore = SupabaseUsage(connection)
         self.llm_calls: LlmCallStore = SupabaseLlmCalls(connection)

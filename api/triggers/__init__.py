@@ -1,0 +1,1 @@
+"""The resource `trigger`: schedules and webhooks, and the address that webhooks are called at."""

@@ -1,0 +1,1 @@
+"""What begins runs without anybody asking: schedules, and webhooks that others call."""
