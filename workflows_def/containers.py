@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
 from pilot.graph.plan import Plan
@@ -26,8 +25,7 @@ def place_of(step: Step) -> str:
 
 def child_id(step: Step, part: str = "") -> str:
     """The workflow id of a child: the run's, and what tells the child apart within it."""
-    root, _, _ = workflow.info().workflow_id.partition("/")
-    return f"{root}/{place_of(step)}{part}"
+    return f"execution-{step.run.execution_id}/{place_of(step)}{part}"
 
 
 def within_of(step: Step, *, asks: bool) -> Within:

@@ -18,6 +18,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from temporalio.client import WorkflowFailureError, WorkflowHandle, WorkflowUpdateFailedError
 
@@ -26,8 +27,11 @@ from pilot.graph.model import Graph
 from tests.graph.graphs import graph, node
 from tests.openai_server import Calls, Failure, OpenAIServer, Reply, calls, openai_server
 from tests.outside import outside
+from tests.workflows_def.bodies import DOUBLE, MORE, ODD_FAILS, again, each, histories
 from tests.workflows_def.test_gallery import CASES, World, gallery_world
+from workflows_def.iterations import MAX_EVENTS
 from workflows_def.messages import (
+    QUERY_CHILD,
     QUERY_SNAPSHOT,
     SIGNAL_PAUSE,
     SIGNAL_RESUME,
@@ -71,6 +75,8 @@ class Case:
     model: list[Reply | Calls | Failure] = field(default_factory=list)
     called: Graph | None = None
     """What its workflow nodes run."""
+    max_events: int = MAX_EVENTS
+    """After so many a loop or a map goes on in a new history."""
 
 
 def example(name: str, input: Any) -> Case:
@@ -110,6 +116,27 @@ async def send_signals(handle: Handle) -> None:
     await until(handle, "sig", "waiting")
     await send(1)
     await asyncio.gather(send(3), send(4))
+
+
+async def inside(handle: Handle) -> None:
+    """Waits until the map's child has items under way."""
+    child_id = None
+    while child_id is None:
+        await asyncio.sleep(0.1)
+        child_id = await handle.query(QUERY_CHILD, "each[0]")
+    await asyncio.sleep(0.5)
+
+
+async def cancel_inside(handle: Handle) -> None:
+    await inside(handle)
+    await handle.cancel()
+
+
+async def pause_inside(handle: Handle) -> None:
+    await inside(handle)
+    await handle.signal(SIGNAL_PAUSE)
+    await asyncio.sleep(2)
+    await handle.signal(SIGNAL_RESUME)
 
 
 START, OUTPUT = node("s", "start"), node("o", "output")
@@ -201,6 +228,26 @@ def cases(address: str = "") -> dict[str, Case]:
                                 OUTPUT],
                                "s>w", "w:a>v", "w:b>m", "w:c>m", "w:else>m", "v>m", "m>o",
                                max_parallel=2), 2),
+        "map": Case(graph([START, each([DOUBLE], parallelism=3, window=4), OUTPUT],
+                          "s>each", "each>o"), [1, 2, 3, 4, 5, 6, 7]),
+        "map_collects": Case(graph([START, each([ODD_FAILS], on_item_error="collect",
+                                                stop_when="item == 4"), OUTPUT],
+                                   "s>each", "each>o"), [0, 1, 2, 4, 6]),
+        "map_fails": Case(graph([START, each([ODD_FAILS, spinning(60)], "odd>slow", window=2),
+                                 OUTPUT], "s>each", "each>o"), [0, 2, 3, 4]),
+        "map_in_map": Case(graph([START, each([each([DOUBLE], id="inner", items="{item}")]),
+                                  OUTPUT], "s>each", "each>o"), [[1, 2], [3]]),
+        "map_cancelled": Case(graph([START, each([spinning(60)]), OUTPUT],
+                                    "s>each", "each>o"), [1, 2], meanwhile=[cancel_inside]),
+        "map_paused": Case(graph([START, each([spinning(1, on_error="continue")], parallelism=1),
+                                  OUTPUT], "s>each", "each>o"), [1, 2, 3],
+                           meanwhile=[pause_inside]),
+        "loop": Case(graph([START, again([DOUBLE], condition="item < 50"), OUTPUT],
+                           "s>again", "again>o"), 1),
+        "loop_goes_on": Case(graph([START, again([MORE], condition="item < 20"), OUTPUT],
+                                   "s>again", "again>o"), 0, max_events=60),
+        "map_goes_on": Case(graph([START, each([DOUBLE]), OUTPUT], "s>each", "each>o"),
+                            list(range(30)), max_events=100),
         "timed_out": Case(graph([START, spinning(60), UNDO, OUTPUT],
                                 "s>slow", "slow>o", timeout_s=1)),
         "cleaned_up": Case(graph([START, spinning(60), UNDO, node("then", "code", config={
@@ -260,12 +307,14 @@ async def record(bench: Stack, name: str, case: Case) -> None:
         outcome = f"gave {await handle.result()!r:.70}"
     except WorkflowFailureError as error:
         outcome = f"ended: {error.cause!r:.70}"
-    history = await handle.fetch_history()
-    path = HERE / release() / f"{name}.json"
-    path.parent.mkdir(exist_ok=True)
-    text = json.dumps(history.to_json_dict(), indent=1, sort_keys=True)
-    path.write_text(text.replace(f"{ROOT}/", ""))  # in the stack traces of failures
-    print(f"{name}: {len(history.events)} events, {outcome}")
+    folder = HERE / release()
+    folder.mkdir(exist_ok=True)
+    for number, history in enumerate(await histories(bench.client, handle.id)):
+        # the run's own, and those of its children
+        path = folder / (f"{name}.{number}.json" if number else f"{name}.json")
+        text = json.dumps(history.to_json_dict(), indent=1, sort_keys=True)
+        path.write_text(text.replace(f"{ROOT}/", ""))  # in the stack traces of failures
+        print(f"{path.stem}: {len(history.events)} events, {outcome}")
 
 
 async def main(names: list[str]) -> None:
@@ -285,7 +334,8 @@ async def record_all(models: OpenAIServer, all_known: dict[str, Case], names: li
                 continue
             models.reset()
             models.script(*case.model)
-            await record(bench, name, case)
+            with patch("workflows_def.containers.MAX_EVENTS", case.max_events):
+                await record(bench, name, case)
 
 
 if __name__ == "__main__":

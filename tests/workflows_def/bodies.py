@@ -29,6 +29,7 @@ def again(nodes: list[dict[str, Any]], *edges: str, id: str = "again", **config:
 
 
 DOUBLE = code("double", "def main(item):\n    return item * 2")
+MORE = code("more", "def main(item):\n    return item + 1")
 ODD_FAILS = code("odd", "def main(item):\n    assert item % 2 == 0, 'odd'\n    return item")
 SPIN = code("spin", "def main(item):\n    while True:\n        pass") | {
     "config": {

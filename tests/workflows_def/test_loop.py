@@ -10,7 +10,7 @@ from temporalio.client import WorkflowExecutionStatus
 
 from tests.graph.graphs import node
 from tests.openai_server import OpenAIServer, Reply
-from tests.workflows_def.bodies import OUT, SPIN, S, again, children, code, each, histories
+from tests.workflows_def.bodies import MORE, OUT, SPIN, S, again, children, code, each, histories
 from tests.workflows_def.conftest import LIMIT_S, Runner
 from tests.workflows_def.test_map import meta_of, under_way
 from workflows_def.messages import SIGNAL_PAUSE, SIGNAL_RESUME
@@ -18,7 +18,6 @@ from workflows_def.messages import SIGNAL_PAUSE, SIGNAL_RESUME
 pytestmark = pytest.mark.filterwarnings("ignore:Accessing the 'model_:DeprecationWarning")
 
 EDGES = ("s>again", "again>o")
-MORE = code("more", "def main(item):\n    return item + 1")
 LONG = 200
 
 
