@@ -273,3 +273,53 @@ def test_a_wait_waits_as_long(version: float, parameters: Any, config: Any) -> N
     assert wait.config == {"name": "Wait", **config}
     assert node(found, "output").config["value"] == "{nodes.start.output}"
     assert errors(validate(found.graph, specs())) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "mode"), [({}, "first"), ({"allMatchingOutputs": True}, "all")]
+)
+def test_a_switch_is_a_switch(options: Any, mode: str) -> None:
+    rules = [
+        {"value2": "a", "output": 0},
+        {"value2": "b", "output": 1},
+        {"value2": "c", "output": 0},
+    ]
+    parameters = {
+        "dataType": "string",
+        "value1": "={{ $json.kind }}",
+        "rules": {"rules": rules},
+        "fallbackOutput": 2,
+        "options": options,
+    }
+    kinds = "n8n-nodes-base"
+    one = {"node": "Noop", "type": "main", "index": 0}
+    body = {
+        "nodes": [
+            {"name": "Go", "type": f"{kinds}.manualTrigger"},
+            {"name": "Route", "type": f"{kinds}.switch", "parameters": parameters},
+            *({"name": name, "type": f"{kinds}.set"} for name in ("A", "B", "C")),
+        ],
+        "connections": {
+            "Go": {"main": [[{**one, "node": "Route"}]]},
+            "Route": {"main": [[{**one, "node": name}] for name in ("A", "B", "C")]},
+        },
+    }
+    found = convert(body, specs())
+    assert node(found, "route").config == {
+        "name": "Route",
+        "mode": mode,
+        "cases": [
+            {
+                "handle": "case_1",
+                "expression": '(nodes.start.output.kind == "a") || '
+                '(nodes.start.output.kind == "c")',
+            },
+            {"handle": "case_2", "expression": 'nodes.start.output.kind == "b"'},
+        ],
+    }
+    edges = {(one.source, one.target, one.source_handle) for one in found.graph.edges}
+    assert {
+        ("route", "a", "case_1"),
+        ("route", "b", "case_2"),
+        ("route", "c", "else"),
+    } <= edges

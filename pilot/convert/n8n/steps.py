@@ -44,14 +44,12 @@ def _pass_on(node: N8nNode, build: Build) -> None:
 
 
 def switch(node: N8nNode, build: Build) -> None:
-    """Rules in order; the first that holds, as in n8n."""
+    """Rules in order: the first that holds, or all that do."""
     given = node.parameters
-    if given.get("mode") == "expression" or node.options.get("allMatchingOutputs"):
-        build.placeholder(
-            node, "a switch by an output's number, or to all that match, is not carried"
-        )
+    if given.get("mode") == "expression":
+        build.placeholder(node, "a switch by an output's number is not carried")
         return
-    cases, outputs = [], []
+    cases: list[tuple[int, str]] = []
     modern = rows_of(given, "rules", "values")
     for index, one in enumerate(modern):
         expression = filter_expression(one.get("conditions"), node, build, f"rules[{index}]")
@@ -64,7 +62,6 @@ def switch(node: N8nNode, build: Build) -> None:
         )  # fmt: skip
         cases.append((int(one.get("output") or 0), expression))
     for index, (output, _) in enumerate(cases):
-        outputs.append(output)
         build.handles.setdefault((node.name, output), f"case_{index + 1}")
     # several rules may lead to one output: they are one case
     merged: dict[int, list[str]] = {}
@@ -90,7 +87,8 @@ def switch(node: N8nNode, build: Build) -> None:
     if not config:
         build.placeholder(node, "a switch without rules")
         return
-    build.add(node, "condition", {"cases": config})
+    mode = "all" if node.options.get("allMatchingOutputs") else "first"
+    build.add(node, "switch", {"cases": config, "mode": mode})
     _pass_on(node, build)
 
 
