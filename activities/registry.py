@@ -13,6 +13,7 @@ from typing import Any
 
 from temporalio import activity
 
+from activities.approval import approval
 from activities.code import code
 from activities.condition import condition
 from activities.http import http
@@ -45,6 +46,7 @@ BUILT_IN: tuple[Callable[..., Any], ...] = (
     wait,
     switch,
     merge,
+    approval,
     map,
     loop,
 )

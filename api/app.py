@@ -12,6 +12,7 @@ from starlette.middleware.cors import CORSMiddleware
 from api import auth, codec, cors, health, metrics, node_types, openapi, problems
 from api.api_keys.routes import router as api_keys
 from api.api_keys.service import PREFIX, KeyVerifier
+from api.approvals.routes import router as approvals
 from api.body import BodyLimit
 from api.compression import compressed
 from api.directory import Directory
@@ -96,6 +97,7 @@ def create_app(settings: Settings) -> FastAPI:
         api_keys,
         tickets,
         hooks,
+        approvals,
         codec.router,
     ):
         v1.include_router(router)

@@ -36,6 +36,7 @@ from activities.registry import node_activities, resources
 from activities.scheduled import ScheduledRuns, ScheduleKeeper
 from activities.secrets import Secrets
 from activities.slots import Slots
+from activities.waits import WaitNotes
 from pilot import metrics
 from pilot.archive import Archive
 from pilot.budget import ceiling
@@ -176,6 +177,7 @@ class PilotPlugin(SimplePlugin):
             *(config.get("activities") or ()),
             *node_activities(),
             check_delivery,
+            WaitNotes(self._store).note,
             recorder.record,
             Recall(self._store, client).recall,
             reconciler.reconcile,

@@ -14,13 +14,30 @@ from typing import Any, Protocol
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
-from workflows_def.messages import UPDATE_DELIVER, Delivery, Receipt
+from workflows_def.messages import (
+    UPDATE_ANSWER,
+    UPDATE_DELIVER,
+    Answer,
+    AnswerResult,
+    Delivery,
+    Receipt,
+)
 
 MAX_EARLY = 100
 """Deliveries that a node may be sent before it waits."""
 
 Place = tuple[str, str]
 Take = Callable[[Any], Awaitable[Receipt]]
+
+
+class Desk(Protocol):
+    """A node that people answer. `standing` is what those are told who come after its end."""
+
+    def check(self, answer: Answer) -> None: ...
+
+    async def take(self, answer: Answer) -> AnswerResult: ...
+
+    def standing(self) -> ApplicationError: ...
 
 
 class Inbox:
@@ -32,6 +49,8 @@ class Inbox:
         self._turns: dict[Place, asyncio.Lock] = {}
         self._early: dict[Place, list[Any]] = {}
         self._closed: set[Place] = set()
+        self._desks: dict[Place, Desk] = {}
+        self._risen: dict[Place, Desk] = {}
 
     async def open(self, place: Place, take: Take) -> None:
         """The node waits from here on: `take` is given each payload, one at a time, what came
@@ -69,6 +88,27 @@ class Inbox:
                 return Receipt(*place, "closed")
             early.append(payload)
             return Receipt(*place, "buffered")
+
+    def sit(self, place: Place, desk: Desk) -> None:
+        """The node takes answers from here on."""
+        self._desks[place] = desk
+
+    def rise(self, place: Place) -> None:
+        self._risen[place] = self._desks.pop(place)
+
+    def check_answer(self, answer: Answer) -> None:
+        """Refuses what cannot count, before it is in the history."""
+        place = (answer.node_id, answer.path)
+        if (risen := self._risen.get(place)) is not None:
+            raise risen.standing()
+        desk = self._desks.get(place)
+        if desk is None:
+            raise refused("not_waiting", "the node does not wait for an answer")
+        desk.check(answer)
+
+    async def answer(self, answer: Answer) -> AnswerResult:
+        self.check_answer(answer)
+        return await self._desks[answer.node_id, answer.path].take(answer)
 
     def _is_open(self, place: Place) -> bool:
         return place not in self._closed and (place in self._takers or self._may_come(*place))
@@ -108,6 +148,15 @@ class Receiving:
     async def deliver(self, delivery: Delivery) -> list[Receipt]:
         """Gives a payload to waiting nodes, and says what came of it at each."""
         return await self.inbox.deliver(delivery)
+
+    @workflow.update(name=UPDATE_ANSWER)
+    async def answer(self, answer: Answer) -> AnswerResult:
+        """Takes somebody's answer to an approval."""
+        return await self.inbox.answer(answer)
+
+    @answer.validator
+    def _may_answer(self, answer: Answer) -> None:
+        self.inbox.check_answer(answer)
 
     @deliver.validator
     def _may_deliver(self, delivery: Delivery) -> None:

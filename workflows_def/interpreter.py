@@ -19,7 +19,7 @@ from temporalio.common import RetryPolicy, SearchAttributeKey
 from pilot.events.model import EventType
 from pilot.graph.schedule import Reason, Schedule
 from pilot.graph.status import ExecutionStatus
-from workflows_def import called, wait  # noqa: F401 (what nodes of this type do)
+from workflows_def import approval, called, wait  # noqa: F401 (what nodes of these types do)
 from workflows_def.details import details
 from workflows_def.ending import CANCELLED, Ending, crashed, failed, timed_out
 from workflows_def.host import NodeHost

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from pilot.graph.plan import Plan
 from pilot.graph.task import Scope
@@ -12,6 +12,7 @@ WORKFLOW_TYPE = "InterpretGraph"
 RECORD_ACTIVITY = "record_execution"
 CHECK_DELIVERY_ACTIVITY = "check_delivery"
 RECALL_ACTIVITY = "recall_nodes"
+NOTE_WAIT_ACTIVITY = "note_wait"
 
 QUERY_SNAPSHOT = "snapshot"
 QUERY_EVENTS = "events"
@@ -21,6 +22,7 @@ UPDATE_DELIVER = "deliver"
 SIGNAL_CHILD_PROGRESS = "child_progress"
 SIGNAL_ENOUGH = "enough"
 QUERY_CHILD = "child"
+UPDATE_ANSWER = "answer"
 
 SEARCH_ATTRIBUTE_USER = "PilotUser"
 SEARCH_ATTRIBUTE_WORKFLOW = "PilotWorkflow"
@@ -176,6 +178,53 @@ class ChildProgress:
     child: str
     done: int
     failed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The argument of the update `answer`: what somebody says to an approval. Who they are, the
+    `role` that they have for the run (None: none), and whether they started it, the API has
+    found out."""
+
+    node_id: str
+    path: str
+    user_id: str
+    decision: Literal["approved", "rejected"]
+    values: Any = None
+    comment: str | None = None
+    role: str | None = None
+    is_starter: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerResult:
+    """What an answer came to: `approved`, `rejected`, or `waiting` for others; `invalid` where
+    its values do not fit the form, as `problems` say."""
+
+    status: str
+    approvals: int = 0
+    required: int = 0
+    problems: list[dict[str, str]] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class WaitNote:
+    """The argument of the activity `note_wait`: the state of a node that waits, for those who look
+    for it (`pilot.store.waits`). Times are RFC 3339."""
+
+    execution_id: str
+    node_id: str
+    path: str
+    kind: str
+    created_at: str
+    seq: int = 0
+    expires_at: str | None = None
+    closed_at: str | None = None
+    role: str | None = None
+    users: list[str] = field(default_factory=list)
+    answered: list[str] = field(default_factory=list)
+    allow_self: bool = True
+    data: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

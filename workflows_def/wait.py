@@ -107,15 +107,7 @@ class Collecting:
         )
         if asked.schema is None and asked.condition is None and asked.done_when is None:
             return DeliveryVerdict()
-        verdict: DeliveryVerdict = await workflow.execute_local_activity(
-            CHECK_DELIVERY_ACTIVITY,
-            asked,
-            result_type=DeliveryVerdict,
-            start_to_close_timeout=CHECK_LIMIT,
-            retry_policy=CHECK_RETRY,
-            summary=self._step.node.name,
-        )
-        return verdict
+        return await check_delivery(asked, self._step.node.name)
 
     def _tell(self, timeout_s: float | None) -> None:
         waiting: dict[str, Any] = {"for": self._step.follow["for"]}
@@ -144,6 +136,19 @@ class Collecting:
             handles=[handle],
             meta={"deliveries": len(self._taken), "ended_at": rfc3339(workflow.now())},
         )
+
+
+async def check_delivery(asked: DeliveryCheck, name: str) -> DeliveryVerdict:
+    """Whether what was sent is what the node of that name asks for."""
+    verdict: DeliveryVerdict = await workflow.execute_local_activity(
+        CHECK_DELIVERY_ACTIVITY,
+        asked,
+        result_type=DeliveryVerdict,
+        start_to_close_timeout=CHECK_LIMIT,
+        retry_policy=CHECK_RETRY,
+        summary=name,
+    )
+    return verdict
 
 
 FOLLOWS["wait"] = wait

@@ -147,7 +147,7 @@ class TemporalOut(BaseModel):
     url: str | None
 
 
-def _absent(value: object) -> bool:
+def absent(value: object) -> bool:
     return value is None
 
 
@@ -156,10 +156,10 @@ class WaitingOut(BaseModel):
     last one) or `no_worker` (a run that has begun; none is there since)."""
 
     reason: Literal["retry", "no_worker"]
-    since: datetime | None = Field(default=None, exclude_if=_absent)
-    until: datetime | None = Field(default=None, exclude_if=_absent)
-    max_attempts: int | None = Field(default=None, exclude_if=_absent)
-    error: dict[str, Any] | None = Field(default=None, exclude_if=_absent)
+    since: datetime | None = Field(default=None, exclude_if=absent)
+    until: datetime | None = Field(default=None, exclude_if=absent)
+    max_attempts: int | None = Field(default=None, exclude_if=absent)
+    error: dict[str, Any] | None = Field(default=None, exclude_if=absent)
 
 
 class QueueOut(BaseModel):
@@ -170,8 +170,8 @@ class QueueOut(BaseModel):
 
     reason: Literal["start_at", "concurrency", "starting", "no_worker"]
     since: datetime
-    until: datetime | None = Field(default=None, exclude_if=_absent)
-    position: int | None = Field(default=None, exclude_if=_absent)
+    until: datetime | None = Field(default=None, exclude_if=absent)
+    position: int | None = Field(default=None, exclude_if=absent)
 
 
 class NodeOut(BaseModel):
@@ -188,7 +188,7 @@ class NodeOut(BaseModel):
     output: Any = None
     meta: dict[str, Any] = Field(default_factory=dict)
     error: dict[str, Any] | None = None
-    waiting: WaitingOut | None = Field(default=None, exclude_if=_absent)
+    waiting: WaitingOut | None = Field(default=None, exclude_if=absent)
 
 
 class TriggeredOut(BaseModel):
@@ -221,16 +221,16 @@ class ExecutionSummaryOut(BaseModel):
     started_at: datetime | None
     finished_at: datetime | None
     start_at: datetime | None = Field(
-        default=None, exclude_if=_absent, description="Where it was to begin later: when."
+        default=None, exclude_if=absent, description="Where it was to begin later: when."
     )
-    triggered: TriggeredOut | None = Field(default=None, exclude_if=_absent)
+    triggered: TriggeredOut | None = Field(default=None, exclude_if=absent)
     mode: Mode = Field(
         description="`run`; `test`: one node alone; `dry_run`: what reaches outside was recorded."
     )
     source_id: str | None = Field(
-        default=None, exclude_if=_absent, description="The execution that this one goes on from."
+        default=None, exclude_if=absent, description="The execution that this one goes on from."
     )
-    parent: ParentOut | None = Field(default=None, exclude_if=_absent)
+    parent: ParentOut | None = Field(default=None, exclude_if=absent)
     temporal: TemporalOut
 
 
@@ -242,10 +242,10 @@ class ExecutionOut(ExecutionSummaryOut):
         description="When it was first asked to cancel; `status` says whether it is cancelled."
     )
     queue: QueueOut | None = Field(
-        default=None, exclude_if=_absent, description="While the status is `queued`."
+        default=None, exclude_if=absent, description="While the status is `queued`."
     )
     waiting: WaitingOut | None = Field(
-        default=None, exclude_if=_absent, description="Set where no worker goes on with the run."
+        default=None, exclude_if=absent, description="Set where no worker goes on with the run."
     )
     input: Any
     output: Any

@@ -10,6 +10,7 @@ from types import MappingProxyType
 from pilot.errors import PilotError
 from pilot.graph.spec import NodeSpec, Specs
 from pilot.nodes import (
+    approval,
     code,
     condition,
     http,
@@ -37,6 +38,7 @@ BUILT_IN = (
     wait.SPEC,
     switch.SPEC,
     merge.SPEC,
+    approval.SPEC,
     map.SPEC,
     loop.SPEC,
     workflow.SPEC,

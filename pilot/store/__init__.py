@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from pilot.store.slots import SlotStore
     from pilot.store.triggers import TriggerStore
     from pilot.store.usage import UsageStore
+    from pilot.store.waits import WaitStore
 
 T = TypeVar("T")
 
@@ -235,6 +236,9 @@ class Store(Protocol):
 
     @property
     def triggers(self) -> TriggerStore: ...
+
+    @property
+    def waits(self) -> WaitStore: ...
 
     @property
     def api_keys(self) -> ApiKeyStore: ...

@@ -45,6 +45,7 @@ from pilot.store.triggers import SqlTriggers, TriggerStore
 from pilot.store.usage import UsageStore
 from pilot.store.usage_sql import SqlUsage
 from pilot.store.versions import Versions
+from pilot.store.waits import SqlWaits, WaitStore
 
 _INSERT: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 
@@ -61,6 +62,7 @@ class SqlStore:
         self.publications: PublicationStore = SqlPublications(database)
         self.slots: SlotStore = SqlSlots(database)
         self.triggers: TriggerStore = SqlTriggers(database)
+        self.waits: WaitStore = SqlWaits(database)
         self.api_keys: ApiKeyStore = SqlApiKeys(database)
         self.usage: UsageStore = SqlUsage(database)
         self.llm_calls: LlmCallStore = SqlLlmCalls(database)

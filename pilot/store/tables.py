@@ -553,3 +553,43 @@ llm_answers = Table(
     Column("answer", JsonText, nullable=False),
     Index("ix_llm_answers_expires_at", "expires_at"),
 )
+
+# Nodes that wait for people or programs, and who may answer, or did (`pilot.store.waits`).
+waits = Table(
+    "waits",
+    metadata,
+    Column("id", PlainText, primary_key=True),
+    Column(
+        "execution_id", PlainText, ForeignKey("executions.id", ondelete="CASCADE"), nullable=False
+    ),
+    Column("node_id", PlainText, nullable=False),
+    Column("path", PlainText, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("temporal_id", PlainText, nullable=False),
+    Column("seq", Integer, nullable=False),
+    Column("role", Text),
+    Column("allow_self", Boolean(create_constraint=False), nullable=False),
+    Column("data", JsonText, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("expires_at", UtcDateTime),
+    Column("closed_at", UtcDateTime),
+    CheckConstraint(_one_of("kind", ["approval", "signal", "webhook"]), name="kind"),
+    CheckConstraint(_one_of("role", [role.value for role in Role]), name="role"),
+    Index("ix_waits_execution_id", "execution_id"),
+    Index(
+        "ix_waits_open",
+        "created_at",
+        "id",
+        sqlite_where=text("closed_at IS NULL"),
+        postgresql_where=text("closed_at IS NULL"),
+    ),
+)
+wait_people = Table(
+    "wait_people",
+    metadata,
+    Column("wait_id", PlainText, ForeignKey("waits.id", ondelete="CASCADE"), primary_key=True),
+    Column("user_id", Owner, primary_key=True),
+    Column("may_answer", Boolean(create_constraint=False), nullable=False),
+    Column("has_answered", Boolean(create_constraint=False), nullable=False),
+    Index("ix_wait_people_user_id", "user_id"),
+)

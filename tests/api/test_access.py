@@ -77,6 +77,11 @@ TABLE: dict[tuple[str, str], Row] = {
     ("PUT", "/workflows/{workflow_id}/retention"): Row(AD, "workflow", {"retention_days": 1}),
     ("DELETE", "/me"): Row(AD),
     ("GET", "/me/deletion"): Row(AD),
+    ("GET", "/approvals"): Row(V),
+    ("GET", "/executions/{execution_id}/approvals"): Row(V, "execution"),
+    ("POST", "/executions/{execution_id}/approvals/{node_id}"): Row(
+        R, "execution", {"decision": "approved"}
+    ),
     ("GET", "/node-types"): Row(V),
     ("POST", "/secrets"): Row(AD, body={"name": "TOKEN", "value": "x"}),
     ("GET", "/secrets"): Row(ED),
@@ -200,9 +205,9 @@ async def test_every_route_for_every_caller(api: Api, who: str) -> None:
             workflow_id=things.workflow,
             execution_id=things.execution,
             grantee="user_x",
-            node_id="each",
             version=1,
             name="TOKEN",
+            node_id="s",
             key_id=uuid4(),
             template_id="simple_chatbot",
             trigger_id=things.trigger,

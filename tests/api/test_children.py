@@ -220,23 +220,3 @@ async def test_a_childs_own_cancel_is_its_nodes_failure(
     [node] = [one for one in done["nodes"] if one["id"] == "call"]
     assert (node["status"], node["error"]["code"]) == ("failed", "child_cancelled")
     assert node["meta"]["child_execution_id"] == child["id"]
-
-
-async def test_a_model_is_told_what_a_workflow_takes(api: Api, client: httpx.AsyncClient) -> None:
-    text = {"name": "text", "type": "string", "description": "What to count."}
-    called = await saved(client, taking(text))
-    own = {"type": "object", "properties": {"text": {"const": "only this"}}}
-    tools = [{"node": "told"}, {"node": "own", "parameters": own}]
-    ask = {"id": "ask", "type": "llm", "config": {"prompt_template": "{input}", "tools": tools}}
-    body = chain(ask)
-    body["nodes"] += [calling(called, "told"), calling(called, "own")]
-    workflow = await api.parts.store.get_workflow("ada", await saved(client, body))
-    plan, _ = await api.parts.preparation.prepare("ada", workflow, None)
-    [asking] = [node for node in plan.nodes if node.id == "ask"]
-    told, kept = [tool["parameters"] for tool in asking.config["tools"]]
-    assert told["properties"]["text"] == {"type": "string", "description": "What to count."}
-    assert told["required"] == ["text"]
-    assert kept == own
-    # the stored version is as it was
-    [stored] = [one for one in workflow.graph["nodes"] if one["id"] == "ask"]
-    assert "parameters" not in stored["config"]["tools"][0]

@@ -35,7 +35,10 @@ from workflows_def.messages import (
     QUERY_SNAPSHOT,
     SIGNAL_PAUSE,
     SIGNAL_RESUME,
+    UPDATE_ANSWER,
     UPDATE_DELIVER,
+    Answer,
+    AnswerResult,
     Delivery,
     Receipt,
     Recorded,
@@ -139,6 +142,19 @@ async def pause_inside(handle: Handle) -> None:
     await handle.signal(SIGNAL_RESUME)
 
 
+async def answer_approval(handle: Handle) -> None:
+    """Values that do not fit, then three answers at once, of which two are enough."""
+
+    async def say(user: str, values: Any) -> None:
+        answer = Answer("ask", "", user, "approved", values, role="runner")
+        with suppress(WorkflowUpdateFailedError):
+            await handle.execute_update(UPDATE_ANSWER, answer, result_type=AnswerResult)
+
+    await until(handle, "ask", "waiting")
+    await say("bob", 5)
+    await asyncio.gather(*(say(user, {}) for user in ("bob", "eve", "zoe")))
+
+
 START, OUTPUT = node("s", "start"), node("o", "output")
 SPIN = "def main():\n    while True:\n        pass"
 
@@ -198,6 +214,15 @@ def cases(address: str = "") -> dict[str, Case]:
         "confirm_by_link": example(
             "confirm_by_link", {"url": f"{address}/ok/told", "patience": "PT1S"}
         ),
+        "approve_before_sending": example(
+            "approve_before_sending", {"mail": "Open?", "patience": "PT0.5S"}
+        ),
+        "approvals": Case(graph([START, node("ask", "approval", config={
+                                "title": "{input}", "required": 2, "reminder_s": 60,
+                                "form": {"type": "object"}, "timeout": "P1D"}),
+                                OUTPUT, node("no", "output"), node("late", "output")],
+                                "s>ask", "ask:approved>o", "ask:rejected>no", "ask:timeout>late"),
+                          "Send?", meanwhile=[answer_approval]),
         "waits": Case(graph([START, node("nap", "wait", config={"duration": 0.2}),
                              node("sig", "wait", config={"signal": "go", "count": 2,
                                                          "condition": "payload > 1"}), OUTPUT],

@@ -32,6 +32,7 @@ from pilot.store.secrets import SealedSecret
 from pilot.store.supabase import SupabaseStore
 from pilot.store.triggers import Trigger, TriggerKind
 from pilot.store.usage import WHOLE_ACCOUNT, Allowance, CallKey, Limits, ModelCall, Reservation
+from pilot.store.waits import Wait
 from tests.postgrest import Issuer, Project
 
 MARK = "the-mark-of-ada"
@@ -78,6 +79,9 @@ async def things(supabase: SupabaseStore) -> Things:
     await store.secrets.put(SealedSecret(ADA, MARK, MARK.encode(), MARK))
     await store.shares.put(ADA, workflow.id, f"friend {MARK}", Role.EDITOR)
     await store.publications.publish(ADA, workflow.id, 1, by=ADA, note=MARK)
+    await store.waits.put(
+        Wait(run.id, MARK, "", "approval", MARK, NOW, users=(ADA,), data={"title": MARK})
+    )
     await store.api_keys.create(ApiKey(MARK, ADA, ADA, MARK, Role.ADMIN, MARK, MARK, NOW))
     trigger = Trigger(MARK, ADA, workflow.id, TriggerKind.WEBHOOK, ADA, MARK, {"x": MARK}, NOW, NOW)
     await store.triggers.create(trigger)

@@ -129,6 +129,12 @@ CASES = [
         {"statistics": {"words": 2, "longest": "three"}, "summary": "Short."},
     ),
     Case(
+        "approve_before_sending",
+        given(mail="Open?", send_to="/send", patience="PT0.2S"),
+        (said("Yes."),),
+        {"late": "Nobody looked in time."},
+    ),
+    Case(
         "confirm_by_link",
         given(url="/rates", patience="PT0.2S"),
         (),

@@ -49,9 +49,11 @@ from pilot.store.supabase.shares import SupabaseShares
 from pilot.store.supabase.slots import SupabaseSlots
 from pilot.store.supabase.triggers import SupabaseTriggers
 from pilot.store.supabase.usage import SupabaseUsage
+from pilot.store.supabase.waits import SupabaseWaits
 from pilot.store.triggers import TriggerStore
 from pilot.store.usage import UsageStore
 from pilot.store.values import owner_id, plain, utc
+from pilot.store.waits import WaitStore
 
 
 class SupabaseStore:
@@ -64,6 +66,7 @@ class SupabaseStore:
         self.publications: PublicationStore = SupabasePublications(connection)
         self.slots: SlotStore = SupabaseSlots(connection)
         self.triggers: TriggerStore = SupabaseTriggers(connection)
+        self.waits: WaitStore = SupabaseWaits(connection)
         self.api_keys: ApiKeyStore = SupabaseApiKeys(connection)
         self.usage: UsageStore = SupabaseUsage(connection)
         self.llm_calls: LlmCallStore = SupabaseLlmCalls(connection)

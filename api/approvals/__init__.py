@@ -1,0 +1,1 @@
+"""Approvals: what waits for people, and their answers."""
