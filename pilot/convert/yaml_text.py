@@ -13,7 +13,7 @@ import yaml
 
 from pilot.errors import PilotError
 
-MAX_VALUES = 500_000
+MAX_VALUES = 100_000
 MAX_DEPTH = 100
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)

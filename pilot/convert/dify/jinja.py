@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from pilot.convert.cel import braced, literal, path_text, slot
 
+MAX_TAG_CHARS = 500
 _OPENING = re.compile(r"\{[{%#]")
 _CLOSING = {"{{": "}}", "{%": "%}", "{#": "#}"}
 _PATH = re.compile(
@@ -47,7 +48,7 @@ def template_of(text: str, lookup: Lookup) -> str | None:
 
 
 def _expression(text: str, lookup: Lookup) -> str | None:
-    match = _PATH.fullmatch(text)
+    match = _PATH.fullmatch(text.strip()) if len(text) <= MAX_TAG_CHARS else None
     if match is None:
         return None
     value = lookup(match[1])
