@@ -42,7 +42,7 @@ from pilot.runs import delete_history, set_clock, start
 from pilot.store import Execution, temporal_workflow_id
 from pilot.triggers.schedules import Schedules
 from workflows_def.later import later_workflow_id
-from workflows_def.messages import QUERY_EVENTS, QUERY_SNAPSHOT, EventsPage, RunInput
+from workflows_def.messages import QUERY_CHILD, QUERY_EVENTS, QUERY_SNAPSHOT, EventsPage, RunInput
 from workflows_def.prune import PruneResult
 from workflows_def.reconcile import ReconcileResult
 
@@ -207,6 +207,28 @@ class Runs:
             details = cause.details if isinstance(cause, ApplicationError) else ()
             message = cause.message if isinstance(cause, ApplicationError) else str(cause)
             raise UpdateRefusedError(code or "failed", message, details) from error
+
+    async def host_of(self, execution_id: str, path: str) -> str:
+        """The Temporal id of the workflow that runs the nodes of a path: the run's, or that of one
+        of its children, or of theirs. Raises `Problem` (503) where no worker answers."""
+        workflow_id = temporal_workflow_id(execution_id)
+        async with _answering():
+            while path:
+                handle = self.client.get_workflow_handle(workflow_id)
+                try:
+                    child: str | None = await handle.query(
+                        QUERY_CHILD, path, result_type=str, rpc_timeout=CALL_LIMIT
+                    )
+                except WorkflowQueryFailedError:
+                    break
+                except RPCError as error:
+                    if error.status is not RPCStatusCode.NOT_FOUND:
+                        raise
+                    break
+                if child is None:
+                    break
+                workflow_id = child
+        return workflow_id
 
     async def exists(self, execution_id: str) -> bool:
         """Whether Temporal knows the run, open or closed."""

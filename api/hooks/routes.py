@@ -16,7 +16,6 @@ from api.problems import INVALID, MISSING, Problem, documented
 from api.reply import reply
 from api.route import require_json
 from pilot import hooks
-from pilot.store import temporal_workflow_id
 
 router = APIRouter(tags=["hooks"])
 
@@ -85,7 +84,7 @@ async def _payload(request: Request) -> Any:
 async def _answer(parts: Parts, hook: hooks.Hook, payload: Any, key: str | None) -> Response:
     [receipt] = await deliver(
         parts,
-        temporal_workflow_id(hook.execution_id),
+        await parts.runs.host_of(hook.execution_id, hook.path),
         [(hook.node_id, hook.path)],
         payload,
         key,

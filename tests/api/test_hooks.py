@@ -108,6 +108,33 @@ async def test_an_address_is_mailed_and_answered(
     assert (late.status_code, late.json()["code"]) == (410, "hook_gone")
 
 
+async def test_each_item_of_a_map_has_an_address_of_its_own(
+    live_api: Api, worker: Worker, mailbox: Mailbox
+) -> None:
+    """They are in child workflows, each in one of its own here."""
+    ada, outside = live_api.client("ada"), live_api.client(None)
+    body = {"answer_at": "{hooks.w}", "item": "{item}"}
+    mail = {"url": mailbox.url, "method": "POST", "body": body}
+    inside = {
+        "nodes": [
+            {"id": "mail", "type": "http", "config": mail},
+            {"id": "w", "type": "wait", "config": {"webhook": True}},
+        ],
+        "edges": [{"source": "mail", "target": "w"}],
+    }
+    each = {"id": "each", "type": "map", "config": {"body": inside, "window": 1}}
+    execution = await started(ada, chain(each), ["a", "b"])
+    await mailbox.address(1)
+    for letter in mailbox.letters:
+        address, answer = urlsplit(letter["answer_at"]).path, {"to": letter["item"]}
+        async with asyncio.timeout(30):  # the node may not have begun
+            while (taken := await outside.post(address, json=answer)).status_code != 200:
+                await asyncio.sleep(0.1)
+        assert taken.json()["status"] == "accepted"
+    done = await until(ada, execution, "succeeded")
+    assert done["output"] == [{"to": "a"}, {"to": "b"}]
+
+
 async def test_an_address_stands_nowhere_but_in_the_request(
     live_api: Api, worker: Worker, mailbox: Mailbox
 ) -> None:
