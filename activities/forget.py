@@ -33,7 +33,6 @@ from workflows_def.forget import (
     ForgetPart,
     Forgotten,
 )
-from workflows_def.later import later_workflow_id
 from workflows_def.messages import SEARCH_ATTRIBUTE_USER
 
 log = logging.getLogger(__name__)
@@ -145,8 +144,7 @@ class Forgetter:
 
         async def delete(row: Execution) -> int:
             async with limit:
-                await self._delete_history(row.temporal_workflow_id)
-                await self._delete_history(later_workflow_id(row.id))
+                await runs.delete_histories(self._client, row.id, limit=CALL_LIMIT)
                 return await self._store.retention.delete_execution(owner, row.id)
 
         counts = await asyncio.gather(*(delete(row) for row in ended))
@@ -164,15 +162,14 @@ class Forgetter:
         count = 0
         try:
             async for one in self._client.list_workflows(query, limit=HISTORIES_A_PART):
-                count += await self._delete_history(one.id, one.run_id)
+                count += await runs.delete_history(
+                    self._client, one.id, one.run_id, limit=CALL_LIMIT
+                )
         except RPCError as error:
             if error.status is not RPCStatusCode.INVALID_ARGUMENT:
                 raise
             log.warning("histories of deleted executions cannot be looked for: %s", error.message)
         return Forgotten(count, left=count > 0)
-
-    async def _delete_history(self, workflow_id: str, run_id: str = "") -> bool:
-        return await runs.delete_history(self._client, workflow_id, run_id, limit=CALL_LIMIT)
 
     async def _caches(self, owner: str) -> Forgotten:
         caches = Caches(self._redis_url)

@@ -38,7 +38,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from api.problems import Problem, unavailable
 from pilot import forgetting, reconciler, retention
 from pilot.events.model import Event
-from pilot.runs import delete_history, set_clock, start
+from pilot.runs import delete_histories, set_clock, start
 from pilot.store import Execution, temporal_workflow_id
 from pilot.triggers.schedules import Schedules
 from workflows_def.later import later_workflow_id
@@ -272,13 +272,9 @@ class Runs:
             return await retention.last_pass(self.client, limit=CALL_LIMIT)
 
     async def delete(self, execution_id: str) -> None:
-        """Deletes the history of the run, if Temporal still has it."""
+        """Deletes what Temporal still has of it."""
         async with _answering():
-            for workflow_id in (
-                temporal_workflow_id(execution_id),
-                later_workflow_id(execution_id),
-            ):
-                await delete_history(self.client, workflow_id, limit=CALL_LIMIT)
+            await delete_histories(self.client, execution_id, limit=CALL_LIMIT)
 
     async def forget(self, owner: str) -> None:
         """Begins to delete all of an owner's, or finds that it has begun."""

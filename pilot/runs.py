@@ -91,6 +91,22 @@ async def set_clock(
         )
 
 
+async def delete_histories(client: Client, execution_id: str, *, limit: timedelta) -> None:
+    """Deletes all that Temporal has of an execution: its run, the children that ran the bodies of
+    its loops and maps, and the clock of one that was to begin later. Raises `RPCError`."""
+    run = temporal_workflow_id(execution_id)
+    try:
+        async for one in client.list_workflows(
+            f"WorkflowId STARTS_WITH '{run}/'", rpc_timeout=limit
+        ):
+            await delete_history(client, one.id, one.run_id, limit=limit)
+    except RPCError as error:
+        if error.status is not RPCStatusCode.INVALID_ARGUMENT:  # an old server's
+            raise
+    for workflow_id in (run, later_workflow_id(execution_id)):
+        await delete_history(client, workflow_id, limit=limit)
+
+
 async def delete_history(
     client: Client, workflow_id: str, run_id: str = "", *, limit: timedelta
 ) -> bool:

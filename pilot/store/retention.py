@@ -47,6 +47,7 @@ PAGES_AT_ONCE = 2_000
 
 
 _child = executions.alias()
+_OPEN_IDS = select(_child.c.id).where(IS_OPEN)
 _SOURCES = select(_child.c.source_id).where(IS_OPEN, _child.c.source_id.is_not(None))
 """What open executions go on from. Uncorrelated, so that it is read once."""
 
@@ -75,7 +76,7 @@ class RetentionStore(Protocol):
     ) -> int:
         """Puts at most that many executions, the longest ended first, on the batch's list: of
         those that ended in a status before its time, and are on no list yet. One that an open
-        execution goes on from is left alone. How many."""
+        execution goes on from, or whose root is open, is left alone. How many."""
         ...
 
     async def claimed(self, *, limit: int) -> list[Doomed]:
@@ -316,6 +317,8 @@ def _ended(status: ExecutionStatus, before: datetime, workflow_id: str | None) -
         columns.finished_at < before,
         columns.pruned_by.is_(None),
         columns.id.not_in(_SOURCES),
+        # children stay for as long as the run that all of them belong to
+        func.coalesce(columns.root_execution_id, columns.id).not_in(_OPEN_IDS),
     )
     if workflow_id is None:
         return query.order_by(columns.finished_at)

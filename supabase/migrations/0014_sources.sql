@@ -1,5 +1,5 @@
--- An execution that an open one goes on from (`source_id`) is not pruned, nor are its events. The
--- functions keep their rights.
+-- An execution that an open one goes on from (`source_id`) is not pruned, nor are its events, and
+-- neither is a child whose root is open. The functions keep their rights.
 
 create or replace function public.pilot_claim_executions(
     p_batch text, p_status text, p_before timestamptz, p_workflow_id text, p_size integer
@@ -16,6 +16,10 @@ begin
             and id not in (
                 select source_id from public.executions
                 where status in ('queued', 'running', 'waiting', 'paused') and source_id is not null
+            )
+            and coalesce(root_execution_id, id) not in (
+                select id from public.executions
+                where status in ('queued', 'running', 'waiting', 'paused')
             )
         order by finished_at
         limit p_size

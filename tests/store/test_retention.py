@@ -75,6 +75,28 @@ async def test_what_an_open_execution_goes_on_from_is_left_alone(
     assert await store.retention.claim("b", FINAL, limit=10) == 2
 
 
+async def test_a_child_of_an_open_execution_is_left_alone(
+    store: Store, workflow: Workflow, in_database: InDatabase
+) -> None:
+    root = await ran(store, workflow, timedelta(days=3), ExecutionStatus.RUNNING)
+    child = await ran(store, workflow, timedelta(days=3))
+    await in_database(
+        f"UPDATE executions SET parent_execution_id = '{root.id}', root_execution_id = '{root.id}',"
+        f" depth = 1 WHERE id = '{child.id}'"
+    )
+    assert await store.retention.claim("b", FINAL, limit=10) == 0
+    end = Event(
+        EventType.EXECUTION_SUCCEEDED,
+        root.id,
+        workflow.id,
+        "2026-03-01T11:00:00Z",
+        seq=3,
+        status="succeeded",
+    )
+    await store.append_events(root.id, [end])
+    assert await store.retention.claim("b", FINAL, limit=10) == 2
+
+
 async def test_a_list_is_bounded_and_begins_with_the_oldest(
     store: Store, workflow: Workflow
 ) -> None:
