@@ -11,9 +11,10 @@ from typing import Any
 from pilot.convert.document import graph_of
 from pilot.graph.configuration import handles_of, joining_of, typed_config
 from pilot.graph.issues import Issue
+from pilot.graph.joins import need
 from pilot.graph.model import Graph
 from pilot.graph.spec import BODY, Specs
-from pilot.graph.structure import draw_links, index_nodes, need
+from pilot.graph.structure import draw_links, index_nodes
 from pilot.graph.topology import Topology
 
 MAX_SLUG_CHARS = 48

@@ -19,6 +19,7 @@ from pilot.graph.bodies import (
 from pilot.graph.cleanup import cleanup_of
 from pilot.graph.configuration import handles_of, joining_of, typed_config
 from pilot.graph.issues import Issue
+from pilot.graph.joins import check_joins, need
 from pilot.graph.model import DefaultOutput, Node, SubGraph
 from pilot.graph.names import Names
 from pilot.graph.plan import References
@@ -27,12 +28,10 @@ from pilot.graph.spec import NodeConfig, NodeSpec, Specs
 from pilot.graph.structure import (
     check_branches,
     check_cycle,
-    check_joins,
     check_output_keys,
     check_shape,
     draw_links,
     index_nodes,
-    need,
     sizes,
 )
 from pilot.graph.tools import check_tool_edges, tools_of

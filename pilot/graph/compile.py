@@ -9,10 +9,11 @@ from pilot.errors import GraphError
 from pilot.graph.analysis import Analysis, analyse, default_output
 from pilot.graph.configuration import joining_of
 from pilot.graph.issues import errors
+from pilot.graph.joins import need
 from pilot.graph.model import DefaultOutput, Graph, Node, RetryOverride, SubGraph
 from pilot.graph.plan import OnErrorAction, Plan, PlanEdge, PlanNode
 from pilot.graph.spec import BODY, NodeSpec, Policy, Retry, Specs
-from pilot.graph.structure import need, output_key
+from pilot.graph.structure import output_key
 
 TEMPORALS_NAMES = {
     "timeout": "TemporalTimeout:StartToClose",
