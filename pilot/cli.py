@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pilot import __version__
+from pilot.cli_approvals import add_approval_commands
 from pilot.cli_options import DEFAULT_DATA_DIR, AsJson, DataDir, Plain, Server, User
 from pilot.cli_versions import VersionOption, add_version_commands, version_name
 from pilot.errors import PilotError
@@ -175,6 +176,7 @@ def cancel(
 
 
 add_version_commands(app)
+add_approval_commands(app)
 
 
 @app.command()

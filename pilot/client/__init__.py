@@ -9,6 +9,7 @@ Calls that are safe to repeat are repeated where the server is away for a moment
 again and goes on where it was, each `seq` once. What the server refuses is an `ApiError`.
 """
 
+from pilot.client.approvals import Approval
 from pilot.client.asynchronous import AsyncClient
 from pilot.client.problem import ApiError
 from pilot.client.resources import Error, Execution, Node, Page, Trigger, Usage, Waiting, Workflow
@@ -18,6 +19,7 @@ from pilot.events.model import Event, EventType
 
 __all__ = [
     "ApiError",
+    "Approval",
     "AsyncClient",
     "Client",
     "Error",

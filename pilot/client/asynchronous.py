@@ -10,6 +10,7 @@ from typing import Any, Self
 from urllib.parse import quote, urlencode
 from uuid import uuid4
 
+from pilot.client.approvals import AsyncApprovals
 from pilot.client.problem import Issues, issue_from_json
 from pilot.client.resources import Deletion, Execution, Page, Trigger, Workflow
 from pilot.client.transport import TIMEOUT_S, Token, Transport
@@ -35,6 +36,7 @@ class AsyncClient:
         self.workflows = AsyncWorkflows(self.transport)
         self.versions = AsyncVersions(self.transport)
         self.executions = AsyncExecutions(self.transport)
+        self.approvals = AsyncApprovals(self.transport)
         self.triggers = AsyncTriggers(self.transport)
 
     @property

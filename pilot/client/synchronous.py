@@ -10,6 +10,7 @@ from datetime import date, datetime
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+from pilot.client.approvals import Approval, AsyncApprovals, Decision
 from pilot.client.asynchronous import (
     AsyncClient,
     AsyncExecutions,
@@ -77,6 +78,7 @@ class Client:
         self.workflows = Workflows(self._loop, self._client.workflows)
         self.versions = Versions(self._loop, self._client.versions)
         self.executions = Executions(self._loop, self._client.executions)
+        self.approvals = Approvals(self._loop, self._client.approvals)
         self.triggers = Triggers(self._loop, self._client.triggers)
 
     @property
@@ -170,6 +172,31 @@ class Workflows:
 
     def validate(self, graph: dict[str, Any]) -> Issues:
         return self._run(self._workflows.validate(graph))
+
+
+class Approvals:
+    def __init__(self, loop: _Loop, approvals: AsyncApprovals) -> None:
+        self._run, self._iterate = loop.run, loop.iterate
+        self._approvals = approvals
+
+    def list(self) -> Iterator[Approval]:
+        return self._iterate(self._approvals.list())
+
+    def answer(
+        self,
+        execution_id: str,
+        node_id: str,
+        decision: Decision,
+        *,
+        values: Any = None,
+        comment: str | None = None,
+        path: str = "",
+    ) -> str:
+        return self._run(
+            self._approvals.answer(
+                execution_id, node_id, decision, values=values, comment=comment, path=path
+            )
+        )
 
 
 class Versions:

@@ -8,6 +8,7 @@ from uuid import uuid4
 
 import httpx
 
+from pilot.client import AsyncClient
 from tests.api.conftest import Api, Worker, chain
 from tests.api.test_hooks import node_of, until
 
@@ -182,3 +183,16 @@ async def test_what_was_asked_before_the_worker_died_is_answered_after(
     assert (await says(eve, execution, values={"n": 2})).json()["status"] == "approved"
     done = await until(ada, execution, "succeeded")
     assert [one["by"] for one in done["output"]["answers"]] == users
+
+
+async def test_a_program_lists_and_answers(live_api: Api, worker: Worker) -> None:
+    ada = live_api.client(name := user())
+    _, execution = await begun(ada)
+    await asked(ada, execution)
+    async with AsyncClient(live_api.url, live_api.token(name)) as client:
+        [found] = [one async for one in client.approvals.list()]
+        assert (found.execution_id, found.node_id, found.title) == (execution, "ok", "Send it?")
+        assert await client.approvals.answer(execution, "ok", "approved", comment="ok") == (
+            "approved"
+        )
+    await until(ada, execution, "succeeded")
