@@ -11,7 +11,7 @@
 | queued, without a key | knows no such run | failed: `never_started` |
 | open | completed, failed or cancelled | the events that the store lacks are fetched |
 | open | terminated | cancelled: `terminated`, or `cancel_escalated` |
-| open | fails its workflow task for a day | terminated, failed: `workflow_task_failing` |
+| open | fails its workflow task, or a child that runs a body its own, for a day | terminated, failed: `workflow_task_failing` |
 | open | ended by the server for its size | failed: `history_limit` |
 | open | timed out | timed out |
 | running | knows no such run any more | failed: `history_lost` |
@@ -33,6 +33,7 @@ from typing import Any
 from uuid import UUID
 
 from temporalio import activity
+from temporalio.api.workflow.v1 import PendingWorkflowTaskInfo
 from temporalio.client import (
     Client,
     WorkflowExecutionDescription,
@@ -49,6 +50,7 @@ from pilot.events import sink
 from pilot.events.model import Envelope, rfc3339
 from pilot.store import Execution, Store
 from pilot.triggers.schedules import tell_ended
+from workflows_def.iterations import ITEMS_TYPE, LOOP_TYPE
 from workflows_def.reconcile import RECONCILE_ACTIVITY, ReconcilePage, ReconcileRequest
 
 log = logging.getLogger(__name__)
@@ -66,6 +68,9 @@ STUCK_ATTEMPTS = 5
 two. It is tried on, with pauses up to ten minutes, and goes on when a release comes that can."""
 STUCK_LIMIT = timedelta(days=1)
 """How long that is awaited."""
+INNER_TYPES = frozenset({ITEMS_TYPE, LOOP_TYPE})
+MAX_CHILDREN = 10
+"""Of a workflow, that are looked at in one pass: code that does not fit, fits none of them."""
 START_GRACE = timedelta(seconds=60)
 """A queued row younger than this may yet be started by its own request."""
 
@@ -194,8 +199,8 @@ class Reconciler:
     ) -> str | None:
         """An open run's workflow task may fail each time it is tried: the code of now does not
         fit the run's history. That is told as an error, and ended after a day."""
-        task = description.raw_description.pending_workflow_task
-        if task.attempt < STUCK_ATTEMPTS:
+        task = await self._failing_task(description)
+        if task is None:
             return None
         since = task.original_scheduled_time.ToDatetime(tzinfo=UTC)
         log.error(
@@ -209,6 +214,27 @@ class Reconciler:
             return _STUCK
         await handle.terminate(closing.STUCK, rpc_timeout=CALL_LIMIT)
         return await self._close(row, closing.termination(closing.STUCK))
+
+    async def _failing_task(
+        self, description: WorkflowExecutionDescription
+    ) -> PendingWorkflowTaskInfo | None:
+        """The workflow task that keeps failing: the run's own, or that of a child in which the body
+        of a loop or a map runs, which has no row."""
+        raw = description.raw_description
+        if raw.pending_workflow_task.attempt >= STUCK_ATTEMPTS:
+            return raw.pending_workflow_task
+        inner = [one for one in raw.pending_children if one.workflow_type_name in INNER_TYPES]
+        for child in inner[:MAX_CHILDREN]:
+            handle = self._client.get_workflow_handle(child.workflow_id)
+            try:
+                found = await self._failing_task(await handle.describe(rpc_timeout=CALL_LIMIT))
+            except RPCError as error:
+                if error.status is not RPCStatusCode.NOT_FOUND:
+                    raise
+                continue
+            if found is not None:
+                return found
+        return None
 
     async def _absent(self, row: Execution) -> str | None:
         if row.temporal_run_id is not None or row.last_seq:

@@ -29,6 +29,7 @@ from pilot.store import Execution
 from pilot.store.sql import SqlStore
 from tests.graph.graphs import graph, node
 from tests.workflows_def.conftest import Runner
+from workflows_def.iterations import ITEMS_TYPE
 from workflows_def.messages import WORKFLOW_TYPE
 from workflows_def.reconcile import ReconcilePage, ReconcileRequest
 
@@ -278,6 +279,49 @@ async def test_a_run_that_no_release_can_go_on_with(
         assert row.error is not None and row.error["code"] == "workflow_task_failing"
         assert (await handle.describe()).status is WorkflowExecutionStatus.TERMINATED
     await world.gapless(row)
+
+
+@workflow.defn(name=ITEMS_TYPE, sandboxed=False)
+class UnfitItems:
+    """The same, with the items of a map."""
+
+    @workflow.run
+    async def run(self) -> None:
+        raise Exception("another release's history")
+
+
+@workflow.defn(name=WORKFLOW_TYPE, sandboxed=False)
+class Mapping:
+    """A run whose map is under way."""
+
+    @workflow.run
+    async def run(self, _run: Any) -> None:
+        id = f"{workflow.info().workflow_id}/each/0"
+        await workflow.execute_child_workflow(ITEMS_TYPE, id=id)
+
+
+async def test_a_map_that_no_release_can_go_on_with(
+    world: World, temporal_client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reconcile, "STUCK_ATTEMPTS", 2)
+    row = await world.row(QUICK)
+    queue = f"unfit-{row.id}"
+    run = runs.run_of(row, "w", compile_plan(QUICK, specs()))
+    workflows = [Mapping, UnfitItems]
+    async with Worker(
+        temporal_client, task_queue=queue, workflows=workflows, workflow_runner=UNSANDBOXED
+    ):
+        await runs.start(temporal_client, run, queue, limit=timedelta(seconds=5))
+        async with asyncio.timeout(30):
+            while (await world.page()).stuck != 1:
+                await asyncio.sleep(0.2)
+        monkeypatch.setattr(reconcile, "STUCK_LIMIT", timedelta(0))
+        assert (await world.page()).repaired == {"workflow_task_failing": 1}
+        assert (await world.fresh(row)).status is ExecutionStatus.FAILED
+        child = temporal_client.get_workflow_handle(f"{row.temporal_workflow_id}/each/0")
+        async with asyncio.timeout(30):
+            while (await child.describe()).status is WorkflowExecutionStatus.RUNNING:
+                await asyncio.sleep(0.1)
 
 
 async def test_the_schedule_runs_passes_and_says_what_they_did(world: World) -> None:
