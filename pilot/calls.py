@@ -36,6 +36,8 @@ class Call:
     workflow_id: str
     version: VersionName | None = None
     input: JsonValue = "{input}"
+    container: str | None = None
+    """The loops and maps around it, as an `Issue` has them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,7 @@ async def callee(store: Store, owner: str, workflow_id: str, version: VersionNam
     return Callee(workflow_id, found.version, found.name, found.graph)
 
 
-def calls_of(graph: dict[str, Any] | Graph) -> Iterator[Call]:
+def calls_of(graph: dict[str, Any] | Graph, container: str | None = None) -> Iterator[Call]:
     """The calls in a graph, those inside its loops and maps too. A node that says none that can
     be read is left out: the graph's validator has told of it."""
     if isinstance(graph, Graph):
@@ -70,10 +72,11 @@ def calls_of(graph: dict[str, Any] | Graph) -> Iterator[Call]:
         if node.get("type") == TYPE and isinstance(config.get("workflow_id"), str):
             version, given = config.get("version"), config.get("input", "{input}")
             known = version if _is_version(version) else None
-            yield Call(str(node.get("id")), config["workflow_id"], known, given)
+            yield Call(str(node.get("id")), config["workflow_id"], known, given, container)
         for value in config.values():
             if isinstance(value, dict) and isinstance(value.get("nodes"), list):
-                yield from calls_of(value)
+                inside = str(node.get("id"))
+                yield from calls_of(value, f"{container}/{inside}" if container else inside)
 
 
 async def call_issues(
@@ -90,16 +93,20 @@ async def call_issues(
     walk = _Walk(store, owner, workflow_id)
     issues: list[Issue] = []
     for call in calls:
-        try:
-            found = await walk.callee(call)
-        except (NotFoundError, ConflictError) as error:
-            issues.append(_unknown(call, error))
-            continue
-        issues.extend(_input_issues(call, found))
-        if problem := await walk.problem(found):
-            code, message = problem
-            field = "config.workflow_id"
-            issues.append(Issue(code, message, node_id=call.node_id, field=field))
+        found = [replace(one, container=call.container) for one in await _call_issues(walk, call)]
+        issues.extend(found)
+    return issues
+
+
+async def _call_issues(walk: _Walk, call: Call) -> list[Issue]:
+    try:
+        found = await walk.callee(call)
+    except (NotFoundError, ConflictError) as error:
+        return [_unknown(call, error)]
+    issues = list(_input_issues(call, found))
+    if problem := await walk.problem(found):
+        code, message = problem
+        issues.append(Issue(code, message, node_id=call.node_id, field="config.workflow_id"))
     return issues
 
 

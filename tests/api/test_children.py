@@ -220,3 +220,15 @@ async def test_a_childs_own_cancel_is_its_nodes_failure(
     [node] = [one for one in done["nodes"] if one["id"] == "call"]
     assert (node["status"], node["error"]["code"]) == ("failed", "child_cancelled")
     assert node["meta"]["child_execution_id"] == child["id"]
+
+
+async def test_calls_inside_of_a_map_are_looked_at_too(client: httpx.AsyncClient) -> None:
+    def mapping(workflow_id: str) -> dict[str, Any]:
+        body = {"nodes": [calling(workflow_id)], "edges": []}
+        return {"id": "each", "type": "map", "config": {"items": "{input}", "body": body}}
+
+    a = await saved(client, chain(name="A"))
+    b = await saved(client, chain(mapping(a), name="B"))
+    [issue] = (await client.put(f"{URL}/{a}", json=chain(mapping(b), name="A"))).json()["issues"]
+    assert (issue["code"], issue["node_id"]) == ("workflow_recursion", "call")
+    assert issue["container"] == "each"

@@ -50,6 +50,17 @@ async def test_a_run_is_watched_and_read_as_ever(sealed: Stack) -> None:
         assert WORDS.encode() not in path.read_bytes()
 
 
+async def test_what_a_run_gives_to_a_child_is_sealed_too(sealed: Stack) -> None:
+    async with sealed.client("ada") as client:
+        called = await save(client, GRAPH)
+        call = {"id": "code", "type": "workflow", "config": {"workflow_id": called}}
+        nodes = [call if one["id"] == "code" else one for one in GRAPH["nodes"]]
+        execution_id = await execute(client, await save(client, {**GRAPH, "nodes": nodes}), WORDS)
+        assert (await finished(client, execution_id))["output"] == WORDS.upper()
+    for path in sealed.data_dir.glob("temporal.db*"):
+        assert WORDS.encode() not in path.read_bytes()
+
+
 async def test_the_web_ui_knows_its_codec_and_may_use_it(sealed: Stack) -> None:
     state = sealed.state()["temporal"]
     async with httpx.AsyncClient() as anyone:

@@ -309,3 +309,16 @@ async def test_a_model_calls_a_workflow(
         child = await library.child(handle, "call", path)
         assert child.parent is not None
         assert child.parent.path == path
+
+
+async def test_each_item_of_a_map_has_its_own_child(runner: Runner, library: Library) -> None:
+    called = await library.save(DOUBLE, *DOUBLE_EDGES)
+    body = graph([call(called)]).to_json()
+    each = node("each", "map", config={"items": "{input}", "body": body})
+    handle = await runner.start([S, each, OUT], "s>each", "each>o", input=[1, 2, 3])
+    assert await runner.result(handle) == [[1, 1], [2, 2], [3, 3]]
+    for index in range(3):
+        child = await library.child(handle, "call", f"each[{index}]")
+        assert child.parent is not None
+        assert child.parent.path == f"each[{index}]"
+        assert (await library.ended(child)).output == [index + 1] * 2
