@@ -15,6 +15,7 @@ from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
 from pilot import closing, runs
+from pilot.calls import with_tool_schemas
 from pilot.errors import GraphError, PilotError
 from pilot.events import sink
 from pilot.events.model import Envelope
@@ -74,6 +75,7 @@ class Slots:
         # fails its node, which says so better than a run that never began.
         graph = Graph.model_validate(version.graph)
         plan = await asyncio.to_thread(plan_of, row, graph, specs())
+        plan = await with_tool_schemas(self._store, row.owner, plan)
         run = runs.run_of(row, version.name, plan)
         run_id = await runs.start(self._client, run, self._task_queue, limit=CALL_LIMIT)
         await self._store.set_temporal_run(row.id, run_id)

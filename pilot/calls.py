@@ -8,7 +8,7 @@ not take, and a circle of workflows are found when a graph is saved, and not by 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic import JsonValue, ValidationError
@@ -16,6 +16,8 @@ from pydantic import JsonValue, ValidationError
 from pilot.errors import ConflictError, NotFoundError
 from pilot.graph.issues import Issue
 from pilot.graph.model import Graph
+from pilot.graph.plan import Plan, PlanNode
+from pilot.nodes.input_schema import input_schema
 from pilot.nodes.start import StartConfig, type_error
 from pilot.nodes.workflow import MAX_DEPTH
 from pilot.store import Store
@@ -134,6 +136,41 @@ def input_of(graph: dict[str, Any]) -> StartConfig | None:
             except ValidationError:
                 return None
     return None
+
+
+async def with_tool_schemas(store: Store, owner: str, plan: Plan) -> Plan:
+    """The plan, in which models know of each workflow that is their tool what input it takes, but
+    where the graph says so itself. One that cannot be looked up now is left as it is."""
+    walk = _Walk(store, owner, None)
+    return await _with_schemas(walk, plan)
+
+
+async def _with_schemas(walk: _Walk, plan: Plan) -> Plan:
+    nodes = []
+    called = {node.id: node for node in plan.nodes if node.tool and node.type == TYPE}
+    for node in plan.nodes:
+        if node.body is not None:
+            node = replace(node, body=await _with_schemas(walk, node.body))  # noqa: PLW2901
+        tools = node.config.get("tools")
+        if called and isinstance(tools, list):
+            told = [await _with_schema(walk, tool, called) for tool in tools]
+            node = replace(node, config={**node.config, "tools": told})  # noqa: PLW2901
+        nodes.append(node)
+    return replace(plan, nodes=nodes)
+
+
+async def _with_schema(walk: _Walk, tool: Any, called: dict[str, PlanNode]) -> Any:
+    if not isinstance(tool, dict) or "parameters" in tool or tool.get("node") not in called:
+        return tool
+    config = called[tool["node"]].config
+    try:
+        found = await walk.callee(Call("", config["workflow_id"], config.get("version")))
+    except (NotFoundError, ConflictError):
+        return tool
+    start = input_of(found.graph)
+    if start is None or not start.inputs:
+        return tool
+    return {**tool, "parameters": input_schema(start)}
 
 
 class _Walk:

@@ -14,7 +14,7 @@ from typing import Any
 from pydantic_core import to_json
 
 from pilot.budget import allowance_of, exhausted
-from pilot.calls import call_issues
+from pilot.calls import call_issues, with_tool_schemas
 from pilot.errors import GraphError, RefusedError
 from pilot.events.wire import dumps
 from pilot.graph.compile import compile_plan
@@ -56,6 +56,7 @@ class Preparation:
             raise GraphError(issues)
         secrets = await self.store.secrets.names(owner)
         plan = await asyncio.to_thread(compile_plan, graph, self.specs, secrets)
+        plan = await with_tool_schemas(self.store, owner, plan)
         value, issues = resolve_input(start_config(graph), given)
         if issues:
             raise RefusedError(issues[0].message, code="invalid_input", issues=issues)

@@ -37,6 +37,7 @@ from pilot.events.wire import dumps
 from pilot.graph.status import ExecutionStatus
 from pilot.roles import Role
 from pilot.store import ROOTS
+from pilot.versions import DRAFT
 
 router = APIRouter(tags=["executions"], route_class=ApiRoute, responses={**FORBIDDEN})
 
@@ -129,6 +130,7 @@ async def test_node(
     given = body or TryIn()
     if given.execution_id is not None:
         await access.to_execution(parts, caller, str(given.execution_id), Role.VIEWER)
+    await access.to_callees(parts, caller, owner, str(workflow_id), DRAFT)
     started = await try_node(parts, owner, caller.user_id, str(workflow_id), node_id, given)
     return await _answer(parts, owner, started, wait)
 
@@ -165,6 +167,10 @@ async def retry_execution(
     begin at and all below them, are run again; the others keep what they came to."""
     owner, role = await access.admitted_to_execution(parts, caller, str(execution_id), Role.RUNNER)
     given = body or RetryIn()
+    if owner != caller.owner:
+        source = await parts.store.get_execution(owner, str(execution_id))
+        version = source.workflow_version if given.version == "same" else given.version
+        await access.to_callees(parts, caller, owner, source.workflow_id, version)
     started = await retry(
         parts, owner, caller.user_id, role, str(execution_id), given, idempotency_key
     )

@@ -232,3 +232,23 @@ async def test_calls_inside_of_a_map_are_looked_at_too(client: httpx.AsyncClient
     [issue] = (await client.put(f"{URL}/{a}", json=chain(mapping(b), name="A"))).json()["issues"]
     assert (issue["code"], issue["node_id"]) == ("workflow_recursion", "call")
     assert issue["container"] == "each"
+
+
+async def test_a_model_is_told_what_a_workflow_takes(api: Api, client: httpx.AsyncClient) -> None:
+    text = {"name": "text", "type": "string", "description": "What to count."}
+    called = await saved(client, taking(text))
+    own = {"type": "object", "properties": {"text": {"const": "only this"}}}
+    tools = [{"node": "told"}, {"node": "own", "parameters": own}]
+    ask = {"id": "ask", "type": "llm", "config": {"prompt_template": "{input}", "tools": tools}}
+    body = chain(ask)
+    body["nodes"] += [calling(called, "told"), calling(called, "own")]
+    workflow = await api.parts.store.get_workflow("ada", await saved(client, body))
+    plan, _ = await api.parts.preparation.prepare("ada", workflow, None)
+    [asking] = [node for node in plan.nodes if node.id == "ask"]
+    told, kept = [tool["parameters"] for tool in asking.config["tools"]]
+    assert told["properties"]["text"] == {"type": "string", "description": "What to count."}
+    assert told["required"] == ["text"]
+    assert kept == own
+    # the stored version is as it was
+    [stored] = [one for one in workflow.graph["nodes"] if one["id"] == "ask"]
+    assert "parameters" not in stored["config"]["tools"][0]
