@@ -11,7 +11,7 @@
 | queued, without a key | knows no such run | failed: `never_started` |
 | open | completed, failed or cancelled | the events that the store lacks are fetched |
 | open | terminated | cancelled: `terminated`, or `cancel_escalated` |
-| open | it or a child fails its workflow task for a day | terminated, failed: `workflow_task_failing` |
+| open | it, or a child, fails its workflow task for a day | failed: `workflow_task_failing` |
 | open | ended by the server for its size | failed: `history_limit` |
 | open | timed out | timed out |
 | running | knows no such run any more | failed: `history_lost` |
