@@ -18,6 +18,7 @@ from pilot.events import sink
 from pilot.events.model import Envelope
 from pilot.graph.status import ExecutionStatus
 from pilot.store import Execution, Store
+from pilot.triggers.schedules import Schedules
 from workflows_def.forget import (
     ACCESS,
     ARCHIVE,
@@ -83,7 +84,15 @@ class Forgetter:
             return await self._parts[part.step](part.owner)
 
     async def _access(self, owner: str) -> Forgotten:
-        return Forgotten(await self._store.forgetting.close_access(owner))
+        """What could start something new: triggers first, with their schedules in Temporal."""
+        schedules = Schedules(self._client, activity.info().task_queue)
+        count = 0
+        while (page := await self._store.triggers.listing(owner)).items:
+            for trigger in page.items:
+                await schedules.delete(trigger.id)
+                await self._store.triggers.delete(trigger.id)
+                count += 1
+        return Forgotten(count + await self._store.forgetting.close_access(owner))
 
     async def _workflows(self, owner: str) -> Forgotten:
         count = await self._store.forgetting.delete_workflows(owner, limit=ROWS_A_PART)

@@ -34,6 +34,7 @@ from pilot.store.tables import (
     node_runs,
     publications,
     shares,
+    triggers,
     usage,
     usage_days,
     workflow_versions,
@@ -291,7 +292,7 @@ class SqlRetention:
 
 async def delete_workflows(connection: AsyncConnection, ids: Sequence[str]) -> None:
     """Deletes workflows that have no execution, with all that belongs to them."""
-    for table in (shares, budgets, publications, workflow_versions):
+    for table in (triggers, shares, budgets, publications, workflow_versions):
         await connection.execute(delete(table).where(table.c.workflow_id.in_(ids)))
     await connection.execute(delete(workflows).where(workflows.c.id.in_(ids)))
 

@@ -61,3 +61,16 @@ begin
     return to_json(0);
 end
 $$;
+
+-- Triggers go with their workflow; the reconciler deletes their schedules.
+create or replace function pilot.delete_workflows(p_ids text[]) returns void
+language plpgsql set search_path = '' as $$
+begin
+    delete from public.triggers where workflow_id = any (p_ids);
+    delete from public.shares where workflow_id = any (p_ids);
+    delete from public.budgets where workflow_id = any (p_ids);
+    delete from public.publications where workflow_id = any (p_ids);
+    delete from public.workflow_versions where workflow_id = any (p_ids);
+    delete from public.workflows where id = any (p_ids);
+end
+$$;
