@@ -54,6 +54,28 @@ async def test_what_the_canvas_adds_is_kept_and_given_back(client):
     assert "position" not in (await made(client, nodes=[{"id": "s", "type": "start"}]))["nodes"][0]
 
 
+async def test_an_issue_inside_of_a_map_says_where(client):
+    body = {"nodes": [{"id": "a", "type": "nonsense"}], "edges": []}
+    found = (await made(client, nodes=[{"id": "m", "type": "map", "config": {"body": body}}]))[
+        "issues"
+    ]
+    [unknown] = [issue for issue in found if issue["code"] == "unknown_node_type"]
+    assert (unknown["node_id"], unknown["container"]) == ("a", "m")
+    assert "container" not in next(issue for issue in found if issue["code"] == "no_start")
+
+
+@pytest.mark.parametrize(("limit", "status"), [(1, 201), (500, 201), (0, 422), (501, 422)])
+async def test_a_graph_says_how_many_nodes_run_at_once(client, limit, status):
+    answer = await client.post(URL, json=chatbot(max_parallel=limit))
+    assert answer.status_code == status
+    if status == 201:
+        read = (await client.get(answer.headers["location"])).json()
+        assert read["max_parallel"] == answer.json()["max_parallel"] == limit
+        version = f"{answer.headers['location']}/versions/1"
+        assert (await client.get(version)).json()["max_parallel"] == limit
+    assert (await made(client))["max_parallel"] is None
+
+
 async def test_a_draft_is_saved_with_its_issues(client):
     body = await made(client, nodes=[{"id": "a", "type": "nonsense"}], edges=[])
     assert body["issues"]

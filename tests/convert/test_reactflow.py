@@ -78,6 +78,8 @@ def graphs(draw: Any) -> dict[str, Any]:
     graph: dict[str, Any] = {"nodes": nodes, "edges": edges}
     if draw(st.booleans()):
         graph["timeout_s"] = draw(st.sampled_from([5.0, 60.0]))
+    if draw(st.booleans()):
+        graph["max_parallel"] = draw(st.integers(1, 500))
     return graph
 
 

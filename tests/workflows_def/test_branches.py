@@ -7,10 +7,12 @@ import time
 from typing import Any
 
 import pytest
+from temporalio.client import WorkflowExecutionStatus
 
 from pilot.events.model import EventType
 from tests.graph.graphs import node
 from tests.openai_server import Failure, OpenAIServer, calls
+from tests.workflows_def.bodies import children, each
 from tests.workflows_def.conftest import Runner
 
 # LiteLLM reads pydantic's fields in a way that pydantic has deprecated
@@ -227,3 +229,21 @@ async def test_what_waits_loses_as_well(runner: Runner) -> None:
     handle = await runner.start(nodes, "s>late", "s>soon", "late>m", "soon>m", "m>o")
     await runner.result(handle)
     assert (await states(runner, handle))["late"] == ("cancelled", "lost_race")
+
+
+async def test_every_item_has_its_race(runner: Runner) -> None:
+    body = [code("quick", "def main(item):\n    return item * 2"), slow("late"), merge(**RACE)]
+    one = each(body, "quick>m", "late>m")
+    handle = await runner.start([S, one, OUT], "s>each", "each>o", input=[1, 2, 3])
+    assert await runner.result(handle) == [2, 4, 6]
+
+
+async def test_a_map_that_loses_ends_with_its_items(runner: Runner) -> None:
+    nodes = [S, each([slow("spin")], items=[1, 2]), waiting("soon", 2), merge(**RACE),
+             output("done")]  # fmt: skip
+    handle = await runner.start(nodes, "s>each", "s>soon", "each>m", "soon>m", "m>o")
+    assert await runner.result(handle) == "done"
+    assert (await states(runner, handle))["each"] == ("cancelled", "lost_race")
+    [child] = await children(handle)
+    described = await runner.client.get_workflow_handle(child).describe()
+    assert described.status is not WorkflowExecutionStatus.RUNNING
