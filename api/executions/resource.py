@@ -98,7 +98,7 @@ def summary_out(settings: Settings, execution: Execution) -> ExecutionSummaryOut
         finished_at=execution.finished_at,
         start_at=execution.start_at,
         triggered=_triggered_out(execution),
-        mode=execution.mode,
+        mode=Mode(execution.mode),
         source_id=execution.source_id,
         parent=_parent_out(execution.parent),
         temporal=_temporal_out(settings, execution),
