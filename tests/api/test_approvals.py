@@ -199,3 +199,28 @@ async def test_a_program_lists_and_answers(live_api: Api, worker: Worker) -> Non
             "approved"
         )
     await until(ada, execution, "succeeded")
+
+
+async def test_nodes_inside_a_map_are_answered_by_their_paths(
+    live_api: Api, worker: Worker
+) -> None:
+    ada = live_api.client(user())
+    inner = {"id": "ok", "type": "approval", "config": {"title": "{item}?", "on_reject": "fail"}}
+    body = {"nodes": [inner], "edges": []}
+    each = {"id": "each", "type": "map", "config": {"items": "{input}", "body": body}}
+    made = (await ada.post(URL, json=chain(each))).json()["id"]
+    run = await ada.post(f"{URL}/{made}/execute", json={"input": ["a", "b"]})
+    execution = run.json()["id"]
+    items: list[Any] = []
+    async with asyncio.timeout(60):
+        while len(items) < 2:
+            items = (await ada.get("/api/v1/approvals")).json()["items"]
+            await asyncio.sleep(0.05)
+    assert sorted((item["path"], item["title"]) for item in items) == [
+        ("each[0]", "a?"),
+        ("each[1]", "b?"),
+    ]
+    for item in items:
+        assert (await says(ada, execution, path=item["path"])).json()["status"] == "approved"
+    done = await until(ada, execution, "succeeded", "failed")
+    assert [one["decision"] for one in done["output"]] == ["approved", "approved"]
