@@ -42,7 +42,15 @@ from pilot.runs import delete_histories, set_clock, start
 from pilot.store import Execution, temporal_workflow_id
 from pilot.triggers.schedules import Schedules
 from workflows_def.later import later_workflow_id
-from workflows_def.messages import QUERY_CHILD, QUERY_EVENTS, QUERY_SNAPSHOT, EventsPage, RunInput
+from workflows_def.messages import (
+    QUERY_CHILD,
+    QUERY_EVENTS,
+    QUERY_SNAPSHOT,
+    QUERY_WAITERS,
+    EventsPage,
+    RunInput,
+    Waiters,
+)
 from workflows_def.prune import PruneResult
 from workflows_def.reconcile import ReconcileResult
 
@@ -229,6 +237,32 @@ class Runs:
                     break
                 workflow_id = child
         return workflow_id
+
+    async def waiters(
+        self, execution_id: str, node_ids: list[str], *, most: int
+    ) -> dict[str, list[tuple[str, str]]]:
+        """Where nodes of these ids wait in the children of a run, and in theirs, by Temporal
+        workflow; at most so many workflows are asked. Raises `Problem` (503)."""
+        found: dict[str, list[tuple[str, str]]] = {}
+        asked = [temporal_workflow_id(execution_id)]
+        async with _answering(UPDATE_LIMIT):
+            for workflow_id in asked:  # it grows
+                handle = self.client.get_workflow_handle(workflow_id)
+                try:
+                    answer: Waiters = await handle.query(
+                        QUERY_WAITERS, node_ids, result_type=Waiters, rpc_timeout=CALL_LIMIT
+                    )
+                except WorkflowQueryFailedError:
+                    continue
+                except RPCError as error:
+                    if error.status is not RPCStatusCode.NOT_FOUND:
+                        raise
+                    continue
+                asked += answer.children[: most - len(asked)]
+                nodes = [(node_id, path) for node_id, path in answer.nodes if path]
+                if nodes:
+                    found[workflow_id] = nodes
+        return found
 
     async def exists(self, execution_id: str) -> bool:
         """Whether Temporal knows the run, open or closed."""

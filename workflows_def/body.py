@@ -70,6 +70,7 @@ class Body:
             return await self._run()
         finally:
             within.leave(self._path)
+            within.noticed()
 
     async def _run(self) -> Outcome:
         nodes = self.nodes
@@ -80,6 +81,7 @@ class Body:
                 if nodes.bug is not None:
                     raise nodes.bug
                 nodes.changed = False
+                host().noticed()
         except asyncio.CancelledError:
             await self._stop(Reason.EXECUTION_CANCELLED)
             return self._outcome(cancelled=True)

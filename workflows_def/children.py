@@ -132,6 +132,10 @@ class Children:
         found = (id for id, child in self._children.items() if child.share.has(path))
         return next(found, None)
 
+    @property
+    def ids(self) -> list[str]:
+        return list(self._children)
+
     def progress(self, progress: ChildProgress) -> None:
         child = self._children.get(progress.child)
         if child is not None and child.on_progress is not None:

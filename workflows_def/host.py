@@ -15,10 +15,12 @@ from workflows_def.children import Children
 from workflows_def.inbox import Inbox, Receiving
 from workflows_def.messages import (
     QUERY_CHILD,
+    QUERY_WAITERS,
     SIGNAL_CHILD_PROGRESS,
     SIGNAL_PAUSE,
     SIGNAL_RESUME,
     ChildProgress,
+    Waiters,
 )
 
 if TYPE_CHECKING:
@@ -45,6 +47,9 @@ class NodeHost(Receiving):
     def nodes_at(self, path: str) -> Nodes | None:
         """The nodes of a path (empty: of the run itself); None where they do not run here."""
         return self._running.get(path)
+
+    def noticed(self) -> None:
+        """Something has changed in nodes that run here, at a path of a loop or a map."""
 
     def _may_wait(self, node_id: str, path: str) -> bool:
         nodes = self._running.get(path)
@@ -79,6 +84,11 @@ class NodeHost(Receiving):
         """The id of the child workflow in which nodes of this path run, or their children; None:
         they do not run in a child, or not now."""
         return self.children.at(path)
+
+    @workflow.query(name=QUERY_WAITERS)
+    def waiters(self, node_ids: list[str]) -> Waiters:
+        """Where nodes of these ids wait here for what is sent to them, and where else to ask."""
+        return Waiters(self.inbox.waiting(node_ids), self.children.ids)
 
 
 def host() -> NodeHost:

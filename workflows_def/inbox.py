@@ -64,6 +64,10 @@ class Inbox:
         self._takers.pop(place, None)
         self._closed.add(place)
 
+    def waiting(self, node_ids: list[str]) -> list[Place]:
+        """Where nodes of these ids wait for a payload now."""
+        return [place for place in self._takers if place[0] in node_ids]
+
     def check(self, delivery: Delivery) -> None:
         """Refuses what reaches no node, before it is in the history."""
         open_to = [place for place in map(_place, delivery.nodes) if self._is_open(place)]

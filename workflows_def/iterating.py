@@ -28,12 +28,17 @@ from workflows_def.iterations import (
 from workflows_def.ledger import Ledger, in_short, key_of
 from workflows_def.messages import SIGNAL_CHILD_PROGRESS, ChildProgress
 from workflows_def.pace import MAX_HISTORY_BYTES, Pace
-from workflows_def.paths import iteration
+from workflows_def.paths import iteration, join
 from workflows_def.records import add_usage
 from workflows_def.undisturbed import undisturbed
 
 SHOWN = 100
 """Of the iterations after these nobody is shown what happens inside."""
+
+MAX_WAIT_TELLINGS = 50
+"""So often a history tells its parent that all in it waits; after that it is shown as running. A
+loop may wait at each iteration, and its parent keeps what it is told."""
+MAX_WAITING_NAMED = 20
 
 MAX_MESSAGE_CHARS = 500
 CANCELLED = Failure("cancelled", "it was cancelled before it had ended")
@@ -51,6 +56,9 @@ class Iterating(NodeHost):
         self._ledger = Ledger(within, least=least)
         self._usage = dict(usage)
         self._telling: set[asyncio.Task[None]] = set()
+        self._waits = self._told_waits = False
+        self._wait_tellings = 0
+        self._telling_waits: asyncio.Task[None] | None = None
 
     async def iterate(self, index: int, item: Any) -> Outcome:
         """Runs one iteration to its end, and notes it."""
@@ -162,6 +170,37 @@ class Iterating(NodeHost):
         task = asyncio.create_task(send())
         self._telling.add(task)
         task.add_done_callback(self._telling.discard)
+
+    def noticed(self) -> None:
+        running = self._running.values()
+        waits = bool(running) and all(nodes.waiting for nodes in running)
+        if waits is self._waits or (waits and self._wait_tellings >= MAX_WAIT_TELLINGS):
+            return
+        self._waits = waits
+        self._wait_tellings += waits
+        if self._telling_waits is None or self._telling_waits.done():
+            self._telling_waits = asyncio.create_task(self._tell_waits())
+
+    async def _tell_waits(self) -> None:
+        """One signal after the other: two that are under way at once may arrive in any order."""
+        info = workflow.info()
+        if info.parent is None:
+            return
+        parent = workflow.get_external_workflow_handle(info.parent.workflow_id)
+        while self._told_waits is not self._waits:
+            self._told_waits = self._waits
+            waiting = [
+                join(path, node_id)
+                for path, nodes in self._running.items()
+                for node_id in nodes.waiting
+            ]
+            progress = ChildProgress(
+                info.workflow_id, 0, waiting=waiting[:MAX_WAITING_NAMED] if self._waits else []
+            )
+            try:
+                await parent.signal(SIGNAL_CHILD_PROGRESS, progress)
+            except TemporalError:
+                return  # the parent has ended
 
     @workflow.query(name=QUERY_ITERATIONS)
     def iterations(self, after: int) -> IterationsPage:

@@ -26,8 +26,15 @@ async def run_loop(step: Step) -> NodeResult:
     if not follow.holds:
         return step.result(follow.state, meta=_meta(LoopResult()))
 
+    done = 0
+
     def heard(progress: ChildProgress) -> None:
-        step.progress(done=progress.done, failed=0)
+        nonlocal done
+        if progress.waiting:
+            step.waits(nodes=progress.waiting)
+            return
+        done = max(done, progress.done)
+        step.progress(done=done, failed=0)
 
     await workflow.wait_condition(lambda: not step.nodes.held)
     loop = LoopInput(

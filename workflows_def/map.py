@@ -25,6 +25,7 @@ from workflows_def.steps import Step
 from workflows_def.undisturbed import undisturbed
 from workflows_def.window import windows
 
+MAX_WAITING_NAMED = 20
 MAX_ERRORS = 1_000
 """In a map's `meta`; all of them are recorded with their items."""
 PROGRESS_EVENTS = 50
@@ -46,6 +47,8 @@ class _Map:
         self._within = within_of(step, asks=follow.stops)
         self._next = 0
         self._under_way: dict[str, ChildProgress] = {}
+        self._waiting: dict[str, list[str]] = {}
+        self._waits = False
         self._outputs: dict[int, list[Any]] = {}
         self._failures: list[IterationFailure] = []
         self._bytes = 0
@@ -136,6 +139,7 @@ class _Map:
             )
         finally:
             del self._under_way[id]
+            self._waiting.pop(id, None)
 
     def _take(self, first: int, result: ItemsResult) -> None:
         """A window has ended."""
@@ -159,9 +163,26 @@ class _Map:
         self._tell()
 
     def _heard(self, progress: ChildProgress) -> None:
-        if progress.child in self._under_way:
+        if progress.child not in self._under_way:
+            return
+        if progress.waiting is None:
             self._under_way[progress.child] = progress
             self._tell()
+            return
+        self._waiting[progress.child] = progress.waiting
+        self._tell_waiting()
+
+    def _tell_waiting(self) -> None:
+        """The map waits while all its windows under way do."""
+        waiting = [self._waiting.get(child, []) for child in self._under_way]
+        if waiting and all(waiting):
+            self._waits = True
+            self._step.waits(nodes=[one for names in waiting for one in names][:MAX_WAITING_NAMED])
+        elif self._waits:
+            self._waits = False
+            self._step.progress(
+                done=self._told, failed=len(self._failures), total=len(self._follow.items)
+            )
 
     def _tell(self) -> None:
         """Some fifty times at most, however many items there are."""

@@ -22,6 +22,7 @@ UPDATE_DELIVER = "deliver"
 SIGNAL_CHILD_PROGRESS = "child_progress"
 SIGNAL_ENOUGH = "enough"
 QUERY_CHILD = "child"
+QUERY_WAITERS = "waiters"
 UPDATE_ANSWER = "answer"
 
 SEARCH_ATTRIBUTE_USER = "PilotUser"
@@ -123,6 +124,15 @@ class ChildResult:
 
 
 @dataclass(frozen=True, slots=True)
+class Waiters:
+    """The answer of the query `waiters`: which of the nodes asked for wait in this workflow now,
+    by id and path, and the ids of its child workflows."""
+
+    nodes: list[tuple[str, str]]
+    children: list[str]
+
+
+@dataclass(frozen=True, slots=True)
 class Delivery:
     """The argument of the update `deliver`: a payload for nodes that wait for a signal or for a
     webhook, or will."""
@@ -173,11 +183,14 @@ class DeliveryVerdict:
 @dataclass(frozen=True, slots=True)
 class ChildProgress:
     """What a child workflow (its id) tells its parent from time to time: of its iterations, how
-    many have ended, and how many of these failed."""
+    many have ended, and how many of these failed. Or, where `waiting` is set, nothing of that, but
+    that all that is under way in it waits, and which nodes do (with their paths); none: no more.
+    """
 
     child: str
     done: int
     failed: int = 0
+    waiting: list[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)

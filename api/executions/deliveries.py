@@ -7,7 +7,7 @@ answered with what came of the first, and an answer means that the delivery is i
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 from uuid import uuid4
 
@@ -21,6 +21,8 @@ from workflows_def.messages import UPDATE_DELIVER, Delivery, Receipt
 MAX_PAYLOAD_BYTES = 256 * 1024
 """It is kept in the run's history, once for each delivery."""
 MAX_KEY_CHARS = 255
+MAX_WORKFLOWS_ASKED = 200
+"""Of a run's loops and maps, for nodes that wait in them."""
 
 
 async def deliver(
@@ -96,12 +98,37 @@ async def signal(
     """What came of a signal at the nodes that wait for it, or will. Raises `Problem` (404
     `unknown_signal`, 409 `not_waiting`)."""
     version = await parts.store.get_version(row.owner, row.workflow_id, row.workflow_version)
-    nodes = [
-        (node["id"], "")
-        for node in version.graph.get("nodes", [])
-        if node.get("type") == "wait" and node.get("config", {}).get("signal") == name
-    ]
-    if not nodes:
+    nodes = [(node_id, "") for node_id in _waits(version.graph, name)]
+    inside = list(_waits_inside(version.graph, name))
+    if not nodes and not inside:
         raise Problem(404, "unknown_signal", f"No node of the graph waits for a signal {name!r}.")
+    places = {temporal_workflow_id(row.id): nodes} if nodes else {}
+    if inside:  # those wait in child workflows, and only those that do so now can be found
+        places |= await parts.runs.waiters(row.id, inside, most=MAX_WORKFLOWS_ASKED)
     closed = Problem(409, "not_waiting", f"Nothing waits for the signal {name!r}, or will.")
-    return await deliver(parts, temporal_workflow_id(row.id), nodes, payload, key, closed=closed)
+    receipts: list[Receipt] = []
+    refusal = closed
+    for workflow_id, found in places.items():
+        try:
+            receipts += await deliver(parts, workflow_id, found, payload, key, closed=closed)
+        except Problem as problem:
+            refusal = problem
+    if not receipts:
+        raise refusal
+    return receipts
+
+
+def _waits(graph: dict[str, Any], name: str) -> Iterator[str]:
+    """The ids of the nodes of one graph that wait for a signal."""
+    for node in graph.get("nodes", []):
+        if node.get("type") == "wait" and node.get("config", {}).get("signal") == name:
+            yield node["id"]
+
+
+def _waits_inside(graph: dict[str, Any], name: str) -> Iterator[str]:
+    """The same of all loops and maps in it."""
+    for node in graph.get("nodes", []):
+        body = node.get("config", {}).get("body")
+        if isinstance(body, dict):
+            yield from _waits(body, name)
+            yield from _waits_inside(body, name)

@@ -135,6 +135,30 @@ async def test_each_item_of_a_map_has_an_address_of_its_own(
     assert done["output"] == [{"to": "a"}, {"to": "b"}]
 
 
+async def test_a_signal_reaches_what_waits_in_a_loop_in_a_map(
+    live_api: Api, worker: Worker
+) -> None:
+    ada = live_api.client("ada")
+    wait = {"id": "w", "type": "wait", "config": {"signal": "go"}}
+    once = {"body": {"nodes": [wait], "edges": []}, "condition": "index < 1"}
+    again = {"id": "again", "type": "loop", "config": once}
+    inside = {"nodes": [again], "edges": []}
+    each = {"id": "each", "type": "map", "config": {"body": inside}}
+    execution = await started(ada, chain(each), ["a", "b"])
+    url = f"/api/v1/executions/{execution}/signals"
+    waiting = await until(ada, execution, "waiting")
+    assert node_of(waiting, "each")["status"] == "waiting"
+    assert (await ada.post(f"{url}/come", json={})).json()["code"] == "unknown_signal"
+    told = await ada.post(f"{url}/go", json={"payload": 3})
+    assert told.status_code == 200, told.text
+    assert {(one["path"], one["status"]) for one in told.json()["deliveries"]} == {
+        ("each[0].again[0]", "accepted"),
+        ("each[1].again[0]", "accepted"),
+    }
+    done = await until(ada, execution, "succeeded")
+    assert done["output"] == [3, 3]
+
+
 async def test_an_address_stands_nowhere_but_in_the_request(
     live_api: Api, worker: Worker, mailbox: Mailbox
 ) -> None:

@@ -24,7 +24,7 @@ from tests.graph.graphs import graph
 from tests.openai_server import OpenAIServer, openai_server
 from workflows_def.messages import QUERY_SNAPSHOT, WORKFLOW_TYPE, RunInput, Snapshot
 
-LIMIT_S = 30
+LIMIT_S = 90
 
 
 @dataclass
