@@ -88,7 +88,7 @@ class ScheduledRuns:
                 row = await self._row(trigger, occurrence)
             except (GraphError, RefusedError, NotFoundError, ConflictError) as error:
                 return await self._refused(trigger, occurrence, error)
-            if _may_start(row):
+            if row.may_start:
                 await self._slots.begin(row)
             if trigger.failure is not None:
                 await self._store.triggers.failed(trigger.id, None)
@@ -241,12 +241,3 @@ def filled(value: Any, time: str) -> Any:
 
 def least(*limits: float | None) -> float | None:
     return min((limit for limit in limits if limit is not None), default=None)
-
-
-def _may_start(row: Execution) -> bool:
-    return (
-        row.status is ExecutionStatus.QUEUED
-        and row.temporal_run_id is None
-        and row.cancel_requested_at is None
-        and not row.is_held
-    )

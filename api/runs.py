@@ -222,17 +222,7 @@ class Runs:
         workflow_id = temporal_workflow_id(execution_id)
         async with _answering():
             while path:
-                handle = self.client.get_workflow_handle(workflow_id)
-                try:
-                    child: str | None = await handle.query(
-                        QUERY_CHILD, path, result_type=str, rpc_timeout=CALL_LIMIT
-                    )
-                except WorkflowQueryFailedError:
-                    break
-                except RPCError as error:
-                    if error.status is not RPCStatusCode.NOT_FOUND:
-                        raise
-                    break
+                child = await self._ask(workflow_id, QUERY_CHILD, path, str)
                 if child is None:
                     break
                 workflow_id = child
@@ -247,22 +237,30 @@ class Runs:
         asked = [temporal_workflow_id(execution_id)]
         async with _answering(UPDATE_LIMIT):
             for workflow_id in asked:  # it grows
-                handle = self.client.get_workflow_handle(workflow_id)
-                try:
-                    answer: Waiters = await handle.query(
-                        QUERY_WAITERS, node_ids, result_type=Waiters, rpc_timeout=CALL_LIMIT
-                    )
-                except WorkflowQueryFailedError:
-                    continue
-                except RPCError as error:
-                    if error.status is not RPCStatusCode.NOT_FOUND:
-                        raise
+                answer = await self._ask(workflow_id, QUERY_WAITERS, node_ids, Waiters)
+                if answer is None:
                     continue
                 asked += answer.children[: most - len(asked)]
                 nodes = [(node_id, path) for node_id, path in answer.nodes if path]
                 if nodes:
                     found[workflow_id] = nodes
         return found
+
+    async def _ask(
+        self, workflow_id: str, query: str, argument: Any, result_type: type[T]
+    ) -> T | None:
+        """A workflow's answer; None where it is not there, or does not know the query."""
+        try:
+            answer: T | None = await self.client.get_workflow_handle(workflow_id).query(
+                query, argument, result_type=result_type, rpc_timeout=CALL_LIMIT
+            )
+        except WorkflowQueryFailedError:
+            return None
+        except RPCError as error:
+            if error.status is not RPCStatusCode.NOT_FOUND:
+                raise
+            return None
+        return answer
 
     async def exists(self, execution_id: str) -> bool:
         """Whether Temporal knows the run, open or closed."""

@@ -26,7 +26,7 @@ from workflows_def.iterations import (
     Within,
 )
 from workflows_def.ledger import Ledger, in_short, key_of
-from workflows_def.messages import SIGNAL_CHILD_PROGRESS, ChildProgress
+from workflows_def.messages import MAX_WAITING_NAMED, SIGNAL_CHILD_PROGRESS, ChildProgress
 from workflows_def.pace import MAX_HISTORY_BYTES, Pace
 from workflows_def.paths import iteration, join
 from workflows_def.records import add_usage
@@ -38,7 +38,6 @@ SHOWN = 100
 MAX_WAIT_TELLINGS = 50
 """So often a history tells its parent that all in it waits; after that it is shown as running. A
 loop may wait at each iteration, and its parent keeps what it is told."""
-MAX_WAITING_NAMED = 20
 
 MAX_MESSAGE_CHARS = 500
 CANCELLED = Failure("cancelled", "it was cancelled before it had ended")

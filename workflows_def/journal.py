@@ -76,24 +76,36 @@ class Journal:
         attempt: int | None = None,
         data: dict[str, Any] | None = None,
     ) -> Event:
-        event = Event(
-            type=type,
-            execution_id=self._run.execution_id,
-            workflow_id=self._run.workflow_id,
-            at=self._time((data or {}).get("meta")),
-            seq=len(self._events) + 1,
-            node_id=node_id,
-            path=path,
-            status=status,
-            attempt=attempt,
-            data=data or {},
-        )
+        event = self._event(type, len(self._events) + 1, node_id, path, status, attempt, data or {})
         self._events.append(event)
         if workflow.unsafe.is_replaying():
             self.rebuilt = True
         else:
             sink.emit(Envelope(self._run.user_id, event, self._own_edition()))
         return event
+
+    def _event(
+        self,
+        type: EventType,
+        seq: int | None,
+        node_id: str | None,
+        path: str,
+        status: str | None,
+        attempt: int | None,
+        data: dict[str, Any],
+    ) -> Event:
+        return Event(
+            type=type,
+            execution_id=self._run.execution_id,
+            workflow_id=self._run.workflow_id,
+            at=self._time(data.get("meta")),
+            seq=seq,
+            node_id=node_id,
+            path=path,
+            status=status,
+            attempt=attempt,
+            data=data,
+        )
 
     def _own_edition(self) -> str:
         """That of this worker. All events before its first live one are in the run's history,
@@ -115,17 +127,7 @@ class Journal:
         shown: bool = True,
     ) -> Event:
         """An event that is kept nowhere: it has no `seq`. Whether anybody is `shown` it."""
-        event = Event(
-            type=type,
-            execution_id=self._run.execution_id,
-            workflow_id=self._run.workflow_id,
-            at=self._time(data.get("meta")),
-            node_id=node_id,
-            path=path,
-            status=status,
-            attempt=attempt,
-            data=data,
-        )
+        event = self._event(type, None, node_id, path, status, attempt, data)
         if shown and not workflow.unsafe.is_replaying():
             sink.emit(Envelope(self._run.user_id, event))
         return event

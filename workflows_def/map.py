@@ -19,13 +19,12 @@ from workflows_def.iterations import (
     ItemsResult,
     IterationFailure,
 )
-from workflows_def.messages import ChildProgress
+from workflows_def.messages import MAX_WAITING_NAMED, ChildProgress
 from workflows_def.pace import MAX_PAYLOAD_BYTES
 from workflows_def.steps import Step
 from workflows_def.undisturbed import undisturbed
 from workflows_def.window import windows
 
-MAX_WAITING_NAMED = 20
 MAX_ERRORS = 1_000
 """In a map's `meta`; all of them are recorded with their items."""
 PROGRESS_EVENTS = 50

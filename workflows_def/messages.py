@@ -32,6 +32,9 @@ SEARCH_ATTRIBUTE_STATUS = "PilotStatus"
 CLEANUP_LIMIT_S = 300.0
 """How long the clean-up nodes of a run may take in all."""
 
+MAX_WAITING_NAMED = 20
+"""Nodes that are named where a loop or a map says that all in it waits."""
+
 EVENTS_PAGE_BYTES = 1_000_000
 """About how much JSON one answer of the query `events` holds: gRPC's limit is 4 MB."""
 

@@ -4,6 +4,7 @@ what they came to."""
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 from uuid import NAMESPACE_URL, uuid4, uuid5
 
 from api.executions.choice import version_to_run
@@ -64,7 +65,6 @@ async def retry(
         await parts.store.node_runs(owner, execution_id),
         given.begin,
     )
-    asked = {"from": given.begin, "version": given.version}
     row = Execution(
         id=new_id,
         owner=owner,
@@ -76,7 +76,7 @@ async def retry(
         timeout_s=source.timeout_s,
         created_at=datetime.now(UTC),
         source_id=source.id,
-        resume=Resumption(decision.reuse, decision.partial, asked=asked).to_json(),
+        resume=Resumption(decision.reuse, decision.partial, asked=_asked(given)).to_json(),
     )
     started = await begin(parts, row, version.name, plan)
     return started or await _repeat(parts, await parts.store.get_execution(owner, new_id), given)
@@ -95,8 +95,7 @@ async def _version(
 
 async def _repeat(parts: Parts, row: Execution, given: RetryIn) -> Started:
     resumption = Resumption.of(row)
-    asked = {"from": given.begin, "version": given.version}
-    if resumption is None or resumption.asked != asked:
+    if resumption is None or resumption.asked != _asked(given):
         raise Problem(
             422,
             "idempotency_key_reused",
@@ -105,3 +104,7 @@ async def _repeat(parts: Parts, row: Execution, given: RetryIn) -> Started:
         )
     version = await parts.store.get_version(row.owner, row.workflow_id, row.workflow_version)
     return await repeat(parts, row, version, Graph.model_validate(version.graph))
+
+
+def _asked(given: RetryIn) -> dict[str, Any]:
+    return {"from": given.begin, "version": given.version}

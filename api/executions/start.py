@@ -228,7 +228,7 @@ async def repeat(parts: Parts, row: Execution, version: WorkflowVersion, graph: 
     """Gives back an execution that was asked for before, started if it never was."""
     if row.is_held:
         await _set_clock(parts, row)
-    elif _may_start(row):
+    elif row.may_start:
         plan = await asyncio.to_thread(plan_of, row, graph, parts.specs)
         row = await _start(parts, row, version.name, plan)
         # a cancel that came meanwhile found no run, and took the row for one that never began
@@ -271,15 +271,6 @@ async def begin_once(parts: Parts, draft: Execution, given: Any) -> Started:
 async def _found(parts: Parts, row: Execution) -> Started:
     version = await parts.store.get_version(row.owner, row.workflow_id, row.workflow_version)
     return await repeat(parts, row, version, Graph.model_validate(version.graph))
-
-
-def _may_start(row: Execution) -> bool:
-    return (
-        row.status is ExecutionStatus.QUEUED
-        and row.temporal_run_id is None
-        and row.cancel_requested_at is None
-        and not row.is_held
-    )
 
 
 async def _start(parts: Parts, row: Execution, name: str, plan: Plan) -> Execution:

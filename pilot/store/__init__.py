@@ -183,6 +183,16 @@ class Execution:
         return self.held_at is not None and self.released_at is None and not self.status.is_final
 
     @property
+    def may_start(self) -> bool:
+        """Its run has not begun, and nothing stands in the way."""
+        return (
+            self.status is ExecutionStatus.QUEUED
+            and self.temporal_run_id is None
+            and self.cancel_requested_at is None
+            and not self.is_held
+        )
+
+    @property
     def due_at(self) -> datetime:
         """Since when somebody may be about to start it."""
         return self.released_at or self.created_at
