@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 import time
 from collections.abc import AsyncIterator
@@ -64,7 +65,11 @@ class Watcher(asyncio.Protocol):
 
 
 async def watch(url: str, tokens: list[tuple[str, str]]) -> None:
-    """Opens a socket for each user and token, until a line comes; then prints their node ends."""
+    """Opens a socket for each user and token, until a line comes; then prints their node ends.
+
+    Watchers are on machines of their own: here they take only the time that is left.
+    """
+    os.nice(19)
     loop = asyncio.get_running_loop()
     where = urlsplit(url)
     watchers = []
