@@ -10,13 +10,13 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python;
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
 	&& { echo $$python; break; }; done)
 
-.PHONY: help setup tools run test check bench chaos fuzz lock clean
+.PHONY: help setup web api-types tools run test check bench chaos fuzz lock clean
 .DEFAULT_GOAL := help
 
 help: ## This list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/'
 
-setup: $(STAMP) ## Install everything into .venv, by hash
+setup: $(STAMP) web ## Install everything into .venv, by hash, and build the canvas
 
 # Anything that the lock or the package's metadata does not touch leaves the stamp valid.
 $(STAMP): requirements.lock pyproject.toml
@@ -25,6 +25,24 @@ $(STAMP): requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
+
+# The canvas. Node comes from PyPI with the rest, or from PATH; its packages by web/package-lock.json,
+# by hash. Where they cannot be had (no Node for this machine, no npm registry) all else goes on.
+BUILD := api/canvas/build/index.html
+NODE := PATH="$(abspath $(BIN)):$$PATH"
+WEB_FILES := $(shell find web/src -type f) web/index.html web/vite.config.ts web/tsconfig.json
+
+web: $(BUILD) ## Build the canvas, which the API serves at /app
+
+web/node_modules/.package-lock.json: web/package-lock.json web/package.json | $(STAMP)
+	@cd web && export $(NODE) && { command -v npm >/dev/null && npm ci --silent && touch $(@:web/%=%); } \
+	|| echo "make: the canvas's packages could not be installed (npm ci in web/): going on without it" >&2
+
+$(BUILD): web/node_modules/.package-lock.json $(WEB_FILES)
+	@test ! -x web/node_modules/.bin/vite || { cd web && $(NODE) npm run --silent build -- --logLevel warn; }
+
+api-types: web ## web/src/api/schema.d.ts from the API's OpenAPI document
+	$(BIN)/python -m api.openapi | (cd web && $(NODE) node generate-api.mjs)
 
 run: setup ## Start πlot here and watch the Simple Chatbot run
 	@exec $(BIN)/pilot dev --free-ports --run examples/simple_chatbot.json
@@ -46,6 +64,7 @@ check: setup ## Lint, format, types, and the rooms' imports
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	@test ! -x web/node_modules/.bin/tsc || { cd web && $(NODE) npm run --silent check; }
 
 bench: setup ## Chains of nodes against a workflow written by hand; a code node's cost
 	$(BIN)/python -m benchmarks.chain
@@ -73,5 +92,5 @@ fuzz: setup ## 20,000 requests by Schemathesis, every check on
 	$(BIN)/python -m tests.fuzz $(FUZZ)
 
 clean: ## Remove .venv and caches; the data in .pilot stays
-	rm -rf $(VENV) .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist
+	rm -rf $(VENV) .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist web/node_modules api/canvas/build
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -14,6 +14,8 @@ from api.api_keys.routes import router as api_keys
 from api.api_keys.service import PREFIX, KeyVerifier
 from api.approvals.routes import router as approvals
 from api.body import BodyLimit
+from api.canvas.files import PATH as CANVAS
+from api.canvas.files import CanvasFiles
 from api.compression import compressed
 from api.directory import Directory
 from api.executions.escalation import escalating
@@ -103,6 +105,7 @@ def create_app(settings: Settings) -> FastAPI:
         v1.include_router(router)
     for router in (v1, health.router, metrics.router):
         app.include_router(router)
+    app.mount(CANVAS, CanvasFiles(settings))
     # the last one added is the outermost
     app.add_middleware(BodyLimit)
     app.add_middleware(problems.Unexpected, shows_traceback=settings.debug)

@@ -36,6 +36,7 @@ class LinksOut(BaseModel):
     workflows: str = "/api/v1/workflows"
     executions: str = "/api/v1/executions"
     node_types: str = "/api/v1/node-types"
+    canvas: str = "/app/"
     docs: str | None = None
     temporal_ui: str | None = None
 

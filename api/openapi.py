@@ -153,3 +153,18 @@ def _link(operation: dict[str, Any]) -> None:
         for status, response in operation["responses"].items():
             if status.startswith("2"):
                 response["links"] = links
+
+
+def main() -> None:
+    """Prints the document: `python -m api.openapi`. What clients are generated from."""
+    import json  # noqa: PLC0415 (of the command alone)
+
+    from api.app import create_app  # noqa: PLC0415 (which imports this module)
+    from pilot.settings import Settings  # noqa: PLC0415 (of the command alone)
+
+    app = create_app(Settings.model_validate({"pilot_env": "development"}))
+    print(json.dumps(app.openapi(), indent=1, sort_keys=True, ensure_ascii=False))
+
+
+if __name__ == "__main__":
+    main()

@@ -315,7 +315,7 @@ async def serve(options: Options) -> None:
             print(f"pilot ready {stack.url}", flush=True)
             if options.run is not None:
                 await stack.run_once()
-            say(addresses(stack, options.data_dir))
+            say(addresses(stack, options.data_dir, await canvas_link(stack, options)))
             await stack.keep()
         except asyncio.CancelledError:
             say("stopping")
@@ -324,12 +324,24 @@ async def serve(options: Options) -> None:
             remove_state(options.data_dir)
 
 
-def addresses(stack: Stack, data_dir: Path) -> str:
+async def canvas_link(stack: Stack, options: Options) -> str:
+    """The canvas's address, with a token of the development issuer where that signs in. It stands
+    in the fragment, which no browser sends; the page takes it off the address."""
+    command = python_command("pilot.cli", "token", "--data-dir", str(options.data_dir))
+    minting = await asyncio.create_subprocess_exec(
+        *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL
+    )
+    token, _ = await minting.communicate()
+    canvas = f"{stack.url}/app/"
+    return f"{canvas}#token={token.decode().strip()}" if minting.returncode == 0 else canvas
+
+
+def addresses(stack: Stack, data_dir: Path, canvas: str) -> str:
     """Where everything is, for the person at the terminal."""
     return (
         f"  API                {stack.url} (health: /health; a token: pilot token)\n"
         f"  Temporal's Web UI  {stack.ui}\n"
-        f"  Canvas             not built yet: its REST API is {stack.url}/api/v1\n"
+        f"  Canvas             {canvas}\n"
         f"  Data and logs      {data_dir}\n"
         "Serving until Ctrl-C."
     )

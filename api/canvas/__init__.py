@@ -1,0 +1,1 @@
+"""The canvas: the single-page application of `web/`, served at `/app`."""

@@ -1,0 +1,5 @@
+import { Page } from "../layout/Page"
+
+export function CanvasPage() {
+  return <Page title="Canvas">{null}</Page>
+}
