@@ -13,6 +13,7 @@ import { Fields } from "./Fields"
 import { draftOf, fieldsOfInputs, jsonOrText, read, type Draft, type FieldSpec } from "./fields"
 import { lastInput, rememberInput } from "./lastInput"
 import styles from "./run.module.css"
+import type { Execution } from "./useRun"
 
 interface Props {
   workflowId: string
@@ -79,8 +80,8 @@ function StartForm(props: Props & { name: string; fields: FieldSpec[] | null; sa
   const [isDry, setDry] = useState(false)
 
   const start = useMutation({
-    mutationFn: (input: unknown) =>
-      unwrap(
+    mutationFn: async (input: unknown) => {
+      const started = await unwrap(
         api.POST("/api/v1/workflows/{workflow_id}/execute", {
           params: {
             path: { workflow_id: workflowId },
@@ -94,8 +95,10 @@ function StartForm(props: Props & { name: string; fields: FieldSpec[] | null; sa
             ...(when !== "" && { start_at: new Date(when).toISOString() }),
           },
         }),
-      ),
-    onSuccess: ({ id }) => {
+      )
+      return (started as Execution).id // with `stream` alone it is anything else
+    },
+    onSuccess: (id) => {
       void queries.invalidateQueries({ queryKey: ["executions"] })
       onClose()
       if (props.onStarted) props.onStarted(id)

@@ -1,3 +1,4 @@
+// @vitest-environment node
 import { describe, expect, it } from "vitest"
 
 import { duration, money, reasonText, statusLabel, tokens } from "./format"
