@@ -84,7 +84,7 @@ function isLong(name: string, initial: unknown): boolean {
 export function draftOf(fields: readonly FieldSpec[], given: unknown): Draft {
   const values = objectOf(given)
   return Object.fromEntries(
-    fields.map((field) => {
+    fields.map((field): [string, string | boolean] => {
       const value = field.name in values ? values[field.name] : field.initial
       if (field.kind === "boolean") return [field.name, value === true]
       if (value === undefined || value === null) return [field.name, ""]

@@ -81,5 +81,6 @@ export const waitText = (reason: string): string => WAITS[reason] ?? statusLabel
 
 /** A value as it is shown: text as it is, anything else as JSON. */
 export function shown(value: unknown): string {
-  return typeof value === "string" ? value : String(JSON.stringify(value, null, 2))
+  if (typeof value === "string") return value
+  return value === undefined ? "" : JSON.stringify(value, null, 2)
 }
