@@ -10,7 +10,7 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python;
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
 	&& { echo $$python; break; }; done)
 
-.PHONY: help setup web api-types tools run test check bench chaos fuzz lock clean
+.PHONY: help setup web api-types tools run test check bench chaos docs fuzz lock clean
 .DEFAULT_GOAL := help
 
 help: ## This list
@@ -87,6 +87,9 @@ lock: ## Make the locks anew from pyproject.toml
 	&& "$$folder/venv/bin/uv" $(LOCK) --extra embedded --group dev -o requirements.lock \
 	&& "$$folder/venv/bin/uv" $(LOCK) --no-annotate -c requirements.lock -o requirements.runtime.lock \
 	&& ! grep -nE '(https?|file)://' requirements.lock requirements.runtime.lock
+
+docs: setup ## The documentation as a site, into site/
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
 
 fuzz: setup ## 20,000 requests by Schemathesis, every check on
 	$(BIN)/python -m tests.fuzz $(FUZZ)
