@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 
-from api import supervisor
-from api.server import server
-from pilot import logs, sentry, tracing
 from pilot.errors import PilotError
-from pilot.settings import get_settings
 
 
 def main() -> int:
+    # Of what is imported and made until the app stands nothing is garbage: to look for some takes
+    # a fifth of the start, and to look at all of it again at each full collection is of no use.
+    gc.disable()
+    from api import supervisor  # noqa: PLC0415
+    from api.server import server  # noqa: PLC0415
+    from pilot import logs, sentry, tracing  # noqa: PLC0415
+    from pilot.settings import get_settings  # noqa: PLC0415
+
     try:
         settings = get_settings()
         settings.check()
         if supervisor.is_wanted(settings):
+            gc.enable()
             return supervisor.supervise(settings)
         logs.configure(settings)
         sentry.init(settings, "api")
@@ -24,6 +30,8 @@ def main() -> int:
     except PilotError as error:
         print(f"api: {error}", file=sys.stderr)
         return 2
+    gc.freeze()
+    gc.enable()
     running.run(supervisor.inherited())
     return 0 if running.started else 1
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from fastapi import APIRouter, FastAPI
 from starlette.middleware.cors import CORSMiddleware
+from starlette.types import Receive, Scope, Send
 
 from api import auth, codec, cors, health, metrics, node_types, openapi, problems
 from api.api_keys.routes import router as api_keys
@@ -29,7 +30,7 @@ from api.live.connections import Connections
 from api.live.feed import Feed
 from api.live.history import History
 from api.live.tickets import open_tickets
-from api.live.websocket import Sockets
+from api.live.websocket import serve_socket
 from api.me.routes import router as me
 from api.parts import Parts
 from api.pending import PendingRuns
@@ -59,6 +60,19 @@ from pilot.store.open import open_store
 from pilot.temporal import connect
 
 
+class App(FastAPI):
+    """Takes WebSockets past all middleware: what stands around a request (CORS, its id, its
+    body's limit) is for HTTP, and an open WebSocket would hold a frame of each for as long as it
+    lives."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            scope["app"] = self
+            if await serve_socket(scope, receive, send):
+                return
+        await super().__call__(scope, receive, send)
+
+
 def create_app(settings: Settings) -> FastAPI:
     """The app of one process. Its parts open with the lifespan; the tables must be there
     (`pilot migrate`). Temporal may be down: what needs it answers 503 until it is back.
@@ -67,7 +81,7 @@ def create_app(settings: Settings) -> FastAPI:
     """
     settings.check()
     rates(settings)
-    app = FastAPI(
+    app = App(
         title="πlot",
         version=__version__,
         description="Durable AI workflows: graphs of nodes, run by Temporal, watched live.",
@@ -120,7 +134,6 @@ def create_app(settings: Settings) -> FastAPI:
 
         app.add_middleware(RequestSpans, tracer=tracing.tracer())
     app.add_middleware(RequestId)
-    app.add_middleware(Sockets)
     return app
 
 

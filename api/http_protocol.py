@@ -46,8 +46,8 @@ class HttpProtocol(H11Protocol):
 
     def handle_events(self) -> None:
         super().handle_events()
-        if self.transport.is_closing():
-            return
+        if self.transport.is_closing() or self.transport.get_protocol() is not self:
+            return  # nothing is due on a connection that has become a WebSocket
         match self.conn.their_state:
             case h11.IDLE:
                 # between requests, unless a part of the next one's head is there

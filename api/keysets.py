@@ -8,7 +8,6 @@ import time
 from pathlib import Path
 from typing import Protocol
 
-import httpx
 from jwt import PyJWK, PyJWTError
 
 from api.shared_cache import SharedCache
@@ -120,11 +119,13 @@ class HttpKeys:
         if (fresh and wanted in self._keys) or now - self._tried_at < JWKS_RETRY_S:
             return
         self._tried_at = now
+        from httpx import HTTPError  # noqa: PLC0415 (with what it imports, 6 MB)
+
         try:
             async with asyncio.timeout(FETCH_LIMIT_S):
                 content = await self._fetch()
                 self._keys = parse_keys(content)
-        except (TimeoutError, httpx.HTTPError, ValueError) as error:
+        except (TimeoutError, HTTPError, ValueError) as error:
             self._failure = str(error) or type(error).__name__
         else:
             self._failure = None
@@ -133,9 +134,11 @@ class HttpKeys:
             await self._shared.put(self._key, noted, ttl_s=JWKS_FRESH_S)
 
     async def _fetch(self) -> bytes:
+        from httpx import AsyncClient  # noqa: PLC0415
+
         body = b""
         async with (
-            httpx.AsyncClient(follow_redirects=False, timeout=FETCH_LIMIT_S) as client,
+            AsyncClient(follow_redirects=False, timeout=FETCH_LIMIT_S) as client,
             client.stream("GET", self._url) as answer,
         ):
             answer.raise_for_status()

@@ -13,15 +13,8 @@ from rich.table import Table
 from rich.text import Text
 
 from pilot.convert.document import Conversion
-from pilot.convert.formats import (
-    EXPORTED,
-    IMPORTED,
-    Format,
-    convert,
-    export,
-    parse_document,
-    to_pilot,
-)
+from pilot.convert.format import EXPORTED, IMPORTED, Format
+from pilot.convert.formats import convert, export, parse_document, to_pilot
 from pilot.convert.report import Finding, Report
 from pilot.errors import PilotError
 from pilot.graph.model import Graph

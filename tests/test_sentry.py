@@ -58,7 +58,7 @@ def test_a_bad_dsn_is_named() -> None:
 
 def test_where_it_is_off_nothing_of_it_is_imported(tmp_path: Path) -> None:
     program = (
-        "import sys; from api.__main__ import server; from pilot import sentry, tracing\n"
+        "import sys; from api.server import server; from pilot import sentry, tracing\n"
         "from pilot.settings import Settings\n"
         "settings = Settings(_env_file=None, pilot_env='development')\n"
         "sentry.init(settings, 'api'); tracing.init(settings, 'api'); server(settings)\n"

@@ -69,6 +69,32 @@ class Received:
         return self._items.pop(0)
 
 
+class Gate:
+    """Whether a connection may be written to: an `asyncio.Event`, in a tenth of its memory."""
+
+    __slots__ = ("_opening",)
+
+    def __init__(self) -> None:
+        self._opening: asyncio.Future[None] | None = None
+
+    def is_set(self) -> bool:
+        return self._opening is None
+
+    def set(self) -> None:
+        opening, self._opening = self._opening, None
+        if opening is not None and not opening.done():
+            opening.set_result(None)
+
+    def clear(self) -> None:
+        if self._opening is None:
+            self._opening = asyncio.get_running_loop().create_future()
+
+    async def wait(self) -> None:
+        while self._opening is not None:
+            # several may wait, and one that is cancelled must not cancel it for the others
+            await asyncio.shield(self._opening)
+
+
 class WatcherProtocol(WebSocketsSansIOProtocol):
     def __init__(
         self,
@@ -79,6 +105,7 @@ class WatcherProtocol(WebSocketsSansIOProtocol):
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self.queue = Received()  # type: ignore[assignment]
+        self.writable = Gate()  # type: ignore[assignment]
         self.conn = ServerProtocol(
             extensions=[_DEFLATE] if config.ws_per_message_deflate else [],
             max_size=config.ws_max_size,

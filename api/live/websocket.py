@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 
 from starlette.responses import Response
 from starlette.routing import Match, WebSocketRoute
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from api.auth import LEEWAY_S
@@ -61,25 +61,13 @@ class Closed(Exception):  # noqa: N818
         self.reason = reason
 
 
-class Sockets:
-    """ASGI middleware that serves the WebSockets, and passes everything else on.
-
-    Outermost, because what stands around a request (CORS, its id, its body's limit) is for
-    HTTP, and an open WebSocket would hold a frame of each for as long as it lives.
-    """
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-        self._route = WebSocketRoute("/ws/{user_id}", watch_user)  # for its pattern alone
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "websocket":
-            match, found = self._route.matches(scope)
-            if match is Match.FULL:
-                user_id: str = found["path_params"]["user_id"]
-                await watch_user(WebSocket(scope, receive, send), user_id)
-                return
-        await self._app(scope, receive, send)
+async def serve_socket(scope: Scope, receive: Receive, send: Send) -> bool:
+    """Serves a WebSocket to its end; False where there is none at its path."""
+    match, found = _PLACE.matches(scope)
+    if match is not Match.FULL:
+        return False
+    await watch_user(WebSocket(scope, receive, send), found["path_params"]["user_id"])
+    return True
 
 
 async def watch_user(socket: WebSocket, user_id: str) -> None:
@@ -219,6 +207,9 @@ class Connection:
             self._ending = asyncio.create_task(close(self._socket, code, reason))
 
 
+_PLACE = WebSocketRoute("/ws/{user_id}", watch_user)  # for its pattern alone
+
+
 def _is_from_allowed_page(socket: WebSocket, parts: Parts) -> bool:
     configured = parts.settings.backend_cors_origins
     return origin.is_allowed(socket.headers.get("origin"), socket.headers.get("host"), configured)
@@ -240,9 +231,10 @@ def _chosen_subprotocol(socket: WebSocket) -> str | None:
 async def _authenticated(socket: WebSocket, parts: Parts, user_id: str) -> Caller:
     """The caller: by ticket, by header, by subprotocol `bearer.<jwt>`, or by the first message."""
     try:
-        ticket = socket.query_params.get("ticket")
-        if ticket is not None:
-            return _of_user(await parts.tickets.take(ticket), user_id)
+        if socket.scope["query_string"]:
+            ticket = socket.query_params.get("ticket")
+            if ticket is not None:
+                return _of_user(await parts.tickets.take(ticket), user_id)
         return await _verified(parts, await _token(socket), user_id)
     except KeysUnavailableError:
         raise Closed(TRY_LATER, "the keys of the token's issuer cannot be read") from None

@@ -17,7 +17,7 @@ from api.reply import reply
 from api.route import ApiRoute
 from api.transfers import service
 from api.transfers.schemas import ExportFormat, ImportFormat, ImportOut
-from pilot.convert.formats import Format, export
+from pilot.convert.format import Format
 from pilot.graph.model import Graph
 from pilot.roles import Role
 
@@ -83,6 +83,8 @@ async def export_workflow(
     workflow = await parts.store.get_workflow(owner, str(workflow_id))
     wanted = Format(format.value)
     graph = Graph.model_validate(workflow.graph)
+    from pilot.convert.formats import export  # noqa: PLC0415 (few export)
+
     text = export(wanted, workflow.name, workflow.description, graph)
     file = f"workflow-{workflow.id}.{service.EXTENSIONS[wanted]}"
     return Response(

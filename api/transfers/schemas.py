@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
 from api.issues import IssueOut
 from api.workflows.schemas import CHATBOT, WorkflowOut
-from pilot.convert.formats import Format
+from pilot.convert.format import Format
 from pilot.convert.report import MAX_ORIGINAL_CHARS, Outcome, Severity
 
 MAX_FINDINGS = 1_000

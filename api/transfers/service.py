@@ -24,10 +24,9 @@ from api.transfers.schemas import (
 )
 from api.workflows import service
 from api.workflows.schemas import WorkflowIn
-from pilot.convert.document import Conversion, NotConvertibleError
-from pilot.convert.formats import Format, convert, parse_document
+from pilot.convert.document import Conversion, NotConvertibleError, YamlError
+from pilot.convert.format import Format
 from pilot.convert.report import Report
-from pilot.convert.yaml_text import YamlError
 from pilot.graph.spec import Specs
 from pilot.store import Store
 
@@ -103,6 +102,8 @@ async def import_document(
 
 
 def _converted(given: ImportIn, specs: Specs) -> Conversion:
+    from pilot.convert.formats import convert, parse_document  # noqa: PLC0415 (few import)
+
     content = given.content
     document = parse_document(content) if isinstance(content, str) else content
     return convert(document, specs, import_format(given.format))

@@ -24,6 +24,12 @@ class NotConvertibleError(PilotError):
     code = "not_convertible"
 
 
+class YamlError(PilotError):
+    """A text that is no YAML, is more than one document, or would grow over the bounds."""
+
+    code = "invalid_yaml"
+
+
 @dataclass(frozen=True, slots=True)
 class Conversion:
     """A graph from elsewhere, and the account of what became of its parts. The graph is a draft:

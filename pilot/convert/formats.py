@@ -1,15 +1,15 @@
-"""The formats by name: which one a document is of, and what reads and writes it."""
+"""Which format a document is of, and what reads and writes it."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from enum import StrEnum
 from typing import Any
 
 from pilot.convert.checked import checked
 from pilot.convert.dify import from_dify
 from pilot.convert.document import Conversion, NotConvertibleError, graph_of, named, rows, settings
+from pilot.convert.format import Format
 from pilot.convert.mermaid import to_mermaid
 from pilot.convert.n8n import from_n8n
 from pilot.convert.reactflow import OURS, from_reactflow, to_reactflow
@@ -17,20 +17,6 @@ from pilot.convert.report import Account, Source
 from pilot.convert.yaml_text import MAX_DEPTH, load_yaml
 from pilot.graph.model import Graph
 from pilot.graph.spec import Specs
-
-
-class Format(StrEnum):
-    """What can be imported; Mermaid, and what πlot and React Flow have, can be exported."""
-
-    PILOT = "pilot"
-    REACTFLOW = "reactflow"
-    DIFY = "dify"
-    N8N = "n8n"
-    MERMAID = "mermaid"
-
-
-IMPORTED = (Format.PILOT, Format.REACTFLOW, Format.DIFY, Format.N8N)
-EXPORTED = (Format.PILOT, Format.REACTFLOW, Format.MERMAID)
 
 
 def parse_document(text: str) -> Any:

@@ -11,18 +11,12 @@ from typing import Any
 
 import yaml
 
-from pilot.errors import PilotError
+from pilot.convert.document import YamlError
 
 MAX_VALUES = 100_000
 MAX_DEPTH = 100
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-
-
-class YamlError(PilotError):
-    """A text that is no YAML, is more than one document, or would grow over the bounds."""
-
-    code = "invalid_yaml"
 
 
 def load_yaml(text: str) -> Any:

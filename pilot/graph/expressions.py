@@ -17,20 +17,13 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Literal
-
-from cel_expr_python import cel
-from cel_expr_python.ext import (
-    ext_bindings,
-    ext_encoders,
-    ext_math,
-    ext_optional,
-    ext_strings,
-)
+from typing import TYPE_CHECKING, Any, Literal
 
 from pilot.errors import ExpressionError
 from pilot.graph import checked
-from pilot.graph.functions import declarations
+
+if TYPE_CHECKING:
+    from cel_expr_python import cel
 
 MAX_EXPRESSION_CHARS = 20_000
 ROOTS = (
@@ -129,29 +122,9 @@ class CompileError(ExpressionError):
 
 @lru_cache(maxsize=1)
 def _environment() -> cel.Env:
-    text_map = cel.Type.Map(cel.Type.STRING, cel.Type.DYN)
-    return cel.NewEnv(
-        variables={
-            "input": cel.Type.DYN,
-            "nodes": cel.Type.Map(cel.Type.STRING, text_map),
-            "vars": text_map,
-            "execution.id": cel.Type.STRING,
-            "execution.input": cel.Type.DYN,
-            "item": cel.Type.DYN,
-            "index": cel.Type.INT,
-            "secrets": cel.Type.Map(cel.Type.STRING, cel.Type.STRING),
-            "hooks": cel.Type.Map(cel.Type.STRING, cel.Type.STRING),
-            "payload": cel.Type.DYN,
-        },
-        extensions=[
-            ext_strings.ExtStrings(),
-            ext_math.ExtMath(),
-            ext_encoders.ExtEncoders(),
-            ext_optional.ExtOptional(),
-            ext_bindings.ExtBindings(),
-        ],
-        functions=declarations(),
-    )
+    from pilot.graph.environment import environment  # noqa: PLC0415 (18 MB, once it is needed)
+
+    return environment()
 
 
 @lru_cache(maxsize=16_384)

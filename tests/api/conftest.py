@@ -17,8 +17,8 @@ from typing import Any
 import httpx
 import pytest
 
-from api.__main__ import server
 from api.parts import Parts
+from api.server import server
 from pilot.processes import die_with_parent, free_ports
 from pilot.settings import Settings
 from pilot.store.migrate import migrate

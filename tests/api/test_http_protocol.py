@@ -172,3 +172,19 @@ async def test_one_that_is_read_slowly_is_not(api: Api, short: None) -> None:
                 got += len(chunk)
                 await asyncio.sleep(LIMIT_S / 50)
         assert got > size
+
+
+async def test_a_websocket_on_a_used_connection_is_under_no_limit_of_requests(
+    api: Api, short: None
+) -> None:
+    upgrade = ("Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13")
+    key = "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA=="
+    async with connected(api) as (reader, writer):
+        writer.write(head(api, "GET", "/livez"))
+        answered = await reader.readuntil(b"\r\n\r\n")
+        length = next(one for one in answered.lower().split(b"\r\n") if b"content-length" in one)
+        await reader.readexactly(int(length.split(b":")[1]))
+        writer.write(head(api, "GET", "/ws/ada", *upgrade, key))
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 101 ")
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(reader.read(1), 4 * LIMIT_S)

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pilot.convert.document import NotConvertibleError
-from pilot.convert.formats import Format, convert, export
+from pilot.convert.format import Format
+from pilot.convert.formats import convert, export
 from pilot.graph.model import Graph
 from pilot.nodes import specs
 

@@ -6,7 +6,8 @@ import time
 
 import pytest
 
-from pilot.convert.yaml_text import MAX_DEPTH, YamlError, load_yaml
+from pilot.convert.document import YamlError
+from pilot.convert.yaml_text import MAX_DEPTH, load_yaml
 
 
 def test_values_are_plain_json() -> None:
