@@ -176,7 +176,16 @@ class Ledger:
             call=task.round * CALLS_A_ROUND + self._calls,
         )
         at = await self._accounting.admit(
-            Question(key, task.user_id, task.workflow_id, route, messages, max_tokens, self.seconds)
+            Question(
+                key,
+                task.user_id,
+                task.workflow_id,
+                tuple(task.callers),
+                route,
+                messages,
+                max_tokens,
+                self.seconds,
+            )
         )
         ask = Ask(messages)
         try:
@@ -219,6 +228,7 @@ class Ledger:
             at=at,
             estimated=estimated,
             error=None if error is None else _code(error),
+            callers=tuple(task.callers),
         )
         self._total += Total.of(call)
         metrics.current().model_call(call)

@@ -1,4 +1,5 @@
-"""Whether a model may be asked: the budgets of user and workflow, checked before each call.
+"""Whether a model may be asked: the budgets of user, workflow and its callers, checked
+before each call.
 
 What a call may take is reserved before it is made, so that of many calls at once no more get
 through than the budget carries. A call is let through while anything is left; so a day's
@@ -49,6 +50,7 @@ class Question:
     key: CallKey
     owner: str
     workflow_id: str
+    callers: tuple[str, ...]
     route: Route
     messages: list[dict[str, Any]]
     max_tokens: int | None
@@ -72,7 +74,11 @@ class Admission:
         """
         try:
             allowance = await allowance_of(
-                self._usage, ceiling(self._settings), question.owner, question.workflow_id
+                self._usage,
+                ceiling(self._settings),
+                question.owner,
+                question.workflow_id,
+                question.callers,
             )
         except StoreError as error:
             raise _unavailable(error) from None
@@ -104,6 +110,7 @@ class Admission:
             expires_at=now + timedelta(seconds=question.seconds) + EXPIRY_MARGIN,
             tokens=prompt + answer,
             cost=cost or 0,
+            callers=question.callers,
         )
 
     async def _reserved(self, reservation: Reservation, allowance: Allowance) -> datetime:

@@ -7,6 +7,7 @@ what was decided then (version, input, time limit) stays.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
@@ -47,9 +48,10 @@ async def workflow(attempt: Attempt[WorkflowConfig]) -> NodeResult:
     config = await render(attempt.config, task.scope)
     child = _Child(shared.store, Preparation(shared.store, specs(), ceiling(shared.settings)), task)
     row, version, plan = await child.prepare(attempt.config, config.input)
+    run = replace(run_of(row, version.name, plan), callers=_callers(row.workflow_id, task))
     return NodeResult(
         follow={
-            "run": to_jsonable_python(run_of(row, version.name, plan)),
+            "run": to_jsonable_python(run),
             "id": row.temporal_workflow_id,
             "wait": config.wait,
         }
@@ -84,8 +86,7 @@ class _Child:
         parent, started_by = await self._parent()
         version = await self._store.get_version(self._owner, found.workflow_id, found.version)
         plan, value = await self._plan(version, given)
-        for workflow_id in (found.workflow_id, self._task.workflow_id):
-            await self._require_budget(workflow_id, plan)
+        await self._require_budget(found.workflow_id, plan)
         row, _ = await self._store.create_execution(
             Execution(
                 id=self._id,
@@ -134,9 +135,17 @@ class _Child:
 
     async def _require_budget(self, workflow_id: str, plan: Plan) -> None:
         try:
-            await self._preparation.require_budget(self._owner, workflow_id, plan)
+            await self._preparation.require_budget(
+                self._owner, workflow_id, plan, _callers(workflow_id, self._task)
+            )
         except RefusedError as error:
             raise NodeError(error.message, code=error.code) from None
+
+
+def _callers(workflow_id: str, task: NodeTask) -> list[str]:
+    """The workflows above a run of this one that the task begins."""
+    above = dict.fromkeys([*task.callers, task.workflow_id])
+    return [caller for caller in above if caller != workflow_id]
 
 
 def _limit(graph: dict[str, Any]) -> float | None:

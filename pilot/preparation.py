@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -80,9 +81,11 @@ class Preparation:
             )
         return plan, value
 
-    async def require_budget(self, owner: str, workflow_id: str, plan: Plan) -> None:
+    async def require_budget(
+        self, owner: str, workflow_id: str, plan: Plan, callers: Sequence[str] = ()
+    ) -> None:
         """Raises `RefusedError` `budget_exceeded`, with the seconds until the budget begins
-        anew; and `StoreError` where nobody can say what is left.
+        anew; and `StoreError` where nobody can say what is left. `callers` are those of the run.
 
         Only a graph that may ask a model is held to a budget. What calls under way have
         reserved does not count here: each of the run's own calls is checked again.
@@ -90,20 +93,23 @@ class Preparation:
         if not any(self.specs[node.type].category == MODEL_CATEGORY for node in plan.every_node()):
             return
         usage = self.store.usage
-        allowance = await allowance_of(usage, self.ceiling, owner, workflow_id)
+        allowance = await allowance_of(usage, self.ceiling, owner, workflow_id, callers)
         if not allowance:
             return
         now = datetime.now(UTC)
-        account = await usage.spent(owner, None, utc_day(now))
-        workflow = await usage.spent(owner, workflow_id, utc_day(now))
-        refused = refusal(
-            allowance, Spent(account.tokens, account.cost), Spent(workflow.tokens, workflow.cost)
-        )
+        account, workflow, *above = [
+            await self._used(owner, which, now) for which in (None, workflow_id, *callers)
+        ]
+        refused = refusal(allowance, account, workflow, above)
         if refused is not None:
             left = (next_day(now) - now).total_seconds()
             raise RefusedError(
                 exhausted(refused, now), code="budget_exceeded", retry_after_s=math.ceil(left)
             )
+
+    async def _used(self, owner: str, workflow_id: str | None, now: datetime) -> Spent:
+        spent = await self.store.usage.spent(owner, workflow_id, utc_day(now))
+        return Spent(spent.tokens, spent.cost)
 
 
 def start_config(graph: Graph) -> StartConfig:

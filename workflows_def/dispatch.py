@@ -55,6 +55,7 @@ async def dispatch(
         round=round,
         transcript=list(transcript),
         quiet=quiet,
+        callers=run.callers,
     )
     await pace.admit(task)
     policy = policy_of(run, node)

@@ -102,6 +102,8 @@ class RunInput:
     is what the nodes may refer to beside the plan's own, where a single node is tried. One that
     a `parent` began gives a `ChildResult`.
     `starter` is the id of the workflow that waits for the run's end (`workflows_def.scheduled`).
+    `callers` are the ids of other workflows of which a run began this one, or one above it, each
+    once: their budgets hold for it, too.
     """
 
     execution_id: str
@@ -116,6 +118,7 @@ class RunInput:
     given: Scope | None = None
     parent: ParentRun | None = None
     starter: str | None = None
+    callers: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)

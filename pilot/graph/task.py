@@ -46,7 +46,7 @@ class NodeTask:
 
     `attempts_before` counts attempts of earlier activities of this node (and round), the last of
     which was cut off by its worker's stop. `quiet`: its live events (tokens, logs,
-    further attempts) are shown to nobody, as there are too many like it.
+    further attempts) are shown to nobody, as there are too many like it. `callers` are the run's.
     """
 
     execution_id: str
@@ -62,6 +62,7 @@ class NodeTask:
     transcript: list[dict[str, Any]] = field(default_factory=list)
     attempts_before: int = 0
     quiet: bool = False
+    callers: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ from sqlalchemy import (
     Table,
     Text,
     TypeDecorator,
+    false,
     text,
 )
 from sqlalchemy.dialects import postgresql
@@ -484,7 +485,8 @@ usage = Table(
     Index("ix_usage_owner", "owner"),
 )
 
-# The sum of a day's calls, written with each of them: what budgets and reports read.
+# The sum of a day's calls, written with each of them: what budgets and reports read. `called_…` is
+# what runs took that runs of the workflow began: it counts for its budget, and stands in no report.
 usage_days = Table(
     "usage_days",
     metadata,
@@ -498,10 +500,13 @@ usage_days = Table(
     Column("calls", BigInteger, nullable=False),
     Column("unpriced", BigInteger, nullable=False),
     Column("estimated", BigInteger, nullable=False),
+    Column("called_tokens", BigInteger, nullable=False, server_default=text("0")),
+    Column("called_cost", BigInteger, nullable=False, server_default=text("0")),
     Index("ix_usage_days_day", "day"),
 )
 
-# Calls of budgeted users that are under way.
+# Calls of budgeted users that are under way; once more, as `called`, for each workflow above the
+# call's.
 usage_reservations = Table(
     "usage_reservations",
     metadata,
@@ -512,6 +517,7 @@ usage_reservations = Table(
     Column("tokens", BigInteger, nullable=False),
     Column("cost", BigInteger, nullable=False),
     Column("expires_at", UtcDateTime, nullable=False),
+    Column("called", Boolean(create_constraint=False), nullable=False, server_default=false()),
 )
 
 # What may be used a day, NULL for no limit; `workflow_id` is empty for all of a user's.

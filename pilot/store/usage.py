@@ -6,6 +6,9 @@ were. A day is a day of UTC, and a call belongs to the day on which it began.
 
 A budgeted user's call is reserved before it is made: an estimate that counts as spent until
 the call is recorded, or until it expires because its worker died.
+
+A call counts for its workflow, and for those whose runs began its run: its `callers`. Their
+budgets hold for it as well, and the account's once.
 """
 
 from __future__ import annotations
@@ -50,7 +53,7 @@ class CallKey:
 class ModelCall:
     """One call as it went. `cost` is in nanodollars, None where the price is not known.
     `estimated`: the other side did not say, so the tokens were counted here. `error` is the
-    code of the call's failure. `at` is when it began."""
+    code of the call's failure. `at` is when it began. `callers` are other workflows, each once."""
 
     key: CallKey
     owner: str
@@ -62,6 +65,7 @@ class ModelCall:
     at: datetime
     estimated: bool = False
     error: str | None = None
+    callers: tuple[str, ...] = ()
 
     @property
     def day(self) -> date:
@@ -135,30 +139,40 @@ NO_LIMITS = Limits()
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """The limits that hold for a workflow's calls: the user's, and the workflow's own."""
+    """The limits that hold for a workflow's calls: the user's, the workflow's own, and those of
+    the workflows that called it, in their order."""
 
     account: Limits = NO_LIMITS
     workflow: Limits = NO_LIMITS
+    callers: tuple[Limits, ...] = ()
 
     def __bool__(self) -> bool:
-        return bool(self.account) or bool(self.workflow)
+        return any((self.account, self.workflow, *self.callers))
 
     @classmethod
-    def of(cls, limits: Mapping[str, Limits], workflow_id: str) -> Allowance:
-        """Of the limits by workflow: the account's, and the workflow's own."""
+    def of(
+        cls, limits: Mapping[str, Limits], workflow_id: str, callers: Sequence[str] = ()
+    ) -> Allowance:
+        """Of the limits by workflow: the account's, the workflow's own, and the callers'."""
         account = limits.get(WHOLE_ACCOUNT, NO_LIMITS)
         if workflow_id == WHOLE_ACCOUNT:
             return cls(account)
-        return cls(account, limits.get(workflow_id, NO_LIMITS))
+        return cls(
+            account,
+            limits.get(workflow_id, NO_LIMITS),
+            tuple(limits.get(caller, NO_LIMITS) for caller in callers),
+        )
 
     @property
     def limits_cost(self) -> bool:
-        return self.account.cost is not None or self.workflow.cost is not None
+        return any(
+            limits.cost is not None for limits in (self.account, self.workflow, *self.callers)
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
-    """An estimate of a call that is about to be made."""
+    """An estimate of a call that is about to be made. `callers` are as a `ModelCall` has them."""
 
     key: CallKey
     owner: str
@@ -167,11 +181,13 @@ class Reservation:
     expires_at: datetime
     tokens: int
     cost: int = 0
+    callers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """Of one day: what was used, and what calls under way have reserved."""
+    """Of one day: what was used, and what calls under way have reserved. That of a workflow has
+    what the runs took that its own runs began."""
 
     tokens: int = 0
     cost: int = 0
@@ -184,7 +200,7 @@ class Refusal:
     """Why a call may not be made. `passes`: only the reservations of calls under way stand
     against it, and they may come to less."""
 
-    whose: Literal["account", "workflow"]
+    whose: Literal["account", "workflow", "caller"]
     unit: Unit
     limit: int
     passes: bool
@@ -200,7 +216,8 @@ class UsageStore(Protocol):
 
     async def reserve(self, reservation: Reservation, allowance: Allowance) -> Refusal | None:
         """Reserves unless nothing is left: a call may be made while any of the day's budget
-        is neither used nor reserved. Of callers at the same moment one is first."""
+        is neither used nor reserved. Of those who ask at the same moment one is first. The
+        allowance is of the reservation's workflow and callers."""
         ...
 
     async def release(self, reservation: Reservation) -> None:
@@ -231,8 +248,10 @@ class UsageStore(Protocol):
         groups; without groups one row. A bad cursor is `ConflictError` (`invalid_cursor`)."""
         ...
 
-    async def allowance(self, owner: str, workflow_id: str) -> Allowance:
-        """The budgets of the user and of a workflow, as they were set."""
+    async def allowance(
+        self, owner: str, workflow_id: str, callers: Sequence[str] = ()
+    ) -> Allowance:
+        """The budgets of the user, of a workflow and of its callers, as they were set."""
         ...
 
     async def put_budget(self, owner: str, workflow_id: str, limits: Limits) -> None:
@@ -244,15 +263,23 @@ class UsageStore(Protocol):
         ...
 
 
-def refusal(allowance: Allowance, account: Spent, workflow: Spent) -> Refusal | None:
-    """The first limit that is used up, those that no waiting will change before the others."""
+def refusal(
+    allowance: Allowance, account: Spent, workflow: Spent, callers: Sequence[Spent] = ()
+) -> Refusal | None:
+    """The first limit that is used up, those that no waiting will change before the others.
+    `callers` are in the order of the allowance's."""
+    held_to: list[tuple[Literal["account", "workflow", "caller"], Limits, Spent]] = [
+        ("account", allowance.account, account),
+        ("workflow", allowance.workflow, workflow),
+        *(
+            ("caller", limits, spent)
+            for limits, spent in zip(allowance.callers, callers, strict=True)
+        ),
+    ]
     found = [
-        Refusal("account", unit, limit, passes=used < limit)
-        for unit, limit, used, held in _compared(allowance.account, account)
-        if used + held >= limit
-    ] + [
-        Refusal("workflow", unit, limit, passes=used < limit)
-        for unit, limit, used, held in _compared(allowance.workflow, workflow)
+        Refusal(whose, unit, limit, passes=used < limit)
+        for whose, limits, spent in held_to
+        for unit, limit, used, held in _compared(limits, spent)
         if used + held >= limit
     ]
     return min(found, key=lambda one: one.passes, default=None)

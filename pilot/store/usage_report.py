@@ -37,7 +37,7 @@ def report_query(
     """The groups from the cursor on, with one more than the page."""
     groups = [_GROUPS[name] for name in group_by]
     query = select(*groups, *(func.sum(usage_days.c[name]).label(name) for name in COUNTS)).where(
-        usage_days.c.owner == owner, usage_days.c.day.between(first, last)
+        usage_days.c.owner == owner, usage_days.c.day.between(first, last), usage_days.c.calls > 0
     )
     if groups:
         query = query.group_by(*groups).order_by(*(column.desc() for column in groups))

@@ -45,6 +45,7 @@ from pilot.store.usage_totals import COUNTS, read_total, total_query
 _INSERT: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 _OWNER_LOCK = 7_032_118
 """The class of PostgreSQL's advisory locks on one owner's budget."""
+_SUMS = (*COUNTS, "called_tokens", "called_cost")
 
 
 class SqlUsage:
@@ -55,8 +56,8 @@ class SqlUsage:
 
     async def record(self, call: ModelCall) -> bool:
         row = call_row(call)
-        day = _day_row(call)
-        ended = _reservation_of(call.owner, call.day, call.workflow_id, str(call.key))
+        days = [_day_row(call), *(_called_row(call, caller) for caller in call.callers)]
+        ended = _reservation_of(call.owner, call.day, str(call.key))
         async with self._database.writing() as connection:
             insert = _INSERT[connection.dialect.name]
             written = insert(usage).on_conflict_do_nothing().returning(usage.c.execution_id)
@@ -66,9 +67,9 @@ class SqlUsage:
                 await connection.execute(
                     add.on_conflict_do_update(
                         index_elements=list(usage_days.primary_key),
-                        set_={name: usage_days.c[name] + add.excluded[name] for name in COUNTS},
+                        set_={name: usage_days.c[name] + add.excluded[name] for name in _SUMS},
                     ),
-                    day,
+                    days,
                 )
             await connection.execute(delete(usage_reservations).where(ended))
         return is_new
@@ -79,35 +80,42 @@ class SqlUsage:
         expired = (usage_reservations.c.owner == reservation.owner) & (
             usage_reservations.c.expires_at <= now
         )
-        query = _spent(reservation.owner, reservation.workflow_id, day, now)
+        workflows = (reservation.workflow_id, *reservation.callers)
         async with self._database.writing() as connection:
             await lock_owner(connection, _OWNER_LOCK, reservation.owner)
             await connection.execute(delete(usage_reservations).where(expired))
-            row = (await connection.execute(query)).one()
-            refused = refusal(allowance, _of_account(row), _of_workflow(row))
+            first, *above = [
+                (await connection.execute(_spent(reservation.owner, one, day, now))).one()
+                for one in workflows
+            ]
+            refused = refusal(
+                allowance,
+                _of_account(first),
+                _of_workflow(first),
+                [_of_workflow(row) for row in above],
+            )
             if refused is None:
                 insert = _INSERT[connection.dialect.name]
                 await connection.execute(
                     insert(usage_reservations).on_conflict_do_nothing(),
-                    {
-                        "owner": reservation.owner,
-                        "day": day,
-                        "workflow_id": reservation.workflow_id,
-                        "call_key": str(reservation.key),
-                        "tokens": reservation.tokens,
-                        "cost": reservation.cost,
-                        "expires_at": reservation.expires_at,
-                    },
+                    [
+                        {
+                            "owner": reservation.owner,
+                            "day": day,
+                            "workflow_id": workflow_id,
+                            "call_key": str(reservation.key),
+                            "tokens": reservation.tokens,
+                            "cost": reservation.cost,
+                            "expires_at": reservation.expires_at,
+                            "called": workflow_id != reservation.workflow_id,
+                        }
+                        for workflow_id in workflows
+                    ],
                 )
         return refused
 
     async def release(self, reservation: Reservation) -> None:
-        held = _reservation_of(
-            reservation.owner,
-            utc_day(reservation.at),
-            reservation.workflow_id,
-            str(reservation.key),
-        )
+        held = _reservation_of(reservation.owner, utc_day(reservation.at), str(reservation.key))
         async with self._database.writing() as connection:
             await connection.execute(delete(usage_reservations).where(held))
 
@@ -146,14 +154,15 @@ class SqlUsage:
             found = (await connection.execute(query)).all()
         return report_page(found, group_by, limit=limit)
 
-    async def allowance(self, owner: str, workflow_id: str) -> Allowance:
-        query = select(budgets).where(
-            budgets.c.owner == owner, budgets.c.workflow_id.in_([WHOLE_ACCOUNT, workflow_id])
-        )
+    async def allowance(
+        self, owner: str, workflow_id: str, callers: Sequence[str] = ()
+    ) -> Allowance:
+        which = [WHOLE_ACCOUNT, workflow_id, *callers]
+        query = select(budgets).where(budgets.c.owner == owner, budgets.c.workflow_id.in_(which))
         async with self._database.reading() as connection:
             found = (await connection.execute(query)).all()
         limits = {row.workflow_id: Limits(row.tokens_per_day, row.cost_per_day) for row in found}
-        return Allowance.of(limits, workflow_id)
+        return Allowance.of(limits, workflow_id, callers)
 
     async def put_budget(self, owner: str, workflow_id: str, limits: Limits) -> None:
         row = {
@@ -183,31 +192,37 @@ class SqlUsage:
 def _spent(owner: str, workflow_id: str, day: date, now: datetime) -> Select[Any]:
     """One row: used and reserved, of the account and of the workflow. In one statement, since
     a call that is recorded between two would be in neither."""
-    used = _sums(
-        usage_days,
-        usage_days.c.prompt_tokens + usage_days.c.completion_tokens,
-        (usage_days.c.owner == owner) & (usage_days.c.day == day),
-        workflow_id,
-    ).subquery("used")
-    held = _sums(
-        usage_reservations,
-        usage_reservations.c.tokens,
-        (usage_reservations.c.owner == owner)
-        & (usage_reservations.c.day == day)
-        & (usage_reservations.c.expires_at > now),
-        workflow_id,
-    ).subquery("held")
-    return select(*_named(used, "used"), *_named(held, "held")).select_from(used.join(held, true()))
+    days, held = usage_days.c, usage_reservations.c
+    tokens = days.prompt_tokens + days.completion_tokens
+    of_workflow = days.workflow_id == workflow_id
+    used = (
+        select(
+            func.sum(tokens).label("tokens"),
+            func.sum(days.cost).label("cost"),
+            _sum_where(of_workflow, tokens + days.called_tokens).label("workflow_tokens"),
+            _sum_where(of_workflow, days.cost + days.called_cost).label("workflow_cost"),
+        )
+        .where(days.owner == owner, days.day == day)
+        .subquery("used")
+    )
+    of_account, of_workflow = ~held.called, held.workflow_id == workflow_id
+    reserved = (
+        select(
+            _sum_where(of_account, held.tokens).label("tokens"),
+            _sum_where(of_account, held.cost).label("cost"),
+            _sum_where(of_workflow, held.tokens).label("workflow_tokens"),
+            _sum_where(of_workflow, held.cost).label("workflow_cost"),
+        )
+        .where(held.owner == owner, held.day == day, held.expires_at > now)
+        .subquery("held")
+    )
+    return select(*_named(used, "used"), *_named(reserved, "held")).select_from(
+        used.join(reserved, true())
+    )
 
 
-def _sums(table: Any, tokens: Any, which: Any, workflow_id: str) -> Select[Any]:
-    of_workflow = table.c.workflow_id == workflow_id
-    return select(
-        func.sum(tokens).label("tokens"),
-        func.sum(table.c.cost).label("cost"),
-        func.sum(case((of_workflow, tokens), else_=literal(0))).label("workflow_tokens"),
-        func.sum(case((of_workflow, table.c.cost), else_=literal(0))).label("workflow_cost"),
-    ).where(which)
+def _sum_where(which: ColumnElement[bool], value: ColumnElement[Any]) -> ColumnElement[Any]:
+    return func.sum(case((which, value), else_=literal(0)))
 
 
 def _named(sums: Subquery, prefix: str) -> list[Any]:
@@ -232,14 +247,9 @@ def _of_workflow(row: Row[Any]) -> Spent:
     )
 
 
-def _reservation_of(owner: str, day: date, workflow_id: str, call_key: str) -> Any:
+def _reservation_of(owner: str, day: date, call_key: str) -> Any:
     columns = usage_reservations.c
-    return (
-        (columns.owner == owner)
-        & (columns.day == day)
-        & (columns.workflow_id == workflow_id)
-        & (columns.call_key == call_key)
-    )
+    return (columns.owner == owner) & (columns.day == day) & (columns.call_key == call_key)
 
 
 def call_row(call: ModelCall) -> dict[str, Any]:
@@ -272,10 +282,24 @@ def _day_row(call: ModelCall) -> dict[str, Any]:
         "day": call.day,
         "workflow_id": call.workflow_id,
         "model": call.model,
+        **dict.fromkeys(_SUMS, 0),
         **{name: getattr(total, name) for name in COUNTS},
         "prompt_tokens": _count(call.prompt_tokens),
         "completion_tokens": _count(call.completion_tokens),
         "cost": _cost(call.cost) or 0,
+    }
+
+
+def _called_row(call: ModelCall, caller: str) -> dict[str, Any]:
+    """What it adds to the day of a workflow above its own."""
+    return {
+        "owner": call.owner,
+        "day": call.day,
+        "workflow_id": caller,
+        "model": call.model,
+        **dict.fromkeys(_SUMS, 0),
+        "called_tokens": _count(call.prompt_tokens) + _count(call.completion_tokens),
+        "called_cost": _cost(call.cost) or 0,
     }
 
 

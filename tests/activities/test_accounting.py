@@ -415,3 +415,19 @@ async def test_an_unknown_price_fails_closed_under_a_budget_in_dollars(
         server.script(Reply("a", usage=USED))
         result = await run("exec-5", model="nobodys-model")
         assert result.meta["usage"]["cost_usd"] == 0.3
+
+
+async def test_a_call_is_held_to_the_budgets_of_the_workflows_above(
+    server: OpenAIServer, budgeted: SqlStore
+) -> None:
+    await budgeted.usage.put_budget("user-1", "top", Limits(tokens=20))
+    server.script(Reply("word " * 10, usage=USED))
+    called = dataclasses.replace(node(), callers=["top"])
+    await environment().run(llm, called)
+    spent = await budgeted.usage.spent("user-1", "top", today())
+    assert (spent.tokens, spent.reserved_tokens) == (150, 0)
+    error = await failure(llm, dataclasses.replace(called, execution_id="exec-2"))
+    assert error.type == "budget_exceeded"
+    assert "calling workflow's budget of 20 tokens" in error.message
+    # the workflow itself has no budget, and goes on where nobody above has one
+    await environment().run(llm, node("exec-3"))

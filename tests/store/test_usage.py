@@ -402,3 +402,47 @@ def test_money_is_exact():
     assert nanos(0) == 0
     with pytest.raises(ValueError, match="not an amount"):
         nanos(float("nan"))
+
+
+async def test_a_call_counts_for_the_workflows_above_it(usage):
+    """A run of `top` began one of `middle`, which began the one of `flow` that asks."""
+    above = ("top", "middle")
+    await usage.put_budget("ada", "top", Limits(tokens=30))
+    allowance = await usage.allowance("ada", "flow", above)
+    assert allowance == Allowance(callers=(Limits(tokens=30), Limits()))
+    assert await usage.reserve(reservation(1, tokens=29, callers=above), allowance) is None
+    assert await usage.spent("ada", None, DAY) == Spent(0, 0, 29, 0)
+    for workflow in ("flow", *above):
+        assert await usage.spent("ada", workflow, DAY) == Spent(0, 0, 29, 0)
+    assert await usage.record(call(1, callers=above))
+    assert not await usage.record(call(1, callers=above))
+    assert await usage.spent("ada", None, DAY) == Spent(15, 700)
+    for workflow in ("flow", *above):
+        assert await usage.spent("ada", workflow, DAY) == Spent(15, 700)
+    # what the workflow itself takes is added to that
+    await usage.record(call(2, workflow="top"))
+    assert await usage.spent("ada", "top", DAY) == Spent(30, 1400)
+    refused = await usage.reserve(reservation(3, callers=above), allowance)
+    assert refused == Refusal("caller", "tokens", 30, passes=False)
+    own = await usage.allowance("ada", "top")
+    refused = await usage.reserve(reservation(3, workflow="top"), own)
+    assert refused == Refusal("workflow", "tokens", 30, passes=False)
+    assert await usage.reserve(reservation(3), await usage.allowance("ada", "flow")) is None
+    # a report has each call once
+    rows = (await usage.report("ada", DAY, DAY, ["workflow"])).items
+    assert {row.workflow_id: row.total.calls for row in rows} == {"flow": 1, "top": 1}
+
+
+async def test_reservations_of_calls_below_a_workflow_pass(usage):
+    await usage.put_budget("ada", "top", Limits(cost=100))
+    allowance = await usage.allowance("ada", "flow", ["top"])
+    assert allowance.limits_cost
+    first = reservation(1, cost=100, callers=("top",))
+    assert await usage.reserve(first, allowance) is None
+    assert await usage.reserve(reservation(2, cost=1, callers=("top",)), allowance) == Refusal(
+        "caller", "usd", 100, passes=True
+    )
+    await usage.release(first)
+    for workflow in (None, "flow", "top"):
+        assert await usage.spent("ada", workflow, DAY) == Spent()
+    assert await usage.reserve(reservation(2, cost=1, callers=("top",)), allowance) is None

@@ -41,11 +41,12 @@ class Runner:
         *edges: str,
         input: Any = None,
         timeout_s: float | None = None,
+        workflow_id: str = "w",
         **settings: Any,
     ) -> WorkflowHandle[Any, Any]:
         run = RunInput(
             execution_id=str(uuid.uuid4()),
-            workflow_id="w",
+            workflow_id=workflow_id,
             workflow_name="test",
             workflow_version=1,
             user_id="u",

@@ -5,19 +5,22 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from temporalio.client import WorkflowHandle
 
 from activities.workflow import child_id
+from pilot.nodes.workflow import MAX_DEPTH
 from pilot.settings import Settings
 from pilot.store import Execution, Parent, Store
 from pilot.store.open import open_store
+from pilot.store.usage import Limits, utc_day
 from tests.graph.graphs import graph, node
 from tests.openai_server import OpenAIServer, Reply, calls
 from tests.workflows_def.conftest import LIMIT_S, Runner
-from workflows_def.messages import SIGNAL_PAUSE, SIGNAL_RESUME
+from workflows_def.messages import SIGNAL_PAUSE, SIGNAL_RESUME, UPDATE_DELIVER, Delivery
 
 pytestmark = pytest.mark.filterwarnings("ignore:Accessing the 'model_:DeprecationWarning")
 
@@ -275,6 +278,74 @@ async def test_usage_is_the_childs_and_its_parents(
     for name in ("prompt_tokens", "completion_tokens"):
         assert child.usage[name] > 0
         assert usage[name] == own[name] + child.usage[name]
+
+
+async def test_budgets_above_hold_for_all_that_is_below(
+    runner: Runner, library: Library, model: OpenAIServer
+) -> None:
+    """The run of `top` calls one that calls, for each item of a map, one that asks a model: the
+    first answer uses up the budget of `top`, which nobody between has."""
+    ask = node("ask", "llm", config={"prompt_template": "{input}", "max_tokens": 5})
+    asking = await library.save([S, ask, OUT], "s>ask", "ask>o")
+    each = node("each", "map", config={"items": "{input}", "parallelism": 1, "body": graph(
+        [call(asking)]).to_json()})  # fmt: skip
+    between = await library.save([S, each, OUT], "s>each", "each>o")
+    top = await library.save(calling(between), *EDGES)
+    usage, today = library.store.usage, utc_day(datetime.now(UTC))
+    model.script(Reply("one two three"), Reply("four"))
+
+    async def run(items: list[str]) -> WorkflowHandle[Any, Any]:
+        return await runner.start(calling(between), *EDGES, input=items, workflow_id=top)
+
+    await usage.put_budget("u", top, Limits(tokens=3))
+    cause = await runner.failure(await run(["a", "b"]))
+    assert cause.type == "budget_exceeded"
+    assert "calling workflow" in cause.message
+    assert len(model.requests) == 1
+    [used] = {(await usage.spent("u", one, today)).tokens for one in (top, between, asking)}
+    assert used > 3
+    # nothing is begun any more
+    before = {row.id for row in (await library.store.list_executions("u", limit=200)).items}
+    assert (await runner.failure(await run(["c"]))).type == "budget_exceeded"
+    begun = (await library.store.list_executions("u", limit=200)).items
+    assert [row.workflow_id for row in begun if row.id not in before] == [between]
+    # what is called by another is none of its business
+    assert await runner.run(calling(asking), *EDGES, input="d") == "four"
+
+
+async def test_a_circle_that_is_closed_while_it_runs_ends_at_the_bound(
+    runner: Runner, library: Library
+) -> None:
+    """Each workflow is made to call the other only once that one's run has begun and its newest
+    version calls nobody any more: so no check of a graph can find the circle."""
+    gate = node("gate", "wait", config={"signal": "go"})
+
+    def turning(other: str) -> dict[str, Any]:
+        nodes = [S, gate, call(other, config={"version": "draft"}), OUT]
+        return graph(nodes, "s>gate", "gate>call", "call>o").to_json()
+
+    async def change(workflow_id: str, body: dict[str, Any]) -> None:
+        await library.store.update_workflow(
+            "u", workflow_id, name="w", description="", graph=body, expected_version=None
+        )
+
+    still = graph([S, OUT], "s>o").to_json()
+    here, there = await library.save([S, OUT], "s>o"), await library.save([S, OUT], "s>o")
+    await change(here, turning(there))
+    handle = await runner.start(calling(here), *EDGES)
+    runs = [await library.child(handle, "call")]
+    for _ in range(MAX_DEPTH):
+        await change(here, still)
+        await change(there, turning(here))
+        below = library.handle(runs[-1])
+        await runner.until(below, "gate", "waiting")
+        await below.execute_update(UPDATE_DELIVER, Delivery([("gate", "")]))
+        if len(runs) < MAX_DEPTH:
+            runs.append(await library.child(below, "call"))
+        here, there = there, here
+    assert (await runner.failure(handle)).type == "depth_exceeded"
+    assert [(row.parent or Parent("", "", "", "", 0)).depth for row in runs] == [*range(1, 11)]
+    assert await library.row(child_id(runs[-1].id, "call", "")) is None
 
 
 async def test_a_chain_ends_at_its_bound(runner: Runner, library: Library) -> None:

@@ -43,6 +43,7 @@ class SupabaseUsage:
         }
         row |= {"owner": owner_id(call.owner), "at": utc(call.at)}
         row["call_key"] = plain(str(call.key))
+        row["callers"] = [plain(caller) for caller in call.callers]
         return bool(await self._connection.write_all("record_usage", call=row))
 
     async def reserve(self, reservation: Reservation, allowance: Allowance) -> Refusal | None:
@@ -53,17 +54,22 @@ class SupabaseUsage:
                 "tokens": reservation.tokens,
                 "cost": reservation.cost,
                 "expires_at": utc(reservation.expires_at),
+                "callers": [plain(caller) for caller in reservation.callers],
             },
             limits=[
-                allowance.account.tokens,
-                allowance.account.cost,
-                allowance.workflow.tokens,
-                allowance.workflow.cost,
+                limit
+                for limits in (allowance.account, allowance.workflow, *allowance.callers)
+                for limit in (limits.tokens, limits.cost)
             ],
         )
         if found is None:
             return None
-        return refusal(allowance, Spent(*found["account"]), Spent(*found["workflow"]))
+        return refusal(
+            allowance,
+            Spent(*found["account"]),
+            Spent(*found["workflow"]),
+            [Spent(*spent) for spent in found["callers"]],
+        )
 
     async def release(self, reservation: Reservation) -> None:
         await self._connection.write_all("release_usage", **_which(reservation))
@@ -114,16 +120,18 @@ class SupabaseUsage:
             return Page(items)
         return Page(items, encode_cursor([found[size - 1][name] for name in groups]))
 
-    async def allowance(self, owner: str, workflow_id: str) -> Allowance:
+    async def allowance(
+        self, owner: str, workflow_id: str, callers: Sequence[str] = ()
+    ) -> Allowance:
         found = await self._connection.read_all(
             "budgets",
             owner=owner_id(owner),
-            workflow_ids=[WHOLE_ACCOUNT, plain(workflow_id)],
+            workflow_ids=[plain(id) for id in (WHOLE_ACCOUNT, workflow_id, *callers)],
         )
         limits = {
             row["workflow_id"]: Limits(row["tokens_per_day"], row["cost_per_day"]) for row in found
         }
-        return Allowance.of(limits, workflow_id)
+        return Allowance.of(limits, workflow_id, callers)
 
     async def put_budget(self, owner: str, workflow_id: str, limits: Limits) -> None:
         await self._connection.write(
