@@ -36,17 +36,23 @@ class PolicyOut(BaseModel):
 
 class NodeTypeOut(BaseModel):
     """`handles` are those of the type's default configuration; a configuration may name its
-    own (`dynamic_handles`). `on_error: branch` adds `error` to any."""
+    own (`dynamic_handles`). `on_error: branch` adds `error` to any. `has_body`: its field `body`
+    holds a graph."""
 
     type: str = Field(examples=["condition"])
     title: str
     description: str
     category: str
     icon: str
-    config: dict[str, Any] = Field(description="The JSON Schema of `config`.")
+    config: dict[str, Any] = Field(
+        description="The JSON Schema of `config`. Where templates, expressions or Python are "
+        "written, `x-pilot` says so."
+    )
     handles: list[str] = Field(examples=[["true", "false"]])
     dynamic_handles: bool
     error_handle: str = ERROR_HANDLE
+    has_body: bool
+    usable_as_tool: bool
     policy: PolicyOut
 
 
@@ -71,6 +77,8 @@ def _shown(spec: NodeSpec) -> NodeTypeOut:
         config=spec.config.model_json_schema(),
         handles=list(_default_handles(spec)),
         dynamic_handles=spec.branches,
+        has_body=spec.has_body,
+        usable_as_tool=spec.usable_as_tool,
         policy=PolicyOut(
             retry=RetryOut(
                 max_attempts=policy.retry.max_attempts,

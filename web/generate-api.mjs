@@ -4,6 +4,8 @@
 import { readFileSync, writeFileSync } from "node:fs"
 import openapi, { astToString } from "openapi-typescript"
 
+// a field with a default may be left out of a request
+const options = { defaultNonNullable: false }
 const target = new URL("src/api/schema.d.ts", import.meta.url)
 process.stdin.setEncoding("utf8")
 let given = ""
@@ -19,7 +21,8 @@ for (const operations of Object.values(document.paths)) {
   }
 }
 delete document.components.headers
-const text = `// Made by \`make api-types\` from the API's OpenAPI document.\n\n${astToString(await openapi(document))}`
+const types = astToString(await openapi(document, options))
+const text = `// Made by \`make api-types\` from the API's OpenAPI document.\n\n${types}`
 if (!process.argv.includes("--check")) {
   writeFileSync(target, text)
 } else if (readFileSync(target, "utf8") !== text) {

@@ -9,7 +9,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from pilot.graph.issues import Issue
 from pilot.graph.model import SubGraph
@@ -18,6 +20,9 @@ DEFAULT_HANDLE = "default"
 ERROR_HANDLE = "error"
 BODY = "body"
 """The field of a configuration that holds a graph."""
+TEXT = "x-pilot"
+"""The keyword of a configuration's JSON Schema that says what is written in a field's texts, for
+editors: `{"text": "template" | "cel" | "python", ...}`."""
 
 
 class NodeConfig(BaseModel):
@@ -47,6 +52,11 @@ class TemplateText:
     secrets: bool = False
     """Whether `secrets.<NAME>` and `hooks.<node>` may stand in it."""
 
+    def __get_pydantic_json_schema__(
+        self, core: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        return {**handler(core), TEXT: {"text": "template", "secrets": self.secrets}}
+
 
 @dataclass(frozen=True, slots=True)
 class ExpressionText:
@@ -58,6 +68,12 @@ class ExpressionText:
     are the iteration's and not those of a loop or map around the node."""
     payload: bool = False
     """Whether it is about something that was delivered, and may name its `payload`."""
+
+    def __get_pydantic_json_schema__(
+        self, core: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        said = {"text": "cel", "iterates": self.iterates, "payload": self.payload}
+        return {**handler(core), TEXT: said}
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from pilot.graph.issues import Issue
-from pilot.graph.spec import NodeConfig, NodeSpec, Policy, PythonScope, Retry
+from pilot.graph.spec import TEXT, NodeConfig, NodeSpec, Policy, PythonScope, Retry
 
 MAX_SOURCE_CHARS = 100_000
 ITERATION_NAMES = ("item", "index")
@@ -51,7 +51,8 @@ class CodeConfig(NodeConfig):
     language: Literal["python"] = "python"
     source: Annotated[str, Field(min_length=1, max_length=MAX_SOURCE_CHARS)] = Field(
         description="`def main(input, nodes, vars)`, or statements whose last expression is "
-        "the output."
+        "the output.",
+        json_schema_extra={TEXT: {"text": "python"}},
     )
     limits: Limits = Field(default_factory=Limits)
 

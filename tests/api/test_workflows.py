@@ -300,3 +300,27 @@ async def test_node_types_are_a_palette(client):
         assert item["description"]
         assert item["icon"]
         assert item["config"]["type"] == "object"
+
+
+async def test_a_palette_says_what_is_written_in_a_field(client):
+    answer = await client.get("/api/v1/node-types")
+    types = {item["type"]: item for item in answer.json()["items"]}
+
+    def written(type_, name):
+        return types[type_]["config"]["properties"][name].get("x-pilot")
+
+    assert written("http", "url") == {"text": "template", "secrets": True}
+    assert written("output", "value") == {"text": "template", "secrets": False}
+    assert written("condition", "expression") == {
+        "text": "cel",
+        "iterates": False,
+        "payload": False,
+    }
+    assert written("loop", "condition")["iterates"]
+    assert written("wait", "done_when")["payload"]
+    assert written("code", "source") == {"text": "python"}
+    assert written("http", "method") is None
+    case = types["switch"]["config"]["$defs"]["Case"]["properties"]["expression"]
+    assert case["x-pilot"]["text"] == "cel"
+    assert [name for name, one in types.items() if one["has_body"]] == ["map", "loop"]
+    assert types["http"]["usable_as_tool"]

@@ -1345,7 +1345,7 @@ export interface components {
              * @description Which iteration's, inside loops and maps.
              * @default
              */
-            path: string;
+            path?: string;
             /** @description What the form asks for. */
             values?: components["schemas"]["JsonValue"];
         };
@@ -1382,7 +1382,7 @@ export interface components {
              * @description What the key may do: at most what you may. `viewer` reads, `runner` also runs workflows, `editor` also writes them, `admin` everything.
              * @default runner
              */
-            role: components["schemas"]["Role"];
+            role?: components["schemas"]["Role"];
         };
         /**
          * ApiKeyOut
@@ -1442,7 +1442,7 @@ export interface components {
              * Path
              * @default
              */
-            path: string;
+            path?: string;
             /** Required */
             required: number;
             /** Title */
@@ -1466,7 +1466,7 @@ export interface components {
              * @description By default one run after the other; `allow_all` has them run side by side.
              * @default buffer_all
              */
-            overlap: components["schemas"]["Overlap"];
+            overlap?: components["schemas"]["Overlap"];
             /**
              * Start At
              * Format: date-time
@@ -1644,7 +1644,7 @@ export interface components {
              * Path
              * @default
              */
-            path: string;
+            path?: string;
             /**
              * Status
              * @enum {string}
@@ -1736,7 +1736,7 @@ export interface components {
              * Source Handle
              * @default null
              */
-            source_handle: string | null;
+            source_handle?: string | null;
             /** Target */
             target: string;
         };
@@ -1783,7 +1783,7 @@ export interface components {
              * @description Models and the world outside are not asked: what such nodes give is taken from the execution `source_id`.
              * @default false
              */
-            dry_run: boolean;
+            dry_run?: boolean;
             /** @description Any JSON; where the start node declares inputs, an object with them. */
             input?: components["schemas"]["JsonValue"];
             /**
@@ -1806,7 +1806,7 @@ export interface components {
              * @description Nodes with a `pinned` output give that and are not run.
              * @default false
              */
-            use_pins: boolean;
+            use_pins?: boolean;
             /**
              * Version
              * @description A version's number, `draft` (the newest) or `published`. By default the published one, or the newest of a workflow that was never published.
@@ -2055,7 +2055,7 @@ export interface components {
              * Version
              * @default 0.3.0
              */
-            version: string;
+            version?: string;
         };
         /**
          * HookOut
@@ -2099,27 +2099,27 @@ export interface components {
              * Column
              * @default null
              */
-            column: number | null;
+            column?: number | null;
             /**
              * Container
              * @description The loops and maps around it, the outermost first, joined by slashes.
              * @default null
              * @example each_order/each_line
              */
-            container: string | null;
+            container?: string | null;
             /** @default null */
-            edge: components["schemas"]["EdgeOut"] | null;
+            edge?: components["schemas"]["EdgeOut"] | null;
             /**
              * Field
              * @default null
              * @example config.prompt_template
              */
-            field: string | null;
+            field?: string | null;
             /**
              * Line
              * @default null
              */
-            line: number | null;
+            line?: number | null;
             /** Message */
             message: string;
             /**
@@ -2127,7 +2127,7 @@ export interface components {
              * @default null
              * @example llm_1
              */
-            node_id: string | null;
+            node_id?: string | null;
             /**
              * Severity
              * @enum {string}
@@ -2174,31 +2174,31 @@ export interface components {
              * Canvas
              * @default /app/
              */
-            canvas: string;
+            canvas?: string;
             /** Docs */
             docs?: string | null;
             /**
              * Executions
              * @default /api/v1/executions
              */
-            executions: string;
+            executions?: string;
             /**
              * Health
              * @default /health
              */
-            health: string;
+            health?: string;
             /**
              * Node Types
              * @default /api/v1/node-types
              */
-            node_types: string;
+            node_types?: string;
             /** Temporal Ui */
             temporal_ui?: string | null;
             /**
              * Workflows
              * @default /api/v1/workflows
              */
-            workflows: string;
+            workflows?: string;
         };
         /** LiveOut */
         LiveOut: {
@@ -2207,7 +2207,7 @@ export interface components {
              * @default ok
              * @constant
              */
-            status: "ok";
+            status?: "ok";
         };
         /**
          * Mode
@@ -2349,7 +2349,7 @@ export interface components {
              * On Cancel
              * @default false
              */
-            on_cancel: boolean;
+            on_cancel?: boolean;
             /** On Error */
             on_error?: ("fail" | "continue" | "branch") | components["schemas"]["DefaultOutput"] | null;
             pinned?: components["schemas"]["Pinned"] | null;
@@ -2401,7 +2401,7 @@ export interface components {
              * Path
              * @default
              */
-            path: string;
+            path?: string;
             /** Reason */
             reason?: string | null;
             /** Started At */
@@ -2419,14 +2419,15 @@ export interface components {
         /**
          * NodeTypeOut
          * @description `handles` are those of the type's default configuration; a configuration may name its
-         *     own (`dynamic_handles`). `on_error: branch` adds `error` to any.
+         *     own (`dynamic_handles`). `on_error: branch` adds `error` to any. `has_body`: its field `body`
+         *     holds a graph.
          */
         NodeTypeOut: {
             /** Category */
             category: string;
             /**
              * Config
-             * @description The JSON Schema of `config`.
+             * @description The JSON Schema of `config`. Where templates, expressions or Python are written, `x-pilot` says so.
              */
             config: {
                 [key: string]: unknown;
@@ -2439,7 +2440,7 @@ export interface components {
              * Error Handle
              * @default error
              */
-            error_handle: string;
+            error_handle?: string;
             /**
              * Handles
              * @example [
@@ -2448,6 +2449,8 @@ export interface components {
              *     ]
              */
             handles: string[];
+            /** Has Body */
+            has_body: boolean;
             /** Icon */
             icon: string;
             policy: components["schemas"]["PolicyOut"];
@@ -2458,6 +2461,8 @@ export interface components {
              * @example condition
              */
             type: string;
+            /** Usable As Tool */
+            usable_as_tool: boolean;
         };
         /** NodeTypesOut */
         NodeTypesOut: {
@@ -2571,7 +2576,7 @@ export interface components {
              * Path
              * @default
              */
-            path: string;
+            path?: string;
         };
         /** PartOut */
         PartOut: {
@@ -2604,7 +2609,7 @@ export interface components {
              * Data
              * @default
              */
-            data: string;
+            data?: string;
             /** Metadata */
             metadata?: {
                 [key: string]: string;
@@ -2662,12 +2667,12 @@ export interface components {
              * X
              * @default 0
              */
-            x: number;
+            x?: number;
             /**
              * Y
              * @default 0
              */
-            y: number;
+            y?: number;
         } & {
             [key: string]: unknown;
         };
@@ -2686,7 +2691,7 @@ export interface components {
              * @description With `stale_version`: what is there now.
              * @default null
              */
-            current: components["schemas"]["CurrentOut"] | null;
+            current?: components["schemas"]["CurrentOut"] | null;
             /**
              * Detail
              * @example The workflow is at version 4, not 3.
@@ -2697,12 +2702,12 @@ export interface components {
              * @description Everything that is wrong with a graph or an input, at once.
              * @default null
              */
-            issues: components["schemas"]["IssueOut"][] | null;
+            issues?: components["schemas"]["IssueOut"][] | null;
             /**
              * Request Id
              * @default null
              */
-            request_id: string | null;
+            request_id?: string | null;
             /**
              * Status
              * @example 409
@@ -2717,7 +2722,7 @@ export interface components {
              * Type
              * @default about:blank
              */
-            type: string;
+            type?: string;
         };
         /**
          * PublicationOut
@@ -2869,7 +2874,7 @@ export interface components {
              * @description The workflow version to run. What was changed since is run again.
              * @default same
              */
-            version: number | ("draft" | "published") | "same";
+            version?: number | ("draft" | "published") | "same";
         };
         /** RetryOut */
         RetryOut: {
@@ -2916,18 +2921,18 @@ export interface components {
              * Name
              * @default πlot
              */
-            name: string;
+            name?: string;
             /**
              * Status
              * @default ok
              * @constant
              */
-            status: "ok";
+            status?: "ok";
             /**
              * Version
              * @default 0.3.0
              */
-            version: string;
+            version?: string;
         };
         /**
          * ScheduleConfig
@@ -2939,7 +2944,7 @@ export interface components {
              * @description How late a time that an outage of Temporal missed may still be made up for.
              * @default 3600
              */
-            catchup_window_s: number;
+            catchup_window_s?: number;
             /**
              * Cron
              * @description Five fields (minute, hour, day of the month, month, day of the week), with ranges, steps, lists and names, or `@daily` and the like. Read in `timezone`.
@@ -2960,18 +2965,18 @@ export interface components {
              * @description Each time is put off by up to so much, at random.
              * @default 0
              */
-            jitter_s: number;
+            jitter_s?: number;
             /**
              * Offset S
              * @description So many seconds after each of the interval's times.
              * @default 0
              */
-            offset_s: number;
+            offset_s?: number;
             /**
              * @description What becomes of a time that comes while the run of the one before is open.
              * @default skip
              */
-            overlap: components["schemas"]["Overlap"];
+            overlap?: components["schemas"]["Overlap"];
             /**
              * Start At
              * @description Nothing before it.
@@ -2982,7 +2987,7 @@ export interface components {
              * @description The IANA name of the zone whose clock the cron expressions are read by, such as `Europe/Berlin`.
              * @default UTC
              */
-            timezone: string;
+            timezone?: string;
         };
         /**
          * Scheme
@@ -3085,7 +3090,7 @@ export interface components {
              * @description How old a signature may be, of schemes that say when it was made.
              * @default 300
              */
-            tolerance_s: number;
+            tolerance_s?: number;
         };
         /** TemplateOut */
         TemplateOut: {
@@ -3215,7 +3220,7 @@ export interface components {
              * Expires In S
              * @default 30
              */
-            expires_in_s: number;
+            expires_in_s?: number;
             /**
              * Ticket
              * @description For `/ws/{user_id}?ticket=`, once.
@@ -3277,13 +3282,13 @@ export interface components {
              * @description Why it is paused, say.
              * @default
              */
-            note: string;
+            note?: string;
             /**
              * Paused
              * @description It begins nothing while it is paused.
              * @default false
              */
-            paused: boolean;
+            paused?: boolean;
             schedule?: components["schemas"]["ScheduleConfig"] | null;
             /**
              * Timeout S
@@ -3375,13 +3380,13 @@ export interface components {
              * @description Why it is paused, say.
              * @default
              */
-            note: string;
+            note?: string;
             /**
              * Paused
              * @description It begins nothing while it is paused.
              * @default false
              */
-            paused: boolean;
+            paused?: boolean;
             /**
              * Revision
              * @description The one that is replaced; or say it by `If-Match`.
@@ -3466,17 +3471,17 @@ export interface components {
              * Completion Tokens
              * @default 0
              */
-            completion_tokens: number;
+            completion_tokens?: number;
             /**
              * Cost Usd
              * @default 0
              */
-            cost_usd: number;
+            cost_usd?: number;
             /**
              * Prompt Tokens
              * @default 0
              */
-            prompt_tokens: number;
+            prompt_tokens?: number;
         };
         /**
          * UsageRowOut
@@ -3698,18 +3703,18 @@ export interface components {
              * @default request
              * @enum {string}
              */
-            input_from: "request" | "body";
+            input_from?: "request" | "body";
             /**
              * Max Body Bytes
              * @default 262144
              */
-            max_body_bytes: number;
+            max_body_bytes?: number;
             /**
              * Max Wait S
              * @description How long callers may wait for the run's output by `?wait=`; 0: they are told its id and nothing else.
              * @default 0
              */
-            max_wait_s: number;
+            max_wait_s?: number;
             /** @description Without it whoever knows the address may call. */
             signature?: components["schemas"]["SignatureConfig"] | null;
         };
@@ -3770,7 +3775,7 @@ export interface components {
              * Description
              * @default
              */
-            description: string;
+            description?: string;
             /** Edges */
             edges?: components["schemas"]["Edge"][];
             /**
@@ -4005,7 +4010,7 @@ export interface components {
              * Description
              * @default
              */
-            description: string;
+            description?: string;
             /** Edges */
             edges?: components["schemas"]["Edge"][];
             /**
