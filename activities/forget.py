@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from temporalio import activity
@@ -104,7 +105,9 @@ class Forgetter:
 
     async def _names(self, owner: str) -> Forgotten:
         count = await self._store.forgetting.unname(owner, limit=ROWS_A_PART)
-        return Forgotten(count, left=count > 0)
+        ids = await self._store.forgetting.unname_answers(owner, limit=EXECUTIONS_A_PART)
+        await self._uncache(ids)
+        return Forgotten(count + len(ids), left=count > 0 or bool(ids))
 
     # -- runs ----------------------------------------------------------------------------
 
@@ -157,12 +160,15 @@ class Forgetter:
                 return await self._store.retention.delete_execution(owner, row.id)
 
         counts = await asyncio.gather(*(delete(row) for row in ended))
+        await self._uncache([row.id for row in ended])
+        return Forgotten(sum(counts), left=bool(page.items))
+
+    async def _uncache(self, execution_ids: Sequence[str]) -> None:
         caches = Caches(self._redis_url)
         try:
-            await caches.forget_executions([row.id for row in ended])
+            await caches.forget_executions(execution_ids)
         finally:
             await caches.close()
-        return Forgotten(sum(counts), left=bool(page.items))
 
     async def _histories(self, owner: str) -> Forgotten:
         """Runs that Temporal still has of executions which the store has no more."""

@@ -20,7 +20,7 @@ from pilot import metrics
 from pilot.archive import Archive
 from pilot.retention import Policy, own
 from pilot.store import Store, temporal_workflow_id
-from pilot.store.retention import Doomed
+from pilot.store.retention import EVENTS_ALONE, Doomed
 from workflows_def.prune import (
     EVENTS,
     EXECUTIONS,
@@ -74,11 +74,7 @@ class Pruner:
             case kind if kind == OVERRIDES:
                 return await self._overrides(now, request.cursor or "")
             case kind if kind == EVENTS:
-                before = self._policy.events_before(now)
-                if before is None:
-                    return PruneBatch()
-                count = await kept.prune_events(before, limit=EVENTS_OF_A_BATCH)
-                return PruneBatch(count, more=count == EVENTS_OF_A_BATCH)
+                return await self._events(now)
             case kind if kind == WORKFLOWS:
                 count = await kept.purge_workflows(limit=WORKFLOWS_A_BATCH)
                 return PruneBatch(count, more=count == WORKFLOWS_A_BATCH)
@@ -115,6 +111,22 @@ class Pruner:
                     return batch
             after = workflow_id
         return PruneBatch(cursor=after, more=len(found) == OVERRIDES_A_BATCH)
+
+    async def _events(self, now: datetime) -> PruneBatch:
+        """Archives events and deletes them; their executions stay, and are archived without them
+        when they go."""
+        kept = self._store.retention
+        doomed = await kept.claimed(limit=EVENTS_OF_A_BATCH, events_alone=True)
+        before = self._policy.events_before(now)
+        if not doomed and before is not None:
+            await kept.claim_events(EVENTS_ALONE + _name(now), before, limit=EVENTS_OF_A_BATCH)
+            doomed = await kept.claimed(limit=EVENTS_OF_A_BATCH, events_alone=True)
+        if self._archive is not None and doomed:
+            await self._archive.write(self._store, doomed)
+        count = 0
+        for one in doomed:
+            count += await kept.prune_events(one.execution_id)
+        return PruneBatch(count, more=count > 0)
 
     async def _listed(self) -> list[Doomed]:
         return await self._store.retention.claimed(limit=EXECUTIONS_A_BATCH)

@@ -29,6 +29,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from api.caller import Caller
 from api.live.connections import network_of
 from api.problems import Problem
+from pilot.caches import LIMITS_PREFIX, limited_user
 from pilot.errors import SettingsError
 from pilot.settings import Settings
 
@@ -133,7 +134,7 @@ class Limits:
         item = self._items.get(rate)
         if item is None:
             return
-        who = f"user:{caller.user_id}" if caller.key_id is None else f"key:{caller.key_id}"
+        who = limited_user(caller.user_id) if caller.key_id is None else f"key:{caller.key_id}"
         outcome = await self._hit(item, rate, who)
         scope[_SCOPE_KEY] = outcome
         if not outcome.admitted:
@@ -210,7 +211,7 @@ class _Shared:
         storage = RedisStorage(
             "async+redis://",
             implementation="redispy",
-            key_prefix="pilot:limits",
+            key_prefix=LIMITS_PREFIX,
             connection_pool=self._pool,  # type: ignore[arg-type]
         )
         self._limiter = MovingWindowRateLimiter(storage)

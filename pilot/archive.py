@@ -1,11 +1,14 @@
 """Executions as lines of JSON: what the archive holds and what an export sends.
 
-A line is an object with a `kind`. An execution's first line is the execution itself, then come its
-nodes and its events; each names the execution, so lines may be sorted and filtered by any tool.
+A line is an object with a `kind`. An execution's first line is the execution itself, then comes all
+that it owns: its nodes, the iterations of its loops and maps, what it waited for and for whom, its
+model calls, and its events. Each names the execution, so lines may be sorted and filtered by any
+tool.
 
 The archive is a folder: `<owner>/<day>/<batch>.jsonl.gz`, by the day (UTC) on which executions
 ended. A file is written beside its place and moved there whole, so one that is there is complete
-and is never written again: a batch that is done twice leaves each execution in it once.
+and is never written again: a batch that is done twice leaves each execution in it once. Where
+events go before their execution, a batch of their own has them (`events-…`), and nothing else.
 """
 
 from __future__ import annotations
@@ -18,7 +21,7 @@ import os
 import shutil
 from collections import defaultdict
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import asdict
+from dataclasses import fields
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -28,67 +31,109 @@ from pilot.errors import NotFoundError
 from pilot.events.model import rfc3339
 from pilot.events.wire import dumps
 from pilot.store import Execution, NodeRun, Store
+from pilot.store.iterations import Placed
 from pilot.store.retention import Doomed
+from pilot.store.usage import ModelCall
+from pilot.store.waits import Wait
 
 EVENTS_PAGE = 500
+ITERATIONS_PAGE = 50
+"""An output may have 1.9 MB."""
 MAX_NAME = 200
 """Bytes of a folder's name; file systems take 255."""
 WRITE_BYTES = 1 << 20
 
 
+KINDS = {
+    "execution": "executions",
+    "node": "node_runs",
+    "iteration": "iterations",
+    "wait": "waits",
+    "call": "usage",
+    "event": "events",
+}
+"""Of lines, with the table that each is of. A wait's line has its people too."""
+
+_OF_THE_STORE = frozenset({"last_seq", "edition", "held_at", "released_at", "parent"})
+"""What an execution's row says of itself, and not of the run."""
+
+
 def execution_line(execution: Execution) -> dict[str, Any]:
     """The names are those of the REST resource."""
-    body = {
-        "kind": "execution",
-        **{
-            name: getattr(execution, name)
-            for name in (
-                "id",
-                "owner",
-                "workflow_id",
-                "workflow_version",
-                "status",
-                "input",
-                "output",
-                "error",
-                "usage",
-                "created_at",
-                "started_at",
-                "finished_at",
-                "started_by",
-                "timeout_s",
-                "temporal_run_id",
-                "mode",
-                "source_id",
-            )
-        },
-    }
-    return _plain(body)
+    body = {name: value for name, value in _shallow(execution).items() if name not in _OF_THE_STORE}
+    parent = execution.parent
+    return _plain(
+        {
+            "kind": "execution",
+            **body,
+            "parent": None if parent is None else _shallow(parent),
+        }
+    )
 
 
 def node_line(execution_id: str, run: NodeRun) -> dict[str, Any]:
-    body = {"kind": "node", "execution_id": execution_id, **asdict(run)}
+    body = {"kind": "node", "execution_id": execution_id, **_shallow(run)}
     body["id"] = body.pop("node_id")
     return _plain(body)
 
 
+def iteration_line(execution_id: str, placed: Placed) -> dict[str, Any]:
+    """`node_id` and `path` are those of the loop or map."""
+    body = _shallow(placed.iteration)
+    body.pop("preview")
+    place = {"execution_id": execution_id, "node_id": placed.node_id, "path": placed.path}
+    return _plain({"kind": "iteration", **place, **body})
+
+
+def wait_line(wait: Wait) -> dict[str, Any]:
+    """`kind` is the line's, so what kind of wait it was is `for`, as a node says it."""
+    body = _shallow(wait)
+    return _plain({**body, "kind": "wait", "for": body["kind"]})
+
+
+def call_line(call: ModelCall) -> dict[str, Any]:
+    """A model call as it was used. `cost` is in nanodollars."""
+    body = _shallow(call)
+    body.pop("owner")
+    return _plain({"kind": "call", **_shallow(body.pop("key")), **body})
+
+
 async def lines(store: Store, execution: Execution) -> AsyncIterator[bytes]:
-    """An execution, its nodes and its events. Events are read by the page; of one that has been
-    deleted meanwhile, what was still there."""
+    """An execution and all that it owns; of one that has been deleted meanwhile, what was still
+    there."""
     yield _line(execution_line(execution))
     with contextlib.suppress(NotFoundError):
         for run in await store.node_runs(execution.owner, execution.id):
             yield _line(node_line(execution.id, run))
-        after = 0
-        while True:
-            page = await store.events(
-                execution.owner, execution.id, after_seq=after, limit=EVENTS_PAGE
-            )
-            for event in page:
-                after = event.seq or after
-                yield _line({"kind": "event", **event.to_json()})
-            if len(page) < EVENTS_PAGE:
-                return
+        async for placed in _iterations(store, execution.id):
+            yield _line(iteration_line(execution.id, placed))
+        for wait in await store.waits.of_execution(execution.id):
+            yield _line(wait_line(wait))
+        for call in await store.usage.calls(execution.id):
+            yield _line(call_line(call))
+        async for line in event_lines(store, execution):
+            yield line
+
+
+async def event_lines(store: Store, execution: Execution) -> AsyncIterator[bytes]:
+    """Read by the page. Raises `NotFoundError` where the execution has gone."""
+    after = 0
+    while True:
+        page = await store.events(execution.owner, execution.id, after_seq=after, limit=EVENTS_PAGE)
+        for event in page:
+            after = event.seq or after
+            yield _line({"kind": "event", **event.to_json()})
+        if len(page) < EVENTS_PAGE:
+            return
+
+
+async def _iterations(store: Store, execution_id: str) -> AsyncIterator[Placed]:
+    after: Placed | None = None
+    while page := await store.iterations.of_execution(
+        execution_id, after=after, limit=ITERATIONS_PAGE
+    ):
+        for after in page:
+            yield after
 
 
 class Archive:
@@ -134,7 +179,8 @@ class Archive:
                     except NotFoundError:  # its owner has deleted it
                         continue
                     count += 1
-                    async for line in lines(store, execution):
+                    wanted = event_lines if one.keeps_row else lines
+                    async for line in wanted(store, execution):
                         waiting.append(line)
                         size += len(line)
                         if size >= WRITE_BYTES:
@@ -177,6 +223,11 @@ def _sync_folder(folder: Path) -> None:
 
 def _sync(handle: int) -> None:
     os.fsync(handle)
+
+
+def _shallow(row: Any) -> dict[str, Any]:
+    """A dataclass's fields, without a copy of what stands in them."""
+    return {field.name: getattr(row, field.name) for field in fields(row)}
 
 
 def _plain(body: dict[str, Any]) -> dict[str, Any]:

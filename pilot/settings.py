@@ -253,11 +253,6 @@ class Settings(BaseSettings):
             raise SettingsError(
                 "PILOT_PUBLIC_URL is no URL: write such as https://pilot.example.com"
             )
-        if self.pilot_archive_dir is not None and self.pilot_retention_events_days is not None:
-            raise SettingsError(
-                "PILOT_ARCHIVE_DIR and PILOT_RETENTION_EVENTS_DAYS contradict each other: events "
-                "that go before their execution would be missing in the archive."
-            )
         if (self.pilot_deployment is None) != (self.pilot_build_id is None):
             raise SettingsError(
                 "PILOT_DEPLOYMENT and PILOT_BUILD_ID go together: set both, or neither."

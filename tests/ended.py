@@ -6,10 +6,12 @@ from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 from pilot.events.model import Event, EventType
-from pilot.graph.status import ExecutionStatus
+from pilot.graph.status import ExecutionStatus, NodeStatus
 from pilot.store import Execution, Store, Workflow
+from pilot.store.iterations import Iteration
 from pilot.store.llm_calls import LlmCall
 from pilot.store.usage import CallKey, ModelCall
+from pilot.store.waits import Wait
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
@@ -29,8 +31,8 @@ async def ran(
     *,
     now: datetime = NOW,
 ) -> Execution:
-    """An execution that ended (or is open) that long before `now`, with a node, a model call and
-    up to three events."""
+    """An execution that ended (or is open) that long before `now`, with a node, an iteration, an
+    approval that eve gave, a model call and up to three events."""
     at = now - age
     row = Execution(
         id=str(uuid4()),
@@ -57,6 +59,11 @@ async def ran(
     if status.is_final:
         said.append(say(ENDS[status], 3, status.value))
     await store.append_events(row.id, said)
+    made = Iteration(0, NodeStatus.SUCCEEDED, "k", {"n": 1}, started_at=at, finished_at=at)
+    await store.iterations.record(row.id, "each", "", [made])
+    await store.waits.put(
+        Wait(row.id, "ask", "", "approval", "t", at, users=("eve",), answered=("eve",))
+    )
     key = CallKey(row.id, "start", "", "run", 1, 1)
     await store.usage.record(ModelCall(key, row.owner, workflow.id, "m", 1, 1, 1, at))
     await store.llm_calls.sent(LlmCall(f"key-{row.id}", "s", row.id, 1, "w"))

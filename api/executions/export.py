@@ -18,7 +18,7 @@ from api.parts import PartsDep
 from api.problems import FORBIDDEN, INVALID, MISSING, Problem
 from api.route import ApiRoute
 from api.usage.schemas import Day
-from pilot.archive import lines
+from pilot.archive import KINDS, lines
 from pilot.errors import NotFoundError
 from pilot.roles import Role
 from pilot.store import MAX_PAGE, Execution, Store
@@ -42,8 +42,8 @@ class NdJson(StreamingResponse):
                 NdJson.media_type: {
                     "schema": {
                         "type": "object",
-                        "description": "A line: `kind` is `execution`, `node` or `event`.",
-                        "properties": {"kind": {"enum": ["execution", "node", "event"]}},
+                        "description": "A line: an execution, or what it owns.",
+                        "properties": {"kind": {"enum": list(KINDS)}},
                         "required": ["kind"],
                     }
                 }
@@ -64,7 +64,7 @@ async def export_executions(
     last: Annotated[Day | None, Query(alias="to", description="The last day, inclusive.")] = None,
     workflow_id: Annotated[UUID | None, Query()] = None,
 ) -> Response:
-    """The caller's executions with their nodes and events, as in the operator's archive; those
+    """The caller's executions with all that they own, as in the operator's archive; those
     that are still open too, as they are when their turn comes."""
     if first is not None and last is not None and first > last:
         raise Problem(422, "invalid_range", "`from` is after `to`.")

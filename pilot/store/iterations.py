@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
-from sqlalchemy import Text, case, cast, func, select
+from sqlalchemy import Text, case, cast, func, select, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 
 from pilot.errors import ConflictError
@@ -49,6 +49,15 @@ class Iteration:
     started_at: datetime | None = None
     finished_at: datetime | None = None
     preview: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """An iteration with the node, and that node's path, that it is of."""
+
+    node_id: str
+    path: str
+    iteration: Iteration
 
 
 class IterationStore(Protocol):
@@ -90,6 +99,13 @@ class IterationStore(Protocol):
         its newest state."""
         ...
 
+    async def of_execution(
+        self, execution_id: str, *, after: Placed | None = None, limit: int
+    ) -> list[Placed]:
+        """All of an execution's, whole, by node, path and index: those that follow `after`. Who
+        may ask is for the caller to know."""
+        ...
+
 
 def after(cursor: str | None) -> int:
     """The index that the page begins behind. Raises `ConflictError` (`invalid_cursor`)."""
@@ -114,6 +130,24 @@ def iteration(row: Any) -> Iteration:
     )
 
 
+def placed(row: Any) -> Placed:
+    return Placed(row.node_id, row.path, iteration(row))
+
+
+def iteration_row(row: Iteration) -> dict[str, Any]:
+    """The columns behind the key's first three."""
+    return {
+        "index": row.index,
+        "status": row.status.value,
+        "key": row.key,
+        "started_at": row.started_at,
+        "finished_at": row.finished_at,
+        "error": json_or_null(row.error),
+        "nodes": json_text.dumps(row.nodes),
+        "output": json_or_null(row.output),
+    }
+
+
 def page_of(found: Sequence[Any], limit: int) -> Page[Iteration]:
     """Of rows in order, one more than the page where there are more."""
     size = page_size(limit)
@@ -132,20 +166,7 @@ class SqlIterations:
     ) -> None:
         place = {"execution_id": execution_id, "node_id": node_id, "path": path}
         newest = {row.index: row for row in rows}
-        values = [
-            {
-                **place,
-                "index": row.index,
-                "status": row.status.value,
-                "key": row.key,
-                "started_at": row.started_at,
-                "finished_at": row.finished_at,
-                "error": json_or_null(row.error),
-                "nodes": json_text.dumps(row.nodes),
-                "output": json_or_null(row.output),
-            }
-            for row in newest.values()
-        ]
+        values = [{**place, **iteration_row(row)} for row in newest.values()]
         if not values:
             return
         known = select(executions.c.id).where(executions.c.id == execution_id)
@@ -224,6 +245,23 @@ class SqlIterations:
         async with self._database.reading() as connection:
             found = (await connection.execute(query)).all()
         return [iteration(row) for row in found]
+
+    async def of_execution(
+        self, execution_id: str, *, after: Placed | None = None, limit: int
+    ) -> list[Placed]:
+        columns = iterations.c
+        key = (columns.node_id, columns.path, columns["index"])
+        query = (
+            select(iterations)
+            .where(columns.execution_id == execution_id)
+            .order_by(*key)
+            .limit(limit)
+        )
+        if after is not None:
+            place = (after.node_id, after.path, after.iteration.index)
+            query = query.where(tuple_(*key) > tuple_(*place))
+        async with self._database.reading() as connection:
+            return [placed(row) for row in await connection.execute(query)]
 
 
 def _of(owner: str, execution_id: str, node_id: str, path: str) -> list[Any]:

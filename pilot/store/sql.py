@@ -36,7 +36,8 @@ from pilot.store.iterations import IterationStore, SqlIterations
 from pilot.store.llm_calls import LlmCallStore, SqlLlmCalls
 from pilot.store.paging import newest_first, page
 from pilot.store.publications import PublicationStore, SqlPublications
-from pilot.store.retention import RetentionStore, SqlRetention
+from pilot.store.retention import RetentionStore
+from pilot.store.retention_sql import SqlRetention
 from pilot.store.secrets import SecretStore, SqlSecrets
 from pilot.store.shares import ShareStore, SqlShares
 from pilot.store.slots import SlotStore, SqlSlots, is_to_wait

@@ -234,6 +234,10 @@ class UsageStore(Protocol):
 
     async def of_execution(self, execution_id: str) -> Total: ...
 
+    async def calls(self, execution_id: str) -> list[ModelCall]:
+        """All of an execution's, by their keys."""
+        ...
+
     async def report(
         self,
         owner: str,

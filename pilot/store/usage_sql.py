@@ -28,6 +28,7 @@ from pilot.store.usage import (
     MAX_COUNT,
     WHOLE_ACCOUNT,
     Allowance,
+    CallKey,
     GroupBy,
     Limits,
     ModelCall,
@@ -134,6 +135,12 @@ class SqlUsage:
 
     async def of_execution(self, execution_id: str) -> Total:
         return await self._total(usage.c.execution_id == execution_id)
+
+    async def calls(self, execution_id: str) -> list[ModelCall]:
+        query = select(usage).where(usage.c.execution_id == execution_id)
+        query = query.order_by(*usage.primary_key)
+        async with self._database.reading() as connection:
+            return [model_call(row) for row in await connection.execute(query)]
 
     async def _total(self, which: ColumnElement[bool]) -> Total:
         async with self._database.reading() as connection:
@@ -273,6 +280,22 @@ def call_row(call: ModelCall) -> dict[str, Any]:
         "error": call.error,
         "at": call.at,
     }
+
+
+def model_call(row: Any) -> ModelCall:
+    key = CallKey(row.execution_id, row.node_id, row.path, row.run_id, row.attempt, row.call)
+    return ModelCall(
+        key,
+        row.owner,
+        row.workflow_id,
+        row.model,
+        row.prompt_tokens,
+        row.completion_tokens,
+        row.cost,
+        row.at,
+        row.estimated,
+        row.error,
+    )
 
 
 def _day_row(call: ModelCall) -> dict[str, Any]:

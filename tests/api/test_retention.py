@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -15,6 +16,7 @@ from pilot.events.model import Event, EventType
 from pilot.graph.status import ExecutionStatus
 from tests.api.conftest import Api, chain
 from tests.ended import ran
+from tests.stack import pilot
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
@@ -23,7 +25,7 @@ def read(body: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in body.splitlines()]
 
 
-async def test_an_export_has_each_execution_with_its_nodes_and_events(api: Api) -> None:
+async def test_an_export_has_each_execution_with_all_that_it_owns(api: Api) -> None:
     owner = f"ada-{uuid4().hex[:8]}"
     ada, store = api.client(owner), api.parts.store
     workflow = await store.create_workflow(owner, name="w", description="", graph=chain())
@@ -34,9 +36,17 @@ async def test_an_export_has_each_execution_with_its_nodes_and_events(api: Api) 
     answer = await ada.get(url)
     assert answer.headers["content-type"].startswith("application/x-ndjson")
     lines = read(answer.text)
-    assert Counter(line["kind"] for line in lines) == {"execution": 6, "node": 6, "event": 17}
-    first = lines[:5]
-    assert [line["kind"] for line in first] == ["execution", "node", "event", "event", "event"]
+    assert Counter(line["kind"] for line in lines) == {
+        "execution": 6, "node": 6, "iteration": 6, "wait": 6, "call": 6, "event": 17,
+    }  # fmt: skip
+    first = lines[:8]
+    kinds = ["execution", "node", "iteration", "wait", "call", "event", "event", "event"]
+    assert [line["kind"] for line in first] == kinds
+    assert (first[2]["node_id"], first[2]["output"]) == ("each", {"n": 1})
+    assert (first[3]["for"], first[3]["users"], first[3]["answered"]) == (
+        "approval", ["eve"], ["eve"],
+    )  # fmt: skip
+    assert (first[4]["model"], first[4]["cost"], first[4]["run_id"]) == ("m", 1, "run")
     assert (first[0]["id"], first[0]["input"]) == (rows[0].id, "in")
     assert {line.get("execution_id", line.get("id")) for line in first} >= {rows[0].id}
 
@@ -53,6 +63,34 @@ async def test_an_export_has_each_execution_with_its_nodes_and_events(api: Api) 
     assert (wrong.status_code, wrong.json()["code"]) == (422, "invalid_range")
     stranger = await api.client("mallory").get(url)
     assert stranger.text == ""
+
+
+async def test_the_command_prints_the_same_lines(api: Api, tmp_path: Path) -> None:
+    owner = f"ada-{uuid4().hex[:8]}"
+    store = api.parts.store
+    workflow = await store.create_workflow(owner, name="w", description="", graph=chain())
+    rows = [await ran(store, workflow, timedelta(days=n)) for n in range(3)]
+    whole = read((await api.client(owner).get("/api/v1/executions/export")).text)
+
+    async def command(*options: str) -> Any:
+        given = (
+            "--server",
+            api.url,
+            "--user",
+            owner,
+            "--data-dir",
+            str(api.settings.pilot_data_dir),
+        )
+        return await asyncio.to_thread(pilot, "export-executions", *options, *given, cwd=tmp_path)
+
+    done = await command()
+    assert (done.returncode, read(done.stdout)) == (0, whole)
+    some = await command("--from", "2026-02-28", "--to", "2026-02-28", "--workflow", workflow.id)
+    found = [line["id"] for line in read(some.stdout) if line["kind"] == "execution"]
+    assert found == [rows[1].id]
+    wrong = await command("--from", "2026-03-02", "--to", "2026-03-01")
+    assert (wrong.returncode, wrong.stdout) == (2, "")
+    assert "`from` is after `to`" in wrong.stderr
 
 
 async def test_an_export_reads_no_further_than_it_is_read(

@@ -137,3 +137,20 @@ async def test_they_go_with_their_execution(store, execution, in_database):
     await store.iterations.record(execution.id, "each", "", [iteration(0)])
     await in_database(f"DELETE FROM executions WHERE id = '{execution.id}'")
     assert await in_database("SELECT count(*) FROM iterations") == 0
+
+
+async def test_all_of_an_execution_are_read_whole_and_in_order(store, execution):
+    large = "x" * (MAX_SHOWN_CHARS + 1)
+    await store.iterations.record(execution.id, "b", "", [iteration(1), iteration(0, output=large)])
+    await store.iterations.record(execution.id, "a", "b[0]", [iteration(0, NodeStatus.FAILED)])
+    places, after = [], None
+    while page := await store.iterations.of_execution(execution.id, after=after, limit=2):
+        places += page
+        after = page[-1]
+    assert [(one.node_id, one.path, one.iteration.index) for one in places] == [
+        ("a", "b[0]", 0),
+        ("b", "", 0),
+        ("b", "", 1),
+    ]
+    assert places[1].iteration.output == large
+    assert await store.iterations.of_execution("elsewhere", limit=2) == []

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from pilot.archive import KINDS
 from pilot.errors import ConflictError, NotFoundError
 from pilot.events.model import Event, EventType
 from pilot.graph.status import FINAL_EXECUTION_STATUSES, ExecutionStatus
@@ -18,6 +19,7 @@ from pilot.roles import Role
 from pilot.store import Execution, Store, Workflow
 from pilot.store.migrate import migrate
 from pilot.store.sql import SqlStore
+from pilot.store.tables import metadata
 from pilot.store.usage import Limits
 from tests.ended import NOW, ran
 
@@ -26,8 +28,20 @@ InDatabase = Callable[[str], Awaitable[Any]]
 
 
 async def counts(in_database: InDatabase) -> dict[str, int]:
-    tables = ("executions", "node_runs", "events", "usage", "llm_calls")
+    tables = (*KINDS.values(), "llm_calls", "wait_people")
     return {table: await in_database(f"SELECT count(*) FROM {table}") for table in tables}
+
+
+def test_the_archive_knows_every_table_of_an_execution() -> None:
+    owned = {table.name for table in metadata.sorted_tables if "execution_id" in table.c}
+    assert owned - {"llm_calls"} == set(KINDS.values()) - {"executions"}
+    of_waits = {
+        table.name
+        for table in metadata.sorted_tables
+        for key in table.foreign_keys
+        if key.column.table.name in owned
+    }
+    assert of_waits == {"wait_people"}
 
 
 async def test_what_ended_before_its_time_is_put_on_one_list(
@@ -61,7 +75,10 @@ async def test_what_an_open_execution_goes_on_from_is_left_alone(
     assert await store.retention.claim("b", FINAL, limit=10) == 1
     [doomed] = await store.retention.claimed(limit=10)
     assert doomed.execution_id == other.id
-    assert await store.retention.prune_events(NOW, limit=10) == 1
+    assert not await store.retention.prune_events(other.id)  # it is on the other list
+    await store.retention.release([other.id])
+    assert await store.retention.claim_events("events-b", NOW, limit=10) == 1
+    assert await store.retention.prune_events(other.id)
     assert len(await store.events("ada", source.id)) == 3
     end = Event(
         EventType.EXECUTION_SUCCEEDED,
@@ -72,7 +89,7 @@ async def test_what_an_open_execution_goes_on_from_is_left_alone(
         status="succeeded",
     )
     await store.append_events(retry.id, [end])
-    assert await store.retention.claim("b", FINAL, limit=10) == 2
+    assert await store.retention.claim("b", FINAL, limit=10) == 3
 
 
 async def test_a_child_of_an_open_execution_is_left_alone(
@@ -135,17 +152,19 @@ async def test_a_workflow_may_keep_its_executions_for_less(
 async def test_an_execution_goes_with_its_children(
     store: Store, workflow: Workflow, in_database: InDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in ("pilot.store.retention", "pilot.store.supabase.retention"):
+    for module in ("pilot.store.retention_sql", "pilot.store.supabase.retention"):
         monkeypatch.setattr(f"{module}.EVENTS_AT_ONCE", 2)
     row, kept = [await ran(store, workflow, timedelta(days=n)) for n in (1, 2)]
     assert not await store.retention.delete_execution("bob", row.id)
     assert await counts(in_database) == {
-        "executions": 2, "node_runs": 2, "events": 6, "usage": 2, "llm_calls": 2,
+        "executions": 2, "node_runs": 2, "iterations": 2, "waits": 2, "usage": 2, "events": 6,
+        "llm_calls": 2, "wait_people": 2,
     }  # fmt: skip
     assert await store.retention.delete_execution("ada", row.id)
     assert not await store.retention.delete_execution("ada", row.id)
     assert await counts(in_database) == {
-        "executions": 1, "node_runs": 1, "events": 3, "usage": 1, "llm_calls": 1,
+        "executions": 1, "node_runs": 1, "iterations": 1, "waits": 1, "usage": 1, "events": 3,
+        "llm_calls": 1, "wait_people": 1,
     }  # fmt: skip
     assert await store.get_execution("ada", kept.id) == kept
     with pytest.raises(NotFoundError):
@@ -166,16 +185,28 @@ async def test_an_open_execution_is_not_deleted(
 async def test_events_may_go_before_their_execution(
     store: Store, workflow: Workflow, in_database: InDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in ("pilot.store.retention", "pilot.store.supabase.retention"):
+    for module in ("pilot.store.retention_sql", "pilot.store.supabase.retention"):
         monkeypatch.setattr(f"{module}.EVENTS_AT_ONCE", 2)
     rows = [await ran(store, workflow, timedelta(days=n)) for n in (3, 2, 1)]
     is_open = await ran(store, workflow, timedelta(days=3), ExecutionStatus.RUNNING)
     before = NOW - timedelta(days=1)
-    assert await store.retention.prune_events(before, limit=1) == 1
+    assert await store.retention.claim_events("events-1", before, limit=1) == 1
+    assert await store.retention.claim_events("events-2", before, limit=10) == 1
+    [doomed] = await store.retention.claimed(limit=10, events_alone=True)
+    assert (doomed.execution_id, doomed.batch, doomed.keeps_row) == (rows[0].id, "events-1", True)
+    # the lists are apart, and what is on the one is not put on the other
+    assert await store.retention.claimed(limit=10) == []
+    assert await store.retention.claim("b", FINAL, limit=10) == 1
+    [other] = await store.retention.claimed(limit=10)
+    assert (other.execution_id, other.keeps_row) == (rows[2].id, False)
+    await store.retention.release([rows[2].id])
+    assert await store.retention.prune_events(rows[0].id)
+    assert not await store.retention.prune_events(rows[0].id)
+    assert not await store.retention.prune_events(rows[2].id)
     assert await store.events("ada", rows[0].id) == []
     assert len(await store.events("ada", rows[1].id)) == 3
-    assert await store.retention.prune_events(before, limit=10) == 1
-    assert await store.retention.prune_events(before, limit=10) == 0
+    assert await store.retention.prune_events(rows[1].id)
+    assert await store.retention.claim_events("events-3", before, limit=10) == 0
     assert await store.events("ada", rows[1].id) == []
     assert len(await store.events("ada", rows[2].id)) == 3
     assert len(await store.events("ada", is_open.id)) == 2

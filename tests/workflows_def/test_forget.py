@@ -23,6 +23,7 @@ from pilot.store.secrets import SealedSecret
 from pilot.store.sql import SqlStore
 from tests.ended import ran
 from tests.graph.graphs import graph, node
+from tests.stack import pilot
 from tests.workflows_def.conftest import Runner
 
 LIMIT = timedelta(seconds=10)
@@ -61,6 +62,19 @@ async def forgotten(runner: Runner, owner: str) -> forgetting.Deletion:
             if found.status != "running":
                 return found
             await asyncio.sleep(0.2)
+
+
+def command(runner: Runner, settings: Settings, *arguments: str) -> Any:
+    """`pilot forget`, as an operator of the worker's installation gives it."""
+    environment = {
+        "TEMPORAL_ADDRESS": settings.temporal_address,
+        "TEMPORAL_TASK_QUEUE": runner.task_queue,
+        "PILOT_ENV": "development",
+        "PILOT_DATA_DIR": str(settings.pilot_data_dir),
+    }
+    return asyncio.to_thread(
+        pilot, "forget", *arguments, cwd=settings.pilot_data_dir, environment=environment
+    )
 
 
 async def is_known(runner: Runner, workflow_id: str) -> bool:
@@ -115,3 +129,26 @@ async def test_an_owner_is_forgotten(
     await forgetting.forget(runner.client, runner.task_queue, owner, limit=LIMIT)
     again = await forgotten(runner, owner)
     assert (again.status, again.deleted) == ("done", {})
+
+
+async def test_the_operators_command(
+    runner: Runner, store: SqlStore, worker_settings: Settings
+) -> None:
+    owner = f"ada-{uuid4().hex[:8]}"
+    workflow = await store.create_workflow(owner, name="w", description="", graph=SLOW.to_json())
+    for days in (1, 2):
+        await ran(store, workflow, timedelta(days=days), now=datetime.now(UTC))
+    # without --yes it asks, and nobody answers
+    asked = await command(runner, worker_settings, owner)
+    assert asked.returncode == 1
+    assert f"Delete all that is {owner}'s" in asked.stdout + asked.stderr
+    assert len((await store.list_executions(owner)).items) == 2
+    done = await command(runner, worker_settings, owner, "--yes")
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[-1] == "done"
+    assert {"2 executions deleted", "1 workflows deleted"} <= set(lines)
+    assert (await store.list_workflows(owner)).items == []
+    begun = await command(runner, worker_settings, owner, "--yes", "--no-wait")
+    assert (begun.returncode, begun.stdout.split()[-1] in ("running", "done")) == (0, True)
+    assert (await forgotten(runner, owner)).status == "done"

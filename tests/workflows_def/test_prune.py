@@ -28,12 +28,19 @@ from pilot.retention import Policy
 from pilot.settings import Settings
 from pilot.store import Execution
 from pilot.store.migrate import migrate
-from pilot.store.retention import SqlRetention
+from pilot.store.retention_sql import SqlRetention
 from pilot.store.sql import SqlStore
 from pilot.temporal import data_converter
 from tests.ended import ran
 from workflows_def import prune as prune_workflow
-from workflows_def.prune import KINDS, PRUNE_WORKFLOW, PruneOld, PruneRequest, PruneResult
+from workflows_def.prune import (
+    KINDS,
+    PRUNE_WORKFLOW,
+    PruneBatch,
+    PruneOld,
+    PruneRequest,
+    PruneResult,
+)
 
 WEEK = Policy(dict.fromkeys(FINAL_EXECUTION_STATUSES, 7.0))
 
@@ -197,7 +204,7 @@ async def test_each_is_archived_once_whatever_dies_between(
     assert (batch.count, batch.archived) == (2, 0)
     lines = archived(folder)
     kinds = Counter(line["kind"] for line in lines)
-    assert kinds == {"execution": 4, "node": 4, "event": 12}
+    assert kinds == {"execution": 4, "node": 4, "iteration": 4, "wait": 4, "call": 4, "event": 12}
     assert Counter(line["id"] for line in lines if line["kind"] == "execution") == {
         row.id: 1 for row in rows
     }
@@ -212,6 +219,42 @@ async def test_each_is_archived_once_whatever_dies_between(
     assert not any([await is_there(store, row) for row in rows])
     await Archive(folder).forget("ada")
     assert {line["owner"] for line in archived(folder) if "owner" in line} == {"a/../b"}
+
+
+async def test_events_are_archived_before_they_go_and_once(
+    client: Client, store: SqlStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "archive"
+    rows = await made(store, 3, 4)
+    environment = ActivityEnvironment()
+    early = Pruner(store, client, Policy({}, events_days=2), Archive(folder))
+    original = SqlRetention.prune_events
+    dying = [True]
+
+    async def dies(self: SqlRetention, execution_id: str) -> bool:
+        result = await original(self, execution_id)
+        if dying.pop():
+            raise OSError("the machine is gone")
+        return result
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SqlRetention, "prune_events", dies)
+        with pytest.raises(OSError, match="gone"):
+            await environment.run(early.prune, PruneRequest("events"))
+    batch = await environment.run(early.prune, PruneRequest("events"))
+    assert (batch.count, batch.more) == (1, True)
+    assert await environment.run(early.prune, PruneRequest("events")) == PruneBatch()
+    lines = archived(folder)
+    assert Counter(line["kind"] for line in lines) == {"event": 6}
+    assert {line["execution_id"] for line in lines} == {row.id for row in rows}
+    assert all([await is_there(store, row) for row in rows])
+    # their executions follow, without them
+    late = Pruner(store, client, Policy(dict.fromkeys(FINAL_EXECUTION_STATUSES, 1.0)),
+                  Archive(folder))  # fmt: skip
+    await environment.run(late.prune, PruneRequest("executions"))
+    kinds = Counter(line["kind"] for line in archived(folder))
+    assert kinds == {"execution": 2, "node": 2, "iteration": 2, "wait": 2, "call": 2, "event": 6}
+    assert not any([await is_there(store, row) for row in rows])
 
 
 async def test_the_schedule_is_made_once_and_tells_of_its_last_pass(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pilot.store.forgetting import replacements
 from pilot.store.queries import storable
 from pilot.store.supabase.connection import Connection
 from pilot.store.values import owner_id
@@ -32,3 +33,15 @@ class SupabaseForgetting:
         return int(
             await self._connection.write_all("unname", owner=owner_id(owner), size=storable(limit))
         )
+
+    async def unname_answers(self, owner: str, *, limit: int) -> list[str]:
+        person = owner_id(owner)
+        pairs = replacements(person)
+        found: list[str] = await self._connection.write_all(
+            "unname_answers",
+            owner=person,
+            names=[name for name, _ in pairs],
+            instead=[new for _, new in pairs],
+            size=storable(limit),
+        )
+        return found

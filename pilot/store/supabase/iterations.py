@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from pilot.graph.status import NodeStatus
-from pilot.store import Page, json_text
+from pilot.store import Page
 from pilot.store.iterations import (
     MAX_RESULTS,
     MAX_SHOWN_CHARS,
     PREVIEW_CHARS,
     Iteration,
+    Placed,
     after,
     iteration,
+    iteration_row,
     page_of,
+    placed,
 )
 from pilot.store.paging import page_size
-from pilot.store.rows import json_or_null
 from pilot.store.supabase.connection import Connection
 from pilot.store.supabase.records import record
 from pilot.store.values import owner_id, plain
@@ -38,7 +39,7 @@ class SupabaseIterations:
             execution_id=plain(execution_id),
             node_id=plain(node_id),
             path=plain(path),
-            rows=[_row(row) for row in newest.values()],
+            rows=[iteration_row(row) for row in newest.values()],
         )
 
     async def page(
@@ -88,15 +89,15 @@ class SupabaseIterations:
         )
         return [iteration(record(row)) for row in found]
 
-
-def _row(row: Iteration) -> dict[str, Any]:
-    return {
-        "index": row.index,
-        "status": row.status.value,
-        "key": row.key,
-        "started_at": None if row.started_at is None else row.started_at.isoformat(),
-        "finished_at": None if row.finished_at is None else row.finished_at.isoformat(),
-        "error": json_or_null(row.error),
-        "nodes": json_text.dumps(row.nodes),
-        "output": json_or_null(row.output),
-    }
+    async def of_execution(
+        self, execution_id: str, *, after: Placed | None = None, limit: int
+    ) -> list[Placed]:
+        found = await self._connection.read_all(
+            "iterations_of",
+            execution_id=plain(execution_id),
+            after_node="" if after is None else plain(after.node_id),
+            after_path="" if after is None else plain(after.path),
+            after_index=-1 if after is None else after.iteration.index,
+            size=limit,
+        )
+        return [placed(record(row)) for row in found]

@@ -39,8 +39,16 @@ class SupabaseRetention:
             )
         return count
 
-    async def claimed(self, *, limit: int) -> list[Doomed]:
-        found = await self._connection.read_all("claimed_executions", size=storable(limit))
+    async def claim_events(self, batch: str, before: datetime, *, limit: int) -> int:
+        return int(
+            await self._connection.write_all(
+                "claim_events", batch=plain(batch), before=utc(before), size=storable(limit)
+            )
+        )
+
+    async def claimed(self, *, limit: int, events_alone: bool = False) -> list[Doomed]:
+        kind = "events" if events_alone else "executions"
+        found = await self._connection.read_all(f"claimed_{kind}", size=storable(limit))
         return [
             Doomed(row["pruned_by"], row["id"], row["owner"], moment(row["finished_at"]))
             for row in found
@@ -62,16 +70,13 @@ class SupabaseRetention:
             if found["left"] == 0:
                 return bool(found["deleted"])
 
-    async def prune_events(self, before: datetime, *, limit: int) -> int:
-        count = 0
-        while count < limit:
+    async def prune_events(self, execution_id: str) -> bool:
+        while True:
             found = await self._connection.write_all(
-                "prune_events", before=utc(before), size=EVENTS_AT_ONCE
+                "prune_events_of", id=plain(execution_id), size=EVENTS_AT_ONCE
             )
-            if found is None:
-                break
-            count += found == 0
-        return count
+            if found["left"] == 0:
+                return bool(found["pruned"])
 
     async def purge_workflows(self, *, limit: int) -> int:
         return int(await self._connection.write_all("purge_workflows", size=storable(limit)))

@@ -5,11 +5,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date
+from types import SimpleNamespace
 from typing import Any
 
 from pilot.store import Page
 from pilot.store.paging import page_size
 from pilot.store.supabase.connection import Connection
+from pilot.store.supabase.records import moment
 from pilot.store.usage import (
     WHOLE_ACCOUNT,
     Allowance,
@@ -25,7 +27,7 @@ from pilot.store.usage import (
     utc_day,
 )
 from pilot.store.usage_report import decode_cursor, encode_cursor
-from pilot.store.usage_sql import call_row
+from pilot.store.usage_sql import call_row, model_call
 from pilot.store.usage_totals import COUNTS
 from pilot.store.values import owner_id, plain, utc
 
@@ -85,6 +87,10 @@ class SupabaseUsage:
 
     async def of_execution(self, execution_id: str) -> Total:
         return await self._total(plain(execution_id), None, None)
+
+    async def calls(self, execution_id: str) -> list[ModelCall]:
+        found = await self._connection.read_all("calls_of", execution_id=plain(execution_id))
+        return [model_call(SimpleNamespace(**{**row, "at": moment(row["at"])})) for row in found]
 
     async def _total(self, execution_id: str, node_id: str | None, path: str | None) -> Total:
         return _read_total(
