@@ -31,6 +31,7 @@ from pilot.datadir import (
 )
 from pilot.embedded import server_command
 from pilot.errors import PilotError
+from pilot.exits import CLIENT_VARIABLES
 from pilot.processes import PARENT_PIPE, Child, free_ports, is_free, python_command
 
 READY_LIMIT_S = 60.0
@@ -98,9 +99,10 @@ def choose_ports(options: Options) -> Ports:
 
 
 def child_environment(options: Options, ports: Ports, base: Mapping[str, str]) -> dict[str, str]:
-    """What every child is given on top of the environment and `.env`."""
+    """What every child is given on top of the environment and `.env`. Where another server is
+    configured for `pilot run`, the first run is of this one all the same."""
     return {
-        **base,
+        **{name: value for name, value in base.items() if name not in CLIENT_VARIABLES},
         "PILOT_ENV": "development",
         "PILOT_DATA_DIR": str(options.data_dir.resolve()),
         "PILOT_HOST": "127.0.0.1",

@@ -1,38 +1,27 @@
-"""`pilot run` and `pilot watch`: a run that is begun, or found, and shown to its end."""
+"""`pilot run`, `watch` and `retry`: a run that is begun, or found, and shown to its end."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-import os
-import sys
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from pilot.attend import attend
 from pilot.client import ApiError, AsyncClient, Execution, Workflow
-from pilot.datadir import read_state
 from pilot.errors import PilotError
-from pilot.graph.issues import Issue, errors
+from pilot.exits import Exit, exit_of, said
+from pilot.graph.issues import errors
 from pilot.graph.status import ExecutionStatus
-from pilot.graphfile import describe, read_graph_file
+from pilot.graphfile import read_graph_file
 from pilot.progress import Mode, progress
-from pilot.roles import Role
-from pilot.settings import load_settings
-from pilot.tokens import DevelopmentIssuer
+from pilot.signin import DEFAULT_USER, open_client, say, say_issues
 from pilot.versions import VersionName
 
-T = TypeVar("T")
-
-TOKEN_VARIABLE = "PILOT_TOKEN"  # noqa: S105
-DEFAULT_USER = "dev"
-
 RECORDED_S = 30.0
-
-SUCCEEDED, RUN_FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,67 +37,6 @@ class Launch:
     version: VersionName | None = None
 
 
-def local_token(
-    data_dir: Path, user: str, *, org: str | None = None, role: Role = Role.ADMIN
-) -> str:
-    """A token of the data folder's development issuer. Raises `PilotError` where the issuer
-    is off."""
-    settings = load_settings()
-    if settings.issuer is not None:
-        raise PilotError(
-            "CLERK_JWT_ISSUER is set, so the development issuer is off: sign in with Clerk and "
-            f"give its token in {TOKEN_VARIABLE}",
-            code="issuer_off",
-        )
-    if "pilot_env" in settings.model_fields_set and not settings.is_development:
-        raise PilotError(
-            "PILOT_ENV is production, where the development issuer is off", code="issuer_off"
-        )
-    return DevelopmentIssuer.open(data_dir).mint(user, org=org, role=role.value)
-
-
-def server_url(server: str | None, data_dir: Path) -> str:
-    """The given server, else the one that `pilot dev` runs on the data folder."""
-    if server is not None:
-        if not server.startswith(("http://", "https://")):
-            raise PilotError(f"--server {server}: an address begins with http:// or https://")
-        return server
-    state = read_state(data_dir)
-    if state is None:
-        raise PilotError(
-            f"no `pilot dev` runs on {data_dir}: start it, or name a server with --server",
-            code="no_server",
-        )
-    return state.api.url
-
-
-def open_client(server: str | None, data_dir: Path, user: str = DEFAULT_USER) -> AsyncClient:
-    """A client with the token of PILOT_TOKEN, else with ones minted from the data folder."""
-    url = server_url(server, data_dir)
-    given = os.environ.get(TOKEN_VARIABLE)
-    if given:
-        return AsyncClient(url, given)
-    local_token(data_dir, user)  # says at once where the issuer is off
-    return AsyncClient(url, lambda: local_token(data_dir, user))
-
-
-def with_client(
-    server: str | None, data_dir: Path, user: str, ask: Callable[[AsyncClient], Awaitable[T]]
-) -> T:
-    """What a client is told, asked for on an event loop of its own. The issues of what the API
-    refuses go to stderr."""
-
-    async def asked() -> T:
-        async with open_client(server, data_dir, user) as client:
-            return await ask(client)
-
-    try:
-        return asyncio.run(asked())
-    except ApiError as error:
-        _say_issues(error.issues)
-        raise
-
-
 def launch(options: Launch, mode: Mode = Mode.AUTO) -> int:
     """Runs a workflow to its end and returns the process's exit code. Output goes to stdout,
     everything else to stderr."""
@@ -119,7 +47,7 @@ def launch(options: Launch, mode: Mode = Mode.AUTO) -> int:
             return None
         version = workflow.version if _is_file(options.target) else options.version
         execution = await client.execute(workflow.id, options.input, version=version)
-        _say(f"{workflow.name} (version {execution.workflow_version}), execution {execution.id}")
+        say(f"{workflow.name} (version {execution.workflow_version}), execution {execution.id}")
         return execution
 
     return _follow(options.server, options.data_dir, options.user, begin, mode)
@@ -151,7 +79,7 @@ def retry(
         execution = await client.executions.retry(
             execution_id, begin=begin_at or None, version=version
         )
-        _say(f"execution {execution.id} goes on from {execution_id}")
+        say(f"execution {execution.id} goes on from {execution_id}")
         return execution
 
     return _follow(server, data_dir, user, begin, mode)
@@ -170,26 +98,26 @@ def _follow(
         async with open_client(server, data_dir, user) as client:
             execution = await begin(client)
             if execution is None:
-                return BAD_INPUT
+                return Exit.BAD_INPUT
             begun.append(execution)
             if execution.temporal_url:
-                _say(f"in Temporal: {execution.temporal_url}")
+                say(f"in Temporal: {execution.temporal_url}")
             if not await attend(client, execution, progress(mode)):
-                _say(
+                say(
                     f"the run goes on; to watch it: pilot watch {execution.id}; "
                     f"to end it: pilot cancel {execution.id}"
                 )
-                return INTERRUPTED
+                return Exit.LEFT
             return _conclude(await _recorded(client, execution.id), mode)
 
     try:
         return asyncio.run(follow())
     except KeyboardInterrupt:
-        return INTERRUPTED
+        return Exit.LEFT
     except ApiError as error:
-        _say(f"pilot: {error}")
-        _say_issues(error.issues)
-        return RUN_FAILED if begun else BAD_INPUT
+        say(f"pilot: {said(error)}")
+        say_issues(error.issues)
+        return Exit.NO if begun else exit_of(error)
 
 
 async def _workflow(client: AsyncClient, options: Launch) -> Workflow | None:
@@ -213,7 +141,7 @@ async def _workflow(client: AsyncClient, options: Launch) -> Workflow | None:
     file = read_graph_file(path)
     # Before it is saved: a graph that cannot run must not replace one that can.
     issues = await client.workflows.validate(file.body)
-    _say_issues(issues)
+    say_issues(issues)
     if errors(issues):
         return None
     return await client.workflows.save(file.name, file.body, file.description)
@@ -237,12 +165,12 @@ def _conclude(execution: Execution, mode: Mode) -> int:
     if execution.status is ExecutionStatus.SUCCEEDED:
         if mode is not Mode.JSON:
             print(as_text(execution.output), flush=True)
-        return SUCCEEDED
+        return Exit.DONE
     error = execution.error
     where = f" at {error.node_id}" if error is not None and error.node_id else ""
     what = f": {error.message} [{error.code}]" if error is not None and error.message else ""
-    _say(f"{execution.status}{where}{what}")
-    return RUN_FAILED
+    say(f"{execution.status}{where}{what}")
+    return Exit.NO
 
 
 def as_text(output: Any) -> str:
@@ -250,12 +178,3 @@ def as_text(output: Any) -> str:
     if isinstance(output, str):
         return output
     return json.dumps(output, indent=2, ensure_ascii=False)
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
-
-
-def _say_issues(issues: list[Issue]) -> None:
-    for issue in issues:
-        _say(describe(issue))

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from pilot.client import Workflow
 from pilot.convert.document import Conversion
 from pilot.convert.format import EXPORTED, IMPORTED, Format
 from pilot.convert.formats import convert, export, parse_document, to_pilot
@@ -19,22 +20,47 @@ from pilot.convert.report import Finding, Report
 from pilot.errors import PilotError
 from pilot.graph.model import Graph
 from pilot.graphfile import MAX_FILE_BYTES, FileError, parse_graph, read_graph_file
-from pilot.launch import open_client
 from pilot.nodes import specs
+from pilot.signin import with_client
 
 CARRIED, TO_BE_SEEN_TO = 0, 1
 _STYLES = {"error": "red", "warning": "yellow", "info": "dim"}
 
 
-def import_file(file: Path, format_: str, output: Path | None, *, as_json: bool) -> int:
-    """Converts a file, writes or prints the workflow, and shows the report on stderr."""
+@dataclass(frozen=True, slots=True)
+class Saving:
+    """Where a converted workflow is to be saved, and as whose."""
+
+    server: str | None
+    data_dir: Path
+    user: str
+
+    def save(self, found: Conversion) -> Workflow:
+        return with_client(
+            self.server,
+            self.data_dir,
+            self.user,
+            lambda client: client.workflows.save(
+                found.name, found.graph.to_json(), found.description
+            ),
+        )
+
+
+def import_file(
+    file: Path, format_: str, output: Path | None, saving: Saving | None = None, *, as_json: bool
+) -> int:
+    """Converts a file, writes, saves or prints the workflow, and shows the report on stderr."""
     wanted = None if format_ == "auto" else _format(format_, IMPORTED)
     found = convert(_read(file), specs(), wanted)
     body = to_pilot(found.name, found.description, found.graph)
+    saved = None if saving is None else saving.save(found)
     if as_json:
-        print(
-            json.dumps({"workflow": body, "report": _report(found)}, indent=2, ensure_ascii=False)
-        )
+        whole: dict[str, Any] = {"workflow": body, "report": _report(found)}
+        if saved is not None:
+            whole["saved"] = {"id": saved.id, "version": saved.version}
+        print(json.dumps(whole, indent=2, ensure_ascii=False))
+    elif saved is not None:
+        print(f"{saved.name} is saved as workflow {saved.id}, version {saved.version}")
     elif output is None:
         print(json.dumps(body, indent=2, ensure_ascii=False))
     if output is not None:
@@ -56,14 +82,11 @@ def export_target(target: str, format_: str, server: str | None, data_dir: Path,
             raise FileError(f"{path}: {issues[0].field}: {issues[0].message}")
         return export(wanted, read.name, read.description, graph)
 
-    async def fetch() -> str:
-        async with open_client(server, data_dir, user) as client:
-            found = await client.workflows.get(target)
-        limit = {} if found.timeout_s is None else {"timeout_s": found.timeout_s}
-        graph = Graph.model_validate({"nodes": found.nodes, "edges": found.edges, **limit})
-        return export(wanted, found.name, found.description, graph)
-
-    return asyncio.run(fetch())
+    path_of_it = f"/workflows/{quote(target, safe='')}"
+    body = with_client(
+        server, data_dir, user, lambda client: client.transport.request("GET", path_of_it)
+    )
+    return export(wanted, body["name"], body["description"], Graph.model_validate(body))
 
 
 def show(report: Report, console: Console) -> None:

@@ -3,28 +3,27 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from pilot.client import AsyncClient, Version, VersionsDiff
+from pilot.client import Version, VersionsDiff
 from pilot.client.versions import ItemsDiff
 from pilot.graph.diff import MISSING, Change
-from pilot.versions import VersionName
 
 MAX_TEXT = 100
 """Of a value, in characters; what is longer is cut."""
 ADDED, REMOVED, CHANGED = "green", "red", "yellow"
 
 
-async def show_versions(client: AsyncClient, workflow_id: str) -> None:
+def show_versions(bodies: Iterable[dict[str, Any]]) -> None:
     table = Table(header_style="bold")
     for column in ("version", "name", "saved", "by", "published", "by", "note"):
         table.add_column(column, overflow="fold")
-    async for one in client.versions.list(workflow_id):
+    for one in map(Version.from_json, bodies):
         table.add_row(*map(Text, _cells(one)), style="bold green" if one.is_published else "")
     Console().print(table)
 
@@ -39,15 +38,9 @@ def _cells(one: Version) -> Iterator[str]:
     yield one.note or ""
 
 
-async def show_diff(
-    client: AsyncClient,
-    workflow_id: str,
-    pair: tuple[VersionName, VersionName],
-    is_cosmetic_shown: bool,
-) -> None:
-    found = await client.versions.diff(workflow_id, *pair)
+def show_diff(body: dict[str, Any], is_cosmetic_shown: bool) -> None:
     console = Console(soft_wrap=True)
-    for line in lines(found, is_cosmetic_shown):
+    for line in lines(VersionsDiff.from_json(body), is_cosmetic_shown):
         console.print(line)
 
 

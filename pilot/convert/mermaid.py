@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from pilot.graph.model import Graph, Node
+from pilot.graph.model import Graph, Node, SubGraph
 from pilot.graph.spec import DEFAULT_HANDLE, ERROR_HANDLE
 
 MAX_LABEL_CHARS = 80
@@ -39,13 +39,13 @@ def to_mermaid(name: str, graph: Graph) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _nodes(graph: Graph, prefix: str, indent: str) -> Iterator[str]:
+def _nodes(graph: SubGraph, prefix: str, indent: str) -> Iterator[str]:
     ids: dict[str, str] = {}
     for index, node in enumerate(graph.nodes):
         if node.id in ids:
             continue
         ids[node.id] = at = f"{prefix}{index}"
-        inner = _body(node)
+        inner = node.body
         if inner is None:
             opening, closing = _SHAPES.get(node.type, ("[", "]"))
             yield f'{indent}{at}{opening}"{_escape(node.name)}"{closing}'
@@ -64,14 +64,6 @@ def _nodes(graph: Graph, prefix: str, indent: str) -> Iterator[str]:
         for tool in _tools(node):
             if tool in ids:
                 yield f'{indent}{ids[node.id]} -.-o|"tool"| {ids[tool]}'
-
-
-def _body(node: Node) -> Graph | None:
-    """The graph inside a node that holds one (map, loop)."""
-    body = node.config.get("body")
-    if not isinstance(body, dict) or not isinstance(body.get("nodes"), list):
-        return None
-    return Graph.model_validate(body)
 
 
 def _tools(node: Node) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -46,15 +46,7 @@ def typed_config(
     try:
         config = spec.config.model_validate(node.config)
     except ValidationError as error:
-        issues.extend(
-            Issue(
-                "invalid_config",
-                _config_message(detail),
-                node_id=node.id,
-                field=_path("config", detail["loc"]),
-            )
-            for detail in error.errors(include_url=False, include_context=False)
-        )
+        issues.extend(config_issues(error, node.id))
         return None
     issues.extend(
         replace(
@@ -65,6 +57,12 @@ def typed_config(
         for issue in spec.check(config)
     )
     return config
+
+
+def config_issues(error: ValidationError, node_id: str) -> Iterator[Issue]:
+    for detail in error.errors(include_url=False, include_context=False):
+        field = _path("config", detail["loc"])
+        yield Issue("invalid_config", _config_message(detail), node_id=node_id, field=field)
 
 
 def _config_message(detail: Any) -> str:

@@ -100,6 +100,14 @@ class Node(BaseModel):
         name = self.config.get("name")
         return name if isinstance(name, str) and name else self.id
 
+    @property
+    def body(self) -> SubGraph | None:
+        """The graph that it holds, for drawings: by its looks, whatever its type."""
+        body = self.config.get("body")
+        if not isinstance(body, dict) or not isinstance(body.get("nodes"), list):
+            return None
+        return SubGraph.model_validate(body)
+
 
 class Edge(BaseModel):
     """An edge. Without a `source_handle` it leaves by the source's default handle."""

@@ -179,18 +179,20 @@ def test_a_bad_graph_exits_with_2_and_points_at_it(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "said", "code"),
     [
-        (["no-such-file.json"], "no such file"),
-        (["00000000-0000-0000-0000-000000000000"], "neither a file nor a workflow"),
-        ([str(EXAMPLES / "simple_chatbot.json"), "--input", "{oops"], "not JSON"),
-        ([str(EXAMPLES / "simple_chatbot.json"), "--input", '{"message": 7}'], "input.message"),
-        ([str(EXAMPLES / "simple_chatbot.json"), "--server", "http://127.0.0.1:9"], "no πlot"),
+        (["no-such-file.json"], "no such file", 2),
+        (["00000000-0000-0000-0000-000000000000"], "neither a file nor a workflow", 2),
+        ([str(EXAMPLES / "simple_chatbot.json"), "--input", "{oops"], "not JSON", 2),
+        ([str(EXAMPLES / "simple_chatbot.json"), "--input", '{"message": 7}'], "input.message", 2),
+        ([str(EXAMPLES / "simple_chatbot.json"), "--server", "http://127.0.0.1:9"], "no πlot", 4),
     ],
 )
-def test_bad_input_exits_with_2_in_one_line(stack: Stack, arguments: list[str], said: str) -> None:
+def test_what_cannot_be_run_is_said_in_one_line(
+    stack: Stack, arguments: list[str], said: str, code: int
+) -> None:
     result = stack.pilot("run", *arguments)
-    assert result.returncode == 2, result.stderr
+    assert result.returncode == code, result.stderr
     assert said in result.stderr
     assert "Traceback" not in result.stderr
     assert result.stdout == ""

@@ -1,13 +1,24 @@
 """`pilot versions`, `diff`, `publish`, `unpublish` and `restore`."""
-# ruff: noqa: PLC0415 (see pilot.cli)
+# ruff: noqa: PLC0415 (see pilot.commands)
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import quote
 
 import typer
 
-from pilot.cli_options import DEFAULT_DATA_DIR, DataDir, Server, User
+from pilot.commands.options import (
+    DEFAULT_DATA_DIR,
+    WORKFLOWS,
+    DataDir,
+    Json,
+    Server,
+    User,
+    examples,
+    print_json,
+)
 from pilot.errors import PilotError
 
 if TYPE_CHECKING:
@@ -23,7 +34,7 @@ VersionOption = Annotated[
 
 def add_version_commands(app: typer.Typer) -> None:
     for command in (versions, diff, publish, unpublish, restore):
-        app.command()(command)
+        app.command(rich_help_panel=WORKFLOWS)(command)
 
 
 def version_name(text: str) -> VersionName:
@@ -39,19 +50,28 @@ def version_name(text: str) -> VersionName:
     )
 
 
+@examples("pilot versions $ID", "pilot versions $ID --json | jq '.items[].version'")
 def versions(
     workflow: WorkflowId,
     server: Server = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
     user: User = "dev",
+    as_json: Json = False,
 ) -> None:
     """List a workflow's versions, newest first: who saved them, and what was published."""
-    from pilot.launch import with_client
+    from pilot.listing import everything
+    from pilot.signin import with_client
     from pilot.version_table import show_versions
 
-    with_client(server, data_dir, user, lambda client: show_versions(client, workflow))
+    path = f"/workflows/{quote(workflow, safe='')}/versions"
+    body = with_client(server, data_dir, user, lambda client: everything(client, path))
+    if as_json:
+        print_json(body)
+    else:
+        show_versions(body["items"])
 
 
+@examples("pilot diff $ID", "pilot diff $ID 3 draft --cosmetic")
 def diff(
     workflow: WorkflowId,
     old: Annotated[
@@ -64,15 +84,20 @@ def diff(
     server: Server = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
     user: User = "dev",
+    as_json: Json = False,
 ) -> None:
     """Show what is different in version B; by default what publishing the newest would change."""
-    from pilot.launch import with_client
     from pilot.version_table import show_diff
 
-    pair = version_name(old), version_name(new)
-    with_client(server, data_dir, user, lambda client: show_diff(client, workflow, pair, cosmetic))
+    query = {"from": version_name(old), "to": version_name(new)}
+    body = _ask(server, data_dir, user, "GET", workflow, "versions/diff", query=query)
+    if as_json:
+        print_json(body)
+    else:
+        show_diff(body, cosmetic)
 
 
+@examples("pilot publish $ID --note Kinder", "pilot publish $ID --version 4")
 def publish(
     workflow: WorkflowId,
     version: Annotated[
@@ -83,41 +108,66 @@ def publish(
     server: Server = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
     user: User = "dev",
+    as_json: Json = False,
 ) -> None:
     """Make a version the one that runs by default. Exit code 2 where it could not run."""
-    from pilot.launch import with_client
-
-    done = with_client(
-        server, data_dir, user, lambda client: client.versions.publish(workflow, version, note)
-    )
-    typer.echo(f"version {done.version} is published")
+    given = {"version": version, "note": note}
+    body = _ask(server, data_dir, user, "POST", workflow, "publish", given)
+    _say(f"version {body['version']} is published", body, as_json)
 
 
+@examples("pilot unpublish $ID --note 'until the model is back'")
 def unpublish(
     workflow: WorkflowId,
     note: Note = None,
     server: Server = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
     user: User = "dev",
+    as_json: Json = False,
 ) -> None:
     """Take a workflow offline: it starts no more runs until a version is published again."""
-    from pilot.launch import with_client
-
-    with_client(server, data_dir, user, lambda client: client.versions.unpublish(workflow, note))
-    typer.echo("the workflow is offline; runs that have begun go on")
+    body = _ask(server, data_dir, user, "POST", workflow, "unpublish", {"note": note})
+    _say("the workflow is offline; runs that have begun go on", body, as_json)
 
 
+@examples("pilot restore $ID 4")
 def restore(
     workflow: WorkflowId,
     version: Annotated[int, typer.Argument(help="Whose content is to be the newest again.")],
     server: Server = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
     user: User = "dev",
+    as_json: Json = False,
 ) -> None:
     """Save an old version's content as the newest version. What is published stays."""
-    from pilot.launch import with_client
+    body = _ask(server, data_dir, user, "POST", workflow, f"versions/{version}/restore")
+    _say(f"version {body['version']} is as version {version} was", body, as_json)
 
-    saved = with_client(
-        server, data_dir, user, lambda client: client.versions.restore(workflow, version)
+
+def _ask(
+    server: str | None,
+    data_dir: Path,
+    user: str,
+    method: str,
+    workflow: str,
+    what: str,
+    body: Any = None,
+    query: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Asked twice, each comes to the same."""
+    from pilot.signin import with_client
+
+    path = f"/workflows/{quote(workflow, safe='')}/{what}"
+    return with_client(
+        server,
+        data_dir,
+        user,
+        lambda client: client.transport.request(method, path, body, query=query, repeat=True),
     )
-    typer.echo(f"version {saved.version} is as version {version} was")
+
+
+def _say(text: str, body: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        print_json(body)
+    else:
+        typer.echo(text)

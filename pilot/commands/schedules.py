@@ -1,45 +1,67 @@
 """`pilot schedule`: a workflow's schedules on the command line."""
-# ruff: noqa: PLC0415
+# ruff: noqa: PLC0415 (see pilot.commands)
 
 from __future__ import annotations
 
-import asyncio
-import json
-from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import quote
 
 import typer
 
-from pilot.cli_options import DEFAULT_DATA_DIR, DataDir, Server, User
-from pilot.errors import PilotError
+from pilot.commands.options import (
+    DEFAULT_DATA_DIR,
+    DataDir,
+    Json,
+    Server,
+    User,
+    examples,
+    print_json,
+    read_json,
+)
 
 if TYPE_CHECKING:
-    from pilot.client import AsyncClient, Trigger
+    from pilot.client import Trigger
 
 app = typer.Typer(
-    help="Make, list, pause and run schedules.", no_args_is_help=True, add_completion=False
+    help="Make, list, pause and run schedules.",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
 )
 
 Schedule = Annotated[str, typer.Argument(metavar="SCHEDULE", help="A schedule's id.")]
 
 
 @app.command("list")
+@examples("pilot schedule list", "pilot schedule list --workflow $ID --json")
 def list_(
     workflow: Annotated[str | None, typer.Option("--workflow", help="Of this workflow.")] = None,
     server: Server = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
     user: User = "dev",
+    as_json: Json = False,
 ) -> None:
     """List schedules, newest first."""
+    from pilot.client import Trigger
+    from pilot.listing import everything
+    from pilot.signin import with_client
 
-    async def show(client: AsyncClient) -> None:
-        async for one in client.triggers.list(workflow_id=workflow, kind="schedule"):
-            typer.echo(line(one))
-
-    _with_client(server, data_dir, user, show)
+    query = {"workflow_id": workflow, "kind": "schedule"}
+    body = with_client(
+        server, data_dir, user, lambda client: everything(client, "/triggers", query)
+    )
+    if as_json:
+        print_json(body)
+        return
+    for one in body["items"]:
+        typer.echo(line(Trigger.from_json(one)))
 
 
 @app.command()
+@examples(
+    "pilot schedule create $ID --cron '0 8 * * MON-FRI' --zone Europe/Berlin",
+    "pilot schedule create $ID --every 3600 --input '{\"page\": 1}' --name hourly",
+)
 def create(
     workflow: Annotated[str, typer.Argument(metavar="WORKFLOW", help="A workflow's id.")],
     cron: Annotated[
@@ -50,75 +72,69 @@ def create(
     overlap: Annotated[
         str, typer.Option("--overlap", help="skip, buffer_one, cancel_other, …")
     ] = "skip",
-    name: Annotated[str, typer.Option("--name")] = "schedule",
+    name: Annotated[str, typer.Option("--name", help="What people see.")] = "schedule",
     input_: Annotated[str | None, typer.Option("--input", help="As JSON.")] = None,
     server: Server = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
     user: User = "dev",
+    as_json: Json = False,
 ) -> None:
     """Make a schedule of a workflow, and print it."""
     schedule: dict[str, Any] = {"cron": cron or [], "timezone": zone, "overlap": overlap}
     if every is not None:
         schedule["every_s"] = every
-    try:
-        given = None if input_ is None else json.loads(input_)
-    except ValueError as error:
-        raise PilotError(f"--input is no JSON: {error}", code="invalid_input") from None
-
-    async def make(client: AsyncClient) -> None:
-        made = await client.triggers.schedule(workflow, name, schedule, input=given)
-        typer.echo(line(await client.triggers.get(made.id)))
-
-    _with_client(server, data_dir, user, make)
+    body = {
+        "workflow_id": workflow,
+        "name": name,
+        "input": read_json(input_, "--input"),
+        "schedule": schedule,
+    }
+    made = _ask(server, data_dir, user, "POST", "", body, repeat=False)
+    _show(_ask(server, data_dir, user, "GET", made["id"]), as_json)
 
 
 @app.command()
+@examples("pilot schedule pause $SCHEDULE --note holidays")
 def pause(
     schedule: Schedule,
     note: Annotated[str, typer.Option("--note", help="Why.")] = "",
     server: Server = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
     user: User = "dev",
+    as_json: Json = False,
 ) -> None:
     """Begin nothing until `resume`."""
-
-    async def ask(client: AsyncClient) -> None:
-        typer.echo(line(await client.triggers.pause(schedule, note)))
-
-    _with_client(server, data_dir, user, ask)
+    _show(_ask(server, data_dir, user, "POST", schedule, {"note": note}, what="/pause"), as_json)
 
 
 @app.command()
+@examples("pilot schedule resume $SCHEDULE")
 def resume(
     schedule: Schedule,
     server: Server = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
     user: User = "dev",
+    as_json: Json = False,
 ) -> None:
     """Go on after `pause`."""
-
-    async def ask(client: AsyncClient) -> None:
-        typer.echo(line(await client.triggers.resume(schedule)))
-
-    _with_client(server, data_dir, user, ask)
+    _show(_ask(server, data_dir, user, "POST", schedule, what="/resume"), as_json)
 
 
 @app.command()
+@examples("pilot schedule run $SCHEDULE")
 def run(
     schedule: Schedule,
     server: Server = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
     user: User = "dev",
+    as_json: Json = False,
 ) -> None:
     """Run it once more, now."""
-
-    async def ask(client: AsyncClient) -> None:
-        typer.echo(line(await client.triggers.run(schedule)))
-
-    _with_client(server, data_dir, user, ask)
+    _show(_ask(server, data_dir, user, "POST", schedule, what="/run", repeat=False), as_json)
 
 
 @app.command()
+@examples("pilot schedule delete $SCHEDULE")
 def delete(
     schedule: Schedule,
     server: Server = None,
@@ -126,11 +142,7 @@ def delete(
     user: User = "dev",
 ) -> None:
     """Delete a schedule. What it has begun goes on."""
-
-    async def ask(client: AsyncClient) -> None:
-        await client.triggers.delete(schedule)
-
-    _with_client(server, data_dir, user, ask)
+    _ask(server, data_dir, user, "DELETE", schedule)
 
 
 def line(one: Trigger) -> str:
@@ -149,16 +161,32 @@ def line(one: Trigger) -> str:
     return "  ".join(parts)
 
 
-def _with_client(
+def _show(body: dict[str, Any], as_json: bool) -> None:
+    from pilot.client import Trigger
+
+    if as_json:
+        print_json(body)
+    else:
+        typer.echo(line(Trigger.from_json(body)))
+
+
+def _ask(
     server: str | None,
-    data_dir: DataDir,
+    data_dir: Path,
     user: str,
-    act: Callable[[AsyncClient], Awaitable[None]],
-) -> None:
-    from pilot.launch import open_client
+    method: str,
+    schedule: str,
+    body: Any = None,
+    *,
+    what: str = "",
+    repeat: bool = True,
+) -> dict[str, Any]:
+    from pilot.signin import with_client
 
-    async def connected() -> None:
-        async with open_client(server, data_dir, user) as client:
-            await act(client)
-
-    asyncio.run(connected())
+    path = "/triggers" + (f"/{quote(schedule, safe='')}" if schedule else "") + what
+    return with_client(
+        server,
+        data_dir,
+        user,
+        lambda client: client.transport.request(method, path, body, repeat=repeat),
+    )
