@@ -26,9 +26,6 @@ class Exit(IntEnum):
     LEFT = 130
 
 
-NOT_SIGNED_IN, NO_SERVER, UNREACHABLE = "not_signed_in", "no_server", "unreachable"
-"""Codes of errors that are about the way to a server."""
-
 SERVER_VARIABLE = "PILOT_SERVER"
 KEY_VARIABLE, TOKEN_VARIABLE = "PILOT_API_KEY", "PILOT_TOKEN"
 CLIENT_VARIABLES = (SERVER_VARIABLE, KEY_VARIABLE, TOKEN_VARIABLE)
@@ -44,9 +41,9 @@ START = f"`pilot dev` starts one here, --server or {SERVER_VARIABLE} names anoth
 def exit_of(error: PilotError) -> Exit:
     """The exit code of a command that ended by this error."""
     status = getattr(error, "status", None)
-    if status in (401, 403) or error.code == NOT_SIGNED_IN:
+    if status in (401, 403) or error.code == "not_signed_in":
         return Exit.NOT_SIGNED_IN
-    if error.code in (NO_SERVER, UNREACHABLE) or (status is not None and status >= 500):
+    if error.code in ("no_server", "unreachable") or (status is not None and status >= 500):
         return Exit.NO_SERVER
     return Exit.BAD_INPUT
 
@@ -55,4 +52,4 @@ def said(error: PilotError) -> str:
     """The error in one line, with what to do about it."""
     if getattr(error, "status", None) == 401:
         return f"{error} Not signed in: {SIGN_IN}"
-    return f"{error}: {START}" if error.code == UNREACHABLE else str(error)
+    return f"{error}: {START}" if error.code == "unreachable" else str(error)

@@ -18,8 +18,6 @@ from pilot.datadir import read_state
 from pilot.errors import PilotError
 from pilot.exits import (
     KEY_VARIABLE,
-    NO_SERVER,
-    NOT_SIGNED_IN,
     SIGN_IN,
     START,
     TOKEN_VARIABLE,
@@ -64,7 +62,7 @@ def server_url(server: str | None, data_dir: Path) -> str:
         return server
     state = read_state(data_dir)
     if state is None:
-        raise PilotError(f"no `pilot dev` runs on {data_dir}: {START}", code=NO_SERVER)
+        raise PilotError(f"no `pilot dev` runs on {data_dir}: {START}", code="no_server")
     return state.api.url
 
 
@@ -75,7 +73,7 @@ def open_client(server: str | None, data_dir: Path, user: str = DEFAULT_USER) ->
     if given:
         return AsyncClient(url, given)
     if server is not None and not jwks_path(data_dir).exists():
-        raise PilotError(f"not signed in to {url}: {SIGN_IN}", code=NOT_SIGNED_IN)
+        raise PilotError(f"not signed in to {url}: {SIGN_IN}", code="not_signed_in")
     local_token(data_dir, user)  # says at once where the issuer is off
     return AsyncClient(url, lambda: local_token(data_dir, user))
 

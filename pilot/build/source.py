@@ -248,5 +248,11 @@ def _literal(value: Any, indent: int) -> str:
 
 
 def json_text(text: str) -> str:
-    """A string literal with double quotes: JSON's is Python's, but for lone surrogates."""
-    return json.dumps(text, ensure_ascii=not text.isprintable())
+    """A string literal with double quotes: JSON's is Python's, but for what no one can see."""
+    shown = json.dumps(text, ensure_ascii=False)
+    return "".join(one if one.isprintable() else _escaped(one) for one in shown)
+
+
+def _escaped(char: str) -> str:
+    code = ord(char)
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"

@@ -51,7 +51,7 @@ An error is one line on stderr, which says what to do; `DEBUG=1` shows where it 
 With `--json` a command prints JSON on stdout and nothing else (what else there is to say goes to
 stderr). What a server is asked for is printed as the API gives it (`docs/openapi.json` has the
 shapes): lists are `{{"items": [...], "next_cursor": null}}`, one object is that object. `run`,
-`watch` and `retry` print a run's [events](live.md#events), one a line; `logs` and
+`watch` and `retry` print a run's [events](live.md), one a line; `logs` and
 `export-executions` print a line of JSON each. Fields are added, never renamed or removed.
 
 ## Completion

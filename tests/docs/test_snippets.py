@@ -24,6 +24,7 @@ USER = "reader"
 AS_IT_COMES = "http://127.0.0.1:8000"
 
 ELSEWHERE = {
+    "docs/cli.md": "a server elsewhere; tests/test_commands.py reads its examples",
     "docs/deploy.md": "containers and clusters; tests/deploy checks their files",
     "docs/retention.md": "tests of the commands themselves; needs sqlite3 and jq",
     "docs/supabase.md": "tests/store; needs a project of Supabase",
