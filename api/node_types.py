@@ -1,4 +1,5 @@
-"""`/api/v1/node-types`: what a canvas's palette offers."""
+"""`/api/v1/node-types`: what a canvas's palette offers. `/api/v1/schema/graph.json`: the same for
+editors of files."""
 
 from __future__ import annotations
 
@@ -6,12 +7,13 @@ from typing import Any
 
 from fastapi import APIRouter
 from pydantic import BaseModel, Field, ValidationError
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 
 from api.auth import CallerDep
 from api.parts import PartsDep
 from api.reply import reply
 from api.route import ApiRoute
+from pilot.graph.json_schema import graph_schema
 from pilot.graph.spec import ERROR_HANDLE, NodeSpec
 
 router = APIRouter(tags=["node types"], route_class=ApiRoute)
@@ -64,6 +66,13 @@ class NodeTypesOut(BaseModel):
 async def list_node_types(parts: PartsDep, _: CallerDep) -> Response:
     """Every installed node type."""
     return reply(NodeTypesOut(items=[_shown(spec) for spec in parts.specs.values()]))
+
+
+@router.get("/schema/graph.json", response_model=dict[str, Any])
+async def read_graph_schema(parts: PartsDep, _: CallerDep) -> Response:
+    """The JSON Schema (2020-12) of a workflow's file, with every installed node type: for editors,
+    which a file tells by `$schema`."""
+    return JSONResponse(graph_schema(parts.specs))
 
 
 def _shown(spec: NodeSpec) -> NodeTypeOut:

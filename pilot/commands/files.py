@@ -27,7 +27,7 @@ GraphFile = Annotated[Path, typer.Argument(metavar="FILE", help="A workflow's fi
 
 
 def add_file_commands(app: typer.Typer) -> None:
-    for command in (validate, graph):
+    for command in (validate, graph, schema):
         app.command(rich_help_panel=FILES)(command)
     app.command("import", rich_help_panel=FILES)(import_)
     app.command(rich_help_panel=WORKFLOWS)(export)
@@ -88,6 +88,15 @@ def graph(
         typer.echo(drawn(file, wanted[0]), nl=False)
     else:
         show_tree(file)
+
+
+@examples("pilot schema > graph.schema.json")
+def schema() -> None:
+    """Print the JSON Schema of workflow files, for editors, with every installed node type."""
+    from pilot.graph.json_schema import graph_schema
+    from pilot.nodes import specs
+
+    print_json(graph_schema(specs()))
 
 
 @examples(

@@ -83,6 +83,7 @@ TABLE: dict[tuple[str, str], Row] = {
         R, "execution", {"decision": "approved"}
     ),
     ("GET", "/node-types"): Row(V),
+    ("GET", "/schema/graph.json"): Row(V),
     ("POST", "/secrets"): Row(AD, body={"name": "TOKEN", "value": "x"}),
     ("GET", "/secrets"): Row(ED),
     ("DELETE", "/secrets/{name}"): Row(AD),

@@ -45,6 +45,7 @@ def test_the_document_names_every_route(document):
         ("GET", "/api/v1/templates/{template_id}"),
         ("POST", "/api/v1/templates/{template_id}/use"),
         ("GET", "/api/v1/node-types"),
+        ("GET", "/api/v1/schema/graph.json"),
         ("POST", W),
         ("GET", W),
         ("POST", f"{W}/validate"),
