@@ -41,14 +41,12 @@ export function StartDialog(props: Props) {
   })
   if (workflow.isSuccess && !workflow.isFetching) {
     const start = workflow.data.nodes.find((node) => node.type === "start")
-    const sample = (workflow.data as { sample_input?: unknown }).sample_input
     return (
       <StartForm
         key={workflow.data.version}
         {...props}
         name={workflow.data.name}
         fields={fieldsOfInputs(start?.config)}
-        sample={sample}
       />
     )
   }
@@ -65,13 +63,13 @@ export function StartDialog(props: Props) {
 
 const WHOLE = "input"
 
-function StartForm(props: Props & { name: string; fields: FieldSpec[] | null; sample: unknown }) {
+function StartForm(props: Props & { name: string; fields: FieldSpec[] | null }) {
   const { workflowId, fields, onClose } = props
   const navigate = useNavigate()
   const queries = useQueryClient()
   const form = useId()
   const [draft, setDraft] = useState<Draft>(() => {
-    const before = lastInput(workflowId) ?? props.sample
+    const before = lastInput(workflowId)
     if (fields !== null) return draftOf(fields, before)
     return { [WHOLE]: before === undefined ? "" : JSON.stringify(before, null, 2) }
   })

@@ -86,7 +86,8 @@ export function useRun(id: string) {
 
 export const RunContext = createContext<RunStore | null>(null)
 
-function useRunStore(): RunStore {
+/** The store itself, for what asks now and then and follows nothing. */
+export function useRunContext(): RunStore {
   const store = useContext(RunContext)
   if (store === null) throw new Error("there is no run around this")
   return store
@@ -94,11 +95,11 @@ function useRunStore(): RunStore {
 
 /** A part of the run's state; the component is drawn again when that part changes. */
 export function useRunState<T>(select: (run: RunState) => T): T {
-  return useStore(useRunStore(), ({ run }) => select(run))
+  return useStore(useRunContext(), ({ run }) => select(run))
 }
 
 export function useConnection(): ChannelStatus {
-  return useStore(useRunStore(), ({ connection }) => connection)
+  return useStore(useRunContext(), ({ connection }) => connection)
 }
 
 const NOTHING = new Map<string, NodeState>()

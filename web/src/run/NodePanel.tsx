@@ -1,0 +1,192 @@
+import { useQuery } from "@tanstack/react-query"
+import { RotateCcw, X } from "lucide-react"
+import type { ReactNode } from "react"
+import { Link } from "react-router"
+
+import { api, unwrap } from "../api/client"
+import { isFinal, isNodeFinal, numberOf, objectOf, textOf } from "../live/events"
+import { nodeUsage, tokensOf, type NodeState } from "../live/state"
+import { Button, IconButton } from "../ui/Button"
+import { ApprovalForm, pathOf } from "./ApprovalForm"
+import { count, duration, money, reasonText } from "./format"
+import { Iterations } from "./Iterations"
+import { inputOf, nameOf, outputOf, type Graph, type GraphNode } from "./path"
+import { useNodeTypes } from "./nodeTypes"
+import { Elapsed } from "./RunNode"
+import styles from "./run.module.css"
+import { SignalForm } from "./SignalForm"
+import { StatusBadge } from "./StatusBadge"
+import { useNodeState, useRunContext, useRunState, type Execution } from "./useRun"
+import { Value } from "./Value"
+
+interface Props {
+  execution: Execution
+  graph: Graph
+  node: GraphNode
+  onClose: () => void
+  onRetryFrom: (nodeId: string) => void
+}
+
+/** All that is known of one node of the run. */
+export function NodePanel({ execution, graph, node, onClose, onRetryFrom }: Props) {
+  const state = useNodeState(node.id)
+  const types = useNodeTypes()
+  const hasEnded = useRunState((run) => isFinal(run.status))
+  const { run } = useRunContext().getState()
+  const input =
+    state.status === "pending" ? undefined : inputOf(graph, run, node.id, execution.input)
+  const output = outputOf(graph, run, node.id, execution.input)
+  return (
+    <aside className={styles.panel} aria-label={`Node ${nameOf(node)}`}>
+      <header className={styles.panelHead}>
+        <div>
+          <h2>{nameOf(node)}</h2>
+          <p className={styles.soft}>
+            {types.get(node.type)?.title ?? node.type} · <code>{node.id}</code>
+          </p>
+        </div>
+        <IconButton label="Close" icon={<X size={18} />} onClick={onClose} />
+      </header>
+      <div className={styles.panelBody}>
+        <Facts state={state} />
+        {state.status === "waiting" && <Waits execution={execution} state={state} />}
+        {state.error !== null && (
+          <div className={styles.problem} role="alert">
+            <strong>{state.error.code}</strong>
+            <div>{state.error.message}</div>
+          </div>
+        )}
+        <Attempts state={state} />
+        {(node.type === "loop" || node.type === "map") && state.status !== "pending" && (
+          <Iterations
+            executionId={execution.id}
+            nodeId={node.id}
+            version={iterationsOf(state) + (isNodeFinal(state.status) ? 1 : 0)}
+          />
+        )}
+        {state.status === "running" && state.text !== "" && (
+          <Value title="So far" value={state.text} />
+        )}
+        {output !== undefined && state.status !== "skipped" && isNodeFinal(state.status) && (
+          <Value title="Output" value={output} isCut={state.isCut} />
+        )}
+        {input !== undefined && state.status !== "skipped" && <Value title="Input" value={input} />}
+        {Object.keys(state.meta).length > 0 && <Value title="Details" value={state.meta} />}
+        {hasEnded && state.status !== "skipped" && state.status !== "pending" && (
+          <Button icon={<RotateCcw size={16} />} onClick={() => onRetryFrom(node.id)}>
+            Run again from here
+          </Button>
+        )}
+      </div>
+    </aside>
+  )
+}
+
+const iterationsOf = (state: NodeState): number => {
+  const { done, failed } = objectOf(state.meta.progress)
+  return (numberOf(done) ?? 0) + (numberOf(failed) ?? 0)
+}
+
+function Facts({ state }: { state: NodeState }) {
+  const usage = nodeUsage(state)
+  const child = textOf(state.meta.child_execution_id)
+  const reused = textOf(state.meta.reused_from)
+  const facts: [string, ReactNode][] = [["Status", <StatusBadge key="s" status={state.status} />]]
+  if (state.reason !== null) facts.push(["Why", reasonText(state.reason)])
+  if (state.startedAt !== null) facts.push(["Took", <Elapsed key="e" node={state} />])
+  if (state.startedAt !== null)
+    facts.push(["Began", new Date(state.startedAt).toLocaleTimeString()])
+  if (state.attempt > 1) facts.push(["Attempt", state.attempt])
+  if (usage !== null) facts.push(["Tokens", count(tokensOf(usage))])
+  if (usage !== null) facts.push(["Cost", money(usage.cost_usd)])
+  if (typeof state.meta.model === "string") facts.push(["Model", state.meta.model])
+  if (child !== null)
+    facts.push([
+      "Run",
+      <Link key="c" to={`/executions/${child}`}>
+        of the other workflow
+      </Link>,
+    ])
+  if (reused !== null)
+    facts.push([
+      "Taken from",
+      <Link key="r" to={`/executions/${reused}`}>
+        an earlier run
+      </Link>,
+    ])
+  return (
+    <dl className={styles.factList}>
+      {facts.map(([term, about]) => (
+        <div key={term}>
+          <dt>{term}</dt>
+          <dd>{about}</dd>
+        </div>
+      ))}
+    </dl>
+  )
+}
+
+function Attempts({ state }: { state: NodeState }) {
+  if (state.failed.length === 0) return null
+  return (
+    <section className={styles.value} aria-label="Attempts">
+      <header>
+        <h3>Attempts that failed</h3>
+      </header>
+      <ol className={styles.attempts}>
+        {state.failed.map((attempt) => (
+          <li key={attempt.number}>
+            <strong>{attempt.number}</strong> {attempt.error?.code}: {attempt.error?.message}
+            {attempt.nextAt !== null && !isNodeFinal(state.status) && (
+              <span className={styles.soft}>
+                {" "}
+                next at {new Date(attempt.nextAt).toLocaleTimeString()}
+              </span>
+            )}
+          </li>
+        ))}
+      </ol>
+    </section>
+  )
+}
+
+/** What a node waits for, and how to give it that. */
+function Waits({ execution, state }: { execution: Execution; state: NodeState }) {
+  const waiting = objectOf(state.meta.waiting)
+  const until = textOf(waiting.until)
+  switch (waiting.for) {
+    case "approval":
+      return <Approvals executionId={execution.id} nodeId={state.id} />
+    case "signal":
+      return <SignalForm executionId={execution.id} name={textOf(waiting.signal) ?? ""} />
+    default:
+      return (
+        <p className={styles.soft}>
+          {waiting.for === "webhook" ? "Waits for a call of its own address" : "Waits"}
+          {until !== null &&
+            ` until ${new Date(until).toLocaleString()} (${duration(Date.parse(until) - Date.now())})`}
+        </p>
+      )
+  }
+}
+
+export const approvalsKey = (executionId: string) => ["approvals", executionId] as const
+
+function Approvals({ executionId, nodeId }: { executionId: string; nodeId: string }) {
+  const approvals = useQuery({
+    queryKey: approvalsKey(executionId),
+    queryFn: () =>
+      unwrap(
+        api.GET("/api/v1/executions/{execution_id}/approvals", {
+          params: { path: { execution_id: executionId } },
+        }),
+      ),
+    // it is listed a moment after the run waits
+    refetchInterval: ({ state }) =>
+      state.data?.items.some((one) => one.node_id === nodeId) === true ? false : 500,
+  })
+  const open = approvals.data?.items.find(
+    (one) => one.node_id === nodeId && pathOf(one) === "" && one.closed_at == null,
+  )
+  return open === undefined ? null : <ApprovalForm approval={open} />
+}
