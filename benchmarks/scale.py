@@ -1,8 +1,8 @@
 """What a run and a node cost each part, counted; and what that comes to at a rate of runs.
 
-`python -m benchmarks.scale` counts on a real server, store and Redis: the difference between a chain
-of 20 nodes and one of 10 is ten nodes, and what is left over is a run's own. These are counts and
-no times, so they travel. From them it works out rates, and simulates the shards of Temporal's
+`python -m benchmarks.scale` counts on a real server, store and Redis: the difference between a
+chain of 20 nodes and one of 10 is ten nodes, and what is left over is a run's own. These are counts
+and no times, so they travel. From them it works out rates, and simulates the shards of Temporal's
 history service. docs/scale.md says what follows.
 """
 
@@ -133,10 +133,13 @@ async def count(bench: Stack, redis: Redis, type: str, config: Any, size: int) -
             await asyncio.sleep(0.3)
         commands = redis.info("stats")["total_commands_processed"] - before - 1
     found = await history(handle)
-    return Counts(**found, redis=commands, **{k: sql[k] for k in ("statements", "transactions", "rows")})  # fmt: skip
+    of_store = {name: sql[name] for name in ("statements", "transactions", "rows")}
+    return Counts(**found, **of_store, redis=commands)
 
 
-def waits_ms(shards: int, updates_per_s: float, updates: int = 20_000) -> tuple[float, float, float]:
+def waits_ms(
+    shards: int, updates_per_s: float, updates: int = 20_000
+) -> tuple[float, float, float]:
     """How busy a shard is, and how long an update waits for it at the median and the 99th
     percentile: updates come at random, each holds the shard for `UPDATE_MS`."""
     rate = updates_per_s / shards
