@@ -8,6 +8,7 @@ import { iconOf } from "../graph/icons"
 import { bodyOf, graphAt, type GraphNode } from "../graph/model"
 import { namesInScope } from "../graph/names"
 import { Button, IconButton } from "../ui/Button"
+import { Prose } from "../ui/Prose"
 import { useWorkflows } from "../workflows/queries"
 import { useCanvas, useEditing } from "./context"
 import { containers } from "./flow"
@@ -194,7 +195,9 @@ function Configure({ node, types }: { node: GraphNode; types: NodeTypes }) {
 
   return (
     <FormContext.Provider value={form}>
-      <p className={styles.text}>{type.description}</p>
+      <p className={styles.text}>
+        <Prose>{type.description}</Prose>
+      </p>
       {stray.map((issue, index) => (
         <p key={index} className={styles.issue} data-severity={issue.severity} role="note">
           {issue.message}

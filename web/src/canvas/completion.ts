@@ -51,6 +51,9 @@ const METHODS: [string, string, string][] = [
   ["orValue", "(value)", "it, or that"],
 ]
 
+/** Names that only hold others: nothing is done with them as they are. */
+const NAMESPACES = new Set(["nodes", "vars", "execution", "secrets", "hooks"])
+
 const PLAIN = /^[A-Za-z_]\w*$/
 
 const call =
@@ -94,11 +97,13 @@ export function completionsFor(
     }
   }
   const typed = chain.slice(dot + 1).replace(/^\?/, "")
-  const at = lookUp(names, segments(chain.slice(0, dot)))
+  const path = segments(chain.slice(0, dot))
+  const at = lookUp(names, path)
   const children = at?.children
+  const isValue = !NAMESPACES.has(path[0] ?? "") || path.length > (path[0] === "nodes" ? 2 : 1)
   return {
     from: pos - typed.length,
-    options: [...(children ? options(children) : []), ...METHODS.map(call(-2))],
+    options: [...(children ? options(children) : []), ...(isValue ? METHODS.map(call(-2)) : [])],
     validFor: /^\w*$/,
   }
 }

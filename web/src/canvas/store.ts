@@ -210,7 +210,11 @@ export function createCanvas(types: NodeTypes, doc: Doc) {
       add(type, position, from) {
         const { nodes, edges } = graph()
         const id = freshId(type, new Set([...allNodes(get().doc)].map((node) => node.id)))
-        const node: GraphNode = { id, type, position: rounded(position), config: starting(type) }
+        const number = /_(\d+)$/.exec(id)?.[1]
+        const title = get().types.get(type)?.title ?? type
+        const name = number === undefined ? title : `${title} ${number}`
+        const config = { name, ...starting(type) }
+        const node: GraphNode = { id, type, position: rounded(position), config }
         commit(
           {
             nodes: [...nodes, node],

@@ -3,6 +3,7 @@ import { useId } from "react"
 import { CodeField, type CodeKind } from "../canvas/CodeField"
 import { Button, IconButton } from "../ui/Button"
 import { Field, Switch } from "../ui/Field"
+import { Prose } from "../ui/Prose"
 import { useForm, useIssues } from "./context"
 import styles from "./forms.module.css"
 import { JsonField } from "./JsonField"
@@ -28,7 +29,12 @@ export function SchemaField(props: SchemaFieldProps) {
   const kind = kindOf(schema, defs)
   const label = labelOf(props.name, schema)
   const error = useIssues(props.path)[0]?.message ?? null
-  const shown = { label, hint: schema.description, error, required: props.required }
+  const shown = {
+    label,
+    hint: schema.description === undefined ? undefined : <Prose>{schema.description}</Prose>,
+    error,
+    required: props.required,
+  }
   const { value, onChange, path } = props
   const listed = choices[props.name]
 
@@ -218,7 +224,9 @@ function TextField(props: SchemaFieldProps & { kind: CodeKind; label: string }) 
       />
       <div id={`${id}-about`}>
         {props.schema.description !== undefined && (
-          <p className={styles.hint}>{props.schema.description}</p>
+          <p className={styles.hint}>
+            <Prose>{props.schema.description}</Prose>
+          </p>
         )}
         {issues.map((issue, index) => (
           <p key={index} className={styles.error} data-severity={issue.severity}>
@@ -280,7 +288,9 @@ function Texts(props: SchemaFieldProps & { label: string }) {
     <div className={styles.field} role="group" aria-label={props.label}>
       <span className={styles.label}>{props.label}</span>
       {props.schema.description !== undefined && (
-        <p className={styles.hint}>{props.schema.description}</p>
+        <p className={styles.hint}>
+          <Prose>{props.schema.description}</Prose>
+        </p>
       )}
       {list.map((one, index) => {
         const label = `${props.label} ${index + 1}`
@@ -351,7 +361,9 @@ function Objects(props: SchemaFieldProps & { label: string }) {
     <div className={styles.field} role="group" aria-label={props.label}>
       <span className={styles.label}>{props.label}</span>
       {props.schema.description !== undefined && (
-        <p className={styles.hint}>{props.schema.description}</p>
+        <p className={styles.hint}>
+          <Prose>{props.schema.description}</Prose>
+        </p>
       )}
       {list.map((one, index) => (
         <fieldset key={index} className={styles.group}>
