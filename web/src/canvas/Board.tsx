@@ -4,6 +4,7 @@ import {
   MiniMap,
   ReactFlow,
   useReactFlow,
+  useStore,
   type Connection,
   type FinalConnectionState,
 } from "@xyflow/react"
@@ -26,6 +27,8 @@ const FIT = { padding: 0.2, maxZoom: 1, duration: 200 }
 const BESIDE_X = 300
 /** From so many nodes on an overview has to be asked for. */
 const MANY = 400
+/** Under it nothing on a card can be read, so that nothing of it is painted but its shape. */
+const FAR_ZOOM = 0.4
 
 interface Adding {
   /** In the window. */
@@ -42,6 +45,7 @@ export function Board({ types }: { types: NodeTypes }) {
   const nodes = useCanvas((state) => state.flowNodes)
   const edges = useCanvas((state) => state.flowEdges)
   const path = useCanvas((state) => state.path)
+  const isFar = useStore((state) => state.transform[2] < FAR_ZOOM)
   const [adding, setAdding] = useState<Adding | null>(null)
   const actions = canvas.getState()
 
@@ -55,9 +59,10 @@ export function Board({ types }: { types: NodeTypes }) {
   const shown = path.join("/")
   useEffect(() => {
     // a body is another drawing: shown whole, once its nodes have been measured
+    if (canvas.getState().flowNodes.length > MANY) return
     const timer = setTimeout(fit, 60)
     return () => clearTimeout(timer)
-  }, [shown, fit])
+  }, [canvas, shown, fit])
 
   /** Beside the chosen node and joined to it, else in the middle of what is seen. */
   function addBeside(type: string) {
@@ -110,6 +115,7 @@ export function Board({ types }: { types: NodeTypes }) {
       <Palette types={types} onAdd={addBeside} />
       <div
         className={styles.flow}
+        data-far={isFar || undefined}
         onDragOver={(event) => {
           if (!event.dataTransfer.types.includes(DRAGGED)) return
           event.preventDefault()
