@@ -18,6 +18,7 @@ import { useTheme } from "../ui/theme"
 import { useToast } from "../ui/Toast"
 import { Card } from "./Card"
 import styles from "./canvas.module.css"
+import { Conflict } from "./Conflict"
 import { useCanvas, useEditing } from "./context"
 import { DRAGGED, Palette, QuickAdd } from "./Palette"
 import { useShortcuts } from "./useShortcuts"
@@ -172,6 +173,7 @@ export function Board({ types }: { types: NodeTypes }) {
           </p>
         )}
         <Crumbs />
+        <Conflict />
         <Controls onTidy={() => void tidy().catch(complain)} onFit={fit} />
         {adding && (
           <QuickAdd

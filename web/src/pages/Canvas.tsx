@@ -5,7 +5,6 @@ import { useBlocker, useParams } from "react-router"
 import { useNodeTypes, type NodeTypes } from "../api/hooks"
 import { Board } from "../canvas/Board"
 import styles from "../canvas/canvas.module.css"
-import { Conflict } from "../canvas/Conflict"
 import { EditingContext, useCanvas, type Editing } from "../canvas/context"
 import { openWorkflow, saveWorkflow, type Opened } from "../canvas/documents"
 import { IssuesBox } from "../canvas/IssuesBox"
@@ -110,7 +109,6 @@ function Opened({ editing, types }: { editing: Editing; types: NodeTypes }) {
         ) : (
           <NodePanel types={types} />
         )}
-        <Conflict />
         {issues && <IssuesBox onClose={() => setIssues(false)} />}
       </div>
       {dialog === "publish" && <PublishDialog onClose={() => setDialog(null)} />}
