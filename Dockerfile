@@ -1,6 +1,13 @@
 # One image for all three programs: `docker run pilot-canvas api`, `worker` or `migrate`.
 # Base images are named by version, not by digest: a rebuild brings the distribution's fixes,
 # and all that is ours is pinned by the hashes of requirements.runtime.lock.
+FROM node:24-slim AS web
+WORKDIR /src/web
+COPY web/package.json web/package-lock.json web/.npmrc ./
+RUN npm ci
+COPY web ./
+RUN npm run build
+
 FROM python:3.11-slim-bookworm AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 RUN python -m venv /venv
@@ -13,6 +20,7 @@ COPY pilot pilot
 COPY workflows_def workflows_def
 COPY activities activities
 COPY api api
+COPY --from=web /src/api/canvas/build api/canvas/build
 COPY supabase supabase
 COPY examples examples
 RUN /venv/bin/pip install --no-deps --no-build-isolation . \

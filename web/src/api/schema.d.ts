@@ -185,7 +185,7 @@ export interface paths {
         };
         /**
          * Export Executions
-         * @description The caller's executions with their nodes and events, as in the operator's archive; those
+         * @description The caller's executions with all that they own, as in the operator's archive; those
          *     that are still open too, as they are when their turn comes.
          */
         get: operations["export_executions"];
@@ -502,6 +502,27 @@ export interface paths {
          * @description Every installed node type.
          */
         get: operations["list_node_types"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/schema/graph.json": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Graph Schema
+         * @description The JSON Schema (2020-12) of a workflow's file, with every installed node type: for editors,
+         *     which a file tells by `$schema`.
+         */
+        get: operations["read_graph_schema"];
         put?: never;
         post?: never;
         delete?: never;
@@ -4353,7 +4374,7 @@ export interface operations {
                 content: {
                     "application/x-ndjson": {
                         /** @enum {unknown} */
-                        kind: "execution" | "node" | "event";
+                        kind: "execution" | "node" | "iteration" | "wait" | "call" | "event";
                     };
                 };
             };
@@ -4791,6 +4812,28 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["NodeTypesOut"];
+                };
+            };
+        };
+    };
+    read_graph_schema: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        [key: string]: unknown;
+                    };
                 };
             };
         };
