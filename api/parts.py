@@ -19,6 +19,7 @@ from api.live.feed import Feed
 from api.live.history import History
 from api.live.outbox import Outbox
 from api.live.tickets import Tickets
+from api.live.turns import Turns
 from api.pending import PendingRuns
 from api.runs import Runs
 from pilot.budget import ceiling
@@ -35,8 +36,8 @@ from pilot.store import Store
 class Parts:
     """`keys` are those that the issuer of tokens signs by. `connections` counts who watches,
     `streams` are what the open server-sent streams read from: closed when the process is to
-    end, which it says by `draining` first. `keyring` seals secrets, `codec` encrypts Temporal's
-    payloads; None without a key."""
+    end, which it says by `draining` first. `turns` are when WebSockets write. `keyring` seals
+    secrets, `codec` encrypts Temporal's payloads; None without a key."""
 
     settings: Settings
     verifier: Verifier
@@ -54,6 +55,7 @@ class Parts:
     finished: Finished
     streams: set[Outbox] = field(default_factory=set)
     draining: Event = field(default_factory=Event)
+    turns: Turns = field(default_factory=Turns)
     keyring: Keyring | None = None
     codec: EncryptionCodec | None = None
     directory: Directory | None = None

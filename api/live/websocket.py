@@ -4,7 +4,8 @@ What a watcher may say is in `api.live.messages`. What cannot be done is answere
 `{"type": "error", "code", "message"}` and leaves the connection open.
 
 An idle connection is one task that reads. What else it needs (its token's end, the first
-moment's hold) are timers, and it writes by a task that lives while there is something to send.
+moment's hold) are timers, and it writes by a task that lives while there is something to send,
+begun when it is the process's turn to write (`api.live.turns`).
 """
 
 from __future__ import annotations
@@ -108,6 +109,8 @@ class Connection:
         self._subscriptions = Subscriptions(parts, caller, self._outbox)
         self._allowance = Allowance()
         self._writing: asyncio.Task[None] | None = None
+        self._is_to_write = False
+        self._is_over = False
         self._ending: asyncio.Task[None] | None = None
         self._alarm: asyncio.TimerHandle | None = None
         self._is_warned = False
@@ -123,6 +126,7 @@ class Connection:
             if self._alarm is not None:
                 self._alarm.cancel()
             self._subscriptions.close()
+            self._is_over = True
             if self._writing is not None:
                 self._writing.cancel()
             if self._ending is not None:
@@ -189,7 +193,13 @@ class Connection:
     def _has_more(self) -> None:
         if self._outbox.overflowed:
             self._end(TOO_SLOW, "too slow a reader")
-        elif self._writing is None and self._ending is None:
+        elif self._writing is None and not self._is_to_write and self._ending is None:
+            self._is_to_write = True
+            self._parts.turns.join(self._begin_writing)
+
+    def _begin_writing(self) -> None:
+        self._is_to_write = False
+        if self._ending is None and not self._is_over:
             self._writing = asyncio.create_task(self._write())
 
     async def _write(self) -> None:
