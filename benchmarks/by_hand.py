@@ -33,9 +33,20 @@ class ChainByHand:
             maximum_interval=timedelta(seconds=30),
             maximum_attempts=3,
         )
+        info = workflow.info()
         for index, config in enumerate(chain.steps):
             name = f"n{index}"
-            task = NodeTask("e", "w", "u", name, chain.activity, name, config, Scope(input=value))
+            # ids as long as they are: by them an activity finds secrets, budgets and journals
+            task = NodeTask(
+                info.workflow_id,
+                info.run_id,
+                "benchmark",
+                name,
+                chain.activity,
+                name,
+                config,
+                Scope(input=value),
+            )
             result: NodeResult
             if chain.local:
                 result = await workflow.execute_local_activity(

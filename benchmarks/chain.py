@@ -45,7 +45,7 @@ async def chain(bench: Stack, size: int, rounds: int, *, local: bool) -> list[Co
 
     async def theirs() -> None:
         handles["theirs"] = await bench.client.start_workflow(
-            ChainByHand.run, by_hand, id=f"hand-{uuid.uuid4()}", task_queue=bench.task_queue
+            ChainByHand.run, by_hand, id=str(uuid.uuid4()), task_queue=bench.task_queue
         )
         await handles["theirs"].result()
 

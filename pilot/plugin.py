@@ -17,7 +17,6 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Self
 
-from temporalio.contrib.pydantic import PydanticPayloadConverter
 from temporalio.converter import DataConverter, DefaultPayloadConverter
 from temporalio.plugin import SimplePlugin
 from temporalio.worker import Worker, WorkerConfig, WorkflowRunner
@@ -51,6 +50,7 @@ from pilot.identity import worker_identity
 from pilot.keys import payload_keyring, secrets_keyring
 from pilot.metrics import WorkerMetrics
 from pilot.nodes import specs
+from pilot.payloads import LeanPayloadConverter
 from pilot.preparation import Preparation
 from pilot.retention import Policy
 from pilot.settings import Settings
@@ -104,7 +104,7 @@ class PilotPlugin(SimplePlugin):
     ) -> None:
         super().__init__(
             "pilot.PilotPlugin",
-            data_converter=lambda existing: encrypted(_with_pydantic(existing), keyring),
+            data_converter=lambda existing: encrypted(_with_json(existing), keyring),
             workflows=[
                 InterpretGraph,
                 RunItems,
@@ -219,13 +219,13 @@ class PilotPlugin(SimplePlugin):
                 sink.install(before)
 
 
-def _with_pydantic(existing: DataConverter | None) -> DataConverter:
+def _with_json(existing: DataConverter | None) -> DataConverter:
     """Keeps a codec or failure converter that is there, and a payload converter that is not
     Temporal's default."""
     if existing is None:
         return data_converter
     if existing.payload_converter_class is DefaultPayloadConverter:
-        return replace(existing, payload_converter_class=PydanticPayloadConverter)
+        return replace(existing, payload_converter_class=LeanPayloadConverter)
     return existing
 
 

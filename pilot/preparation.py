@@ -24,6 +24,7 @@ from pilot.graph.plan import Plan
 from pilot.graph.spec import Specs
 from pilot.graph.values import deeper_than
 from pilot.nodes.start import StartConfig, resolve_input
+from pilot.payloads import lean
 from pilot.store import Store, Workflow, WorkflowVersion
 from pilot.store.usage import Limits, Spent, next_day, refusal, utc_day
 
@@ -65,7 +66,7 @@ class Preparation:
             raise RefusedError(
                 f"The input nests deeper than {MAX_INPUT_DEPTH} levels.", code="input_too_deep"
             )
-        plan_size = len(to_json(plan))
+        plan_size = len(to_json(lean(plan)))
         if plan_size > MAX_ARGUMENT_BYTES:
             raise RefusedError(
                 f"The graph is {plan_size:,} bytes when compiled; a run takes "

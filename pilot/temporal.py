@@ -13,7 +13,7 @@ from temporalio.api.operatorservice.v1 import (
     ListSearchAttributesRequest,
 )
 from temporalio.client import Client, Plugin
-from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.converter import DataConverter
 from temporalio.runtime import (
     LogForwardingConfig,
     LoggingConfig,
@@ -28,10 +28,11 @@ from pilot.codec import encrypted
 from pilot.embedded import SEARCH_ATTRIBUTES
 from pilot.keys import payload_keyring
 from pilot.metrics import exporter
+from pilot.payloads import LeanPayloadConverter
 from pilot.settings import Settings
 from pilot.temporal_tls import tls_of
 
-data_converter = pydantic_data_converter
+data_converter = DataConverter(payload_converter_class=LeanPayloadConverter)
 
 HEARTBEAT_S = 2.0
 """How often a worker tells the server that it lives. As it comes, once a minute."""

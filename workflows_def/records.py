@@ -67,7 +67,7 @@ class Records:
         run = ToolRun(path)
         self._tool_runs.setdefault(node.id, []).append(run)
         return run, self._within(
-            node.references, Scope(input=arguments, execution=self._execution(node.references))
+            node.references, Scope(input=arguments, execution=self._execution(node))
         )
 
     def tool_runs(self, node_id: str) -> list[ToolRun]:
@@ -117,13 +117,15 @@ class Records:
                 input=value if wanted.input else None,
                 nodes=nodes,
                 vars=variables,
-                execution=self._execution(wanted),
+                execution=self._execution(node),
             ),
         )
 
-    def _execution(self, wanted: References) -> dict[str, Any]:
+    def _execution(self, node: PlanNode) -> dict[str, Any]:
+        if "execution" not in str(node.config):  # nothing in it can name the execution
+            return {}
         execution: dict[str, Any] = {"id": self._run.execution_id}
-        if wanted.execution_input:
+        if node.references.execution_input:
             outer = {} if self._outer is None else self._outer.execution
             execution["input"] = outer.get("input", self._run.input)
         return execution

@@ -280,14 +280,13 @@ async def test_the_web_ui_is_told_what_runs(runner: Runner) -> None:
 
 
 def test_the_wire_types_survive_a_round_trip() -> None:
-    from temporalio.contrib.pydantic import pydantic_data_converter
-
     from pilot.graph.compile import compile_plan
     from pilot.nodes import specs
+    from pilot.temporal import data_converter
     from tests.graph.graphs import graph
 
     run = RunInput("e", "w", "n", 1, "u", compile_plan(graph(DIAMOND, *DIAMOND_EDGES), specs()))
-    converter = pydantic_data_converter.payload_converter
+    converter = data_converter.payload_converter
     assert converter.from_payloads(converter.to_payloads([run]), [RunInput]) == [run]
 
 

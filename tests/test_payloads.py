@@ -1,0 +1,116 @@
+"""What a run's history holds of a node is what differs from its defaults, and reads as before."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import MISSING, fields
+from typing import Any
+
+import pytest
+from temporalio.contrib.pydantic import pydantic_data_converter
+
+from pilot.graph.compile import compile_plan
+from pilot.graph.plan import Plan, PlanNode, References
+from pilot.graph.spec import Policy
+from pilot.graph.task import NodeResult, NodeTask, Scope, ToolCall
+from pilot.nodes import specs
+from pilot.payloads import LEAN
+from pilot.temporal import data_converter
+from tests.graph.graphs import graph, node
+from workflows_def.messages import Recorded, Resume, RunInput
+
+LEAN_CONVERTER = data_converter.payload_converter
+FULL = pydantic_data_converter.payload_converter
+
+BODY = {"nodes": [node("in", "code", config={"source": "item"})], "edges": []}
+PLAN = compile_plan(
+    graph(
+        [node("s", "start"), node("m", "map", config={"items": "{input}", "body": BODY}),
+         node("v"), node("o", "output", join="any")],
+        "s>m", "m>v", "v>o", "m>o",
+    ),
+    specs(),
+)  # fmt: skip
+CALL = ToolCall("c", "n", "node", {"x": [0, None]}, None)
+VALUES: list[Any] = [
+    NodeTask("e", "w", "u", "n", "code", "n", {"source": ""}, Scope()),
+    NodeTask("e", "w", "u", "n", "code", "n", {}, Scope({"a": None}, {"x": {"output": 0}}, index=0),
+             path="p[0]", round=2, transcript=[{"role": "user"}], quiet=True, callers=["c"]),
+    NodeResult(),
+    NodeResult(0, {"attempt": 1}, [], {"v": None}, [CALL], [{"role": "tool"}], {"until": "now"}),
+    NodeResult(False, handles=["true"]),
+    RunInput("e", "w", "n", 1, "u", PLAN, {"x": []}, 3.0,
+             Resume("before", ["s"], pinned={"v": Recorded(output=1)})),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("value", VALUES, ids=lambda one: type(one).__name__)
+def test_what_is_left_out_reads_as_it_was(value: Any) -> None:
+    [payload] = LEAN_CONVERTER.to_payloads([value])
+    # by a release that writes all of it, too
+    for reader in (LEAN_CONVERTER, FULL):
+        assert reader.from_payloads([payload], [type(value)]) == [value]
+
+
+@pytest.mark.parametrize("value", VALUES, ids=lambda one: type(one).__name__)
+def test_what_was_written_in_full_reads_too(value: Any) -> None:
+    payloads = FULL.to_payloads([value])
+    assert LEAN_CONVERTER.from_payloads(payloads, [type(value)]) == [value]
+
+
+def test_a_task_holds_what_it_says_and_no_more() -> None:
+    [payload] = LEAN_CONVERTER.to_payloads([VALUES[0]])
+    assert json.loads(payload.data) == {
+        "execution_id": "e", "workflow_id": "w", "user_id": "u", "node_id": "n",
+        "type": "code", "name": "n", "config": {"source": ""}, "scope": {},
+    }  # fmt: skip
+
+
+def test_policies_are_written_in_full() -> None:
+    """A later release may have other defaults, and a run keeps its own."""
+    [payload] = LEAN_CONVERTER.to_payloads([PLAN])
+    for policy in json.loads(payload.data)["policies"]:
+        assert policy.keys() == {field.name for field in fields(Policy)}
+        assert len(policy["retry"]) == 5
+    assert LEAN_CONVERTER.from_payloads([payload], [Plan]) == [PLAN]
+
+
+def test_other_values_are_as_pydantic_writes_them() -> None:
+    others: list[Any] = [None, [], [1], {"a": [Scope()]}, Recorded(), PLAN.policies]
+    for other in others:
+        assert LEAN_CONVERTER.to_payloads([other]) == FULL.to_payloads([other])
+
+
+def test_no_default_has_changed() -> None:
+    """Histories lack the fields that had these values when they were written."""
+    defaults = {
+        PlanNode: {
+            "references": References(), "need": None, "on_error": "fail", "default_output": None,
+            "passes_input": False, "sets": [], "output_key": None, "tool": False, "body": None,
+            "gathers": None, "cancels": False,
+        },
+        References: {
+            "input": False, "nodes": {}, "vars": [], "execution_input": False, "all_nodes": False,
+            "all_vars": False, "item": False,
+        },
+        Scope: {
+            "input": None, "nodes": {}, "vars": {}, "execution": {}, "item": None, "index": None,
+        },
+        ToolCall: {"node": "", "arguments": None, "error": None},
+        NodeTask: {
+            "path": "", "round": 0, "transcript": [], "attempts_before": 0, "quiet": False,
+            "callers": [],
+        },
+        NodeResult: {
+            "output": None, "meta": {}, "handles": None, "vars": {}, "tool_calls": None,
+            "messages": None, "follow": None,
+        },
+    }  # fmt: skip
+    assert set(defaults) == LEAN
+    for type, expected in defaults.items():
+        found = {
+            field.name: field.default if field.default is not MISSING else field.default_factory()  # type: ignore[misc]
+            for field in fields(type)  # type: ignore[arg-type]
+            if field.default is not MISSING or field.default_factory is not MISSING
+        }
+        assert {name: found.get(name, MISSING) for name in expected} == expected, type
