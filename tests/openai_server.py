@@ -33,13 +33,15 @@ from starlette.routing import Route
 @dataclass(frozen=True)
 class Reply:
     """An answer, streamed in words with a pause between them. With `cut_after` the connection
-    breaks after so many words, with `stall_after` it goes silent until the client leaves."""
+    breaks after so many words, with `stall_after` it goes silent until the client leaves, or until
+    `release` is set."""
 
     text: str = "hello from the fake"
     pause_s: float = 0.0
     finish_reason: str = "stop"
     cut_after: int | None = None
     stall_after: int | None = None
+    release: asyncio.Event | None = None
     usage: dict[str, int] | None = None
 
 
@@ -117,7 +119,7 @@ class OpenAIServer:
                 self._stream(body, step, usage), media_type="text/event-stream"
             )
         if step.stall_after is not None:
-            await self._stall()
+            await self._stall(step)
         return JSONResponse(
             {
                 "id": "chatcmpl-fake",
@@ -172,7 +174,7 @@ class OpenAIServer:
             if index == step.cut_after:
                 raise ConnectionError("the script cuts the connection")
             if index == step.stall_after:
-                await self._stall()
+                await self._stall(step)
             delta = {"content": word if index == 0 else f" {word}"}
             yield _chunk(body, delta if index else {"role": "assistant", **delta})
             await asyncio.sleep(step.pause_s)
@@ -181,11 +183,12 @@ class OpenAIServer:
             yield _event({**_frame(body), "choices": [], "usage": usage})
         yield b"data: [DONE]\n\n"
 
-    async def _stall(self) -> None:
+    async def _stall(self, reply: Reply) -> None:
         try:
-            await asyncio.sleep(3600)
-        finally:
+            await asyncio.wait_for((reply.release or asyncio.Event()).wait(), 3600)
+        except BaseException:
             self.left.append(time.monotonic())
+            raise
 
 
 def _echo(body: dict[str, Any]) -> str:

@@ -2,7 +2,7 @@ import type { Edge, Node } from "@xyflow/react"
 import type { NodeType, NodeTypes } from "../api/hooks"
 import type { Issue } from "../api/problem"
 import { DEFAULT_HANDLE, handlesOf } from "../graph/handles"
-import type { Size } from "../graph/layout"
+import { columns, type Size } from "../graph/layout"
 import type { Graph, GraphEdge, GraphNode } from "../graph/model"
 
 export interface CardData extends Record<string, unknown> {
@@ -44,7 +44,8 @@ export function toFlow(graph: Graph, look: Look, before: Flow): Flow {
   const old = new Map(before.flowNodes.map((node) => [node.id, node]))
   const severities = worst(look.issues, look.path)
   const leaving = handlesByNode(graph.edges)
-  const flowNodes = graph.nodes.map((node, index) => {
+  const unplaced = graph.nodes.some((node) => !node.position) ? columns(graph) : null
+  const flowNodes = graph.nodes.map((node) => {
     const last = old.get(node.id)
     const isSame = last?.data.node === node
     const type = look.types.get(node.type)
@@ -69,7 +70,7 @@ export function toFlow(graph: Graph, look: Look, before: Flow): Flow {
     const flow: FlowNode = {
       id: node.id,
       type: "card",
-      position: node.position ?? { x: index * 280, y: 0 },
+      position: node.position ?? unplaced?.get(node.id) ?? { x: 0, y: 0 },
       data,
       selected,
     }

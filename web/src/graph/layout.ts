@@ -7,6 +7,47 @@ export interface Size {
 
 const DEFAULT: Size = { width: 220, height: 64 }
 
+const STEP = { x: 280, y: 130 }
+
+interface Joined {
+  nodes: readonly { id: string }[]
+  edges: readonly { source: string; target: string }[]
+}
+
+/** Where nodes stand that nobody has placed, as in a graph that a program wrote: in columns by how
+ * far they are from the start. Cheap enough to be asked for at any time. */
+export function columns(graph: Joined): Map<string, { x: number; y: number }> {
+  const missing = new Map(graph.nodes.map((node) => [node.id, 0]))
+  const next = new Map<string, string[]>()
+  for (const { source, target } of graph.edges) {
+    if (!missing.has(source) || !missing.has(target)) continue
+    missing.set(target, (missing.get(target) ?? 0) + 1)
+    const known = next.get(source)
+    if (known) known.push(target)
+    else next.set(source, [target])
+  }
+  const depths = new Map<string, number>()
+  const ready = graph.nodes.flatMap(({ id }) => (missing.get(id) === 0 ? [id] : []))
+  for (const id of ready) {
+    const depth = depths.get(id) ?? 0
+    for (const target of next.get(id) ?? []) {
+      depths.set(target, Math.max(depths.get(target) ?? 0, depth + 1))
+      const left = (missing.get(target) ?? 1) - 1
+      missing.set(target, left)
+      if (left === 0) ready.push(target)
+    }
+  }
+  const rows: number[] = []
+  return new Map(
+    graph.nodes.map(({ id }) => {
+      const column = depths.get(id) ?? 0
+      const row = rows[column] ?? 0
+      rows[column] = row + 1
+      return [id, { x: column * STEP.x, y: row * STEP.y }]
+    }),
+  )
+}
+
 /** Positions from left to right along the edges. Loaded when it is asked for. */
 export async function laidOut(
   graph: Graph,

@@ -1,5 +1,6 @@
 /** Which way a run took through its graph, and what a node was given. */
 
+import { columns } from "../graph/layout"
 import type { Json } from "../live/events"
 import { keyOf, type NodeState, type RunState } from "../live/state"
 import { objectOf, textOf } from "../live/events"
@@ -27,21 +28,24 @@ export interface Graph {
 }
 
 export function graphOf(stored: { nodes: readonly Json[]; edges: readonly Json[] }): Graph {
-  const nodes = stored.nodes.map((node) => {
-    const { x, y } = objectOf(node.position)
-    return {
-      id: textOf(node.id) ?? "",
-      type: textOf(node.type) ?? "",
-      position: { x: typeof x === "number" ? x : 0, y: typeof y === "number" ? y : 0 },
-      config: objectOf(node.config),
-    }
-  })
   const edges = stored.edges.map((edge, index) => ({
     id: `e${index}`,
     source: textOf(edge.source) ?? "",
     target: textOf(edge.target) ?? "",
     handle: textOf(edge.source_handle ?? edge.sourceHandle),
   }))
+  const joined = { nodes: stored.nodes.map((node) => ({ id: textOf(node.id) ?? "" })), edges }
+  const unplaced = stored.nodes.some((node) => !node.position) ? columns(joined) : null
+  const nodes = stored.nodes.map((node) => {
+    const id = textOf(node.id) ?? ""
+    const { x, y } = objectOf(node.position ?? unplaced?.get(id))
+    return {
+      id,
+      type: textOf(node.type) ?? "",
+      position: { x: typeof x === "number" ? x : 0, y: typeof y === "number" ? y : 0 },
+      config: objectOf(node.config),
+    }
+  })
   const into = new Map<string, GraphEdge[]>()
   for (const edge of edges) into.set(edge.target, [...(into.get(edge.target) ?? []), edge])
   return { nodes, edges, into }

@@ -1,0 +1,83 @@
+"""The canvas in a real browser: Debian's Chromium, on a whole stack whose model is scripted."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from playwright.async_api import Browser, Page, async_playwright, expect
+
+from api.canvas.files import built
+from tests.openai_server import OpenAIServer, openai_server
+from tests.stack import Stack
+
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+MISSING = (
+    "there is no Chromium on this machine"
+    if CHROMIUM is None
+    else None
+    if built()
+    else "the canvas is not built: `make web`"
+)
+"""Why nothing can be tried in a browser, or None."""
+
+LIMIT_MS = 30_000
+"""Whole stacks share two cores: what comes at all may come late."""
+SIZE = {"width": 1440, "height": 900}
+
+
+@dataclass
+class World:
+    """A stack, its model, and a browser."""
+
+    stack: Stack
+    model: OpenAIServer
+    browser: Browser
+
+    @asynccontextmanager
+    async def page(self, user: str, scheme: str = "light") -> AsyncIterator[Page]:
+        """A page of a browser session of its own, where `user` has signed in; what its scripts
+        throw, and what its Content-Security-Policy refuses, is an error of the test."""
+        wrong: list[str] = []
+        context = await self.browser.new_context(
+            viewport=SIZE, color_scheme="dark" if scheme == "dark" else "light"
+        )
+        context.set_default_timeout(LIMIT_MS)
+        page = await context.new_page()
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.on(
+            "console",
+            lambda said: wrong.append(said.text) if "Content Security" in said.text else None,
+        )
+        await page.goto(f"{self.stack.url}/app/#token={self.stack.token(user)}")
+        await expect(page.get_by_role("heading", name="Workflows")).to_be_visible()
+        try:
+            yield page
+        finally:
+            await context.close()
+        assert wrong == []
+
+    def kill_worker(self) -> None:
+        os.kill(self.stack.state()["worker"]["pid"], signal.SIGKILL)
+
+
+@asynccontextmanager
+async def world(folder: Path) -> AsyncIterator[World]:
+    """All of it, running."""
+    expect.set_options(timeout=LIMIT_MS)
+    async with openai_server() as model, async_playwright() as playwright:
+        stack = Stack(folder, PILOT_LLM_API_BASE=model.base_url)
+        try:
+            browser = await playwright.chromium.launch(
+                executable_path=CHROMIUM,
+                args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
+            )
+            yield World(stack, model, browser)
+            await browser.close()
+        finally:
+            stack.stop()

@@ -1,0 +1,28 @@
+import { expect, test } from "vitest"
+import { columns } from "./layout"
+
+const edge = (source: string, target: string) => ({ source, target })
+const node = (id: string) => ({ id })
+
+test("nodes stand behind the last of what leads to them, and never upon each other", () => {
+  const at = columns({
+    nodes: ["output", "b", "c", "start", "alone"].map(node),
+    edges: [
+      edge("start", "b"),
+      edge("b", "c"),
+      edge("start", "output"),
+      edge("c", "output"),
+      edge("start", "nobody"),
+    ],
+  })
+  const x = (id: string) => at.get(id)?.x ?? NaN
+  expect(x("start")).toBe(0)
+  expect([x("b"), x("c"), x("output")]).toEqual([280, 560, 840])
+  expect(x("alone")).toBe(0)
+  expect(new Set([...at.values()].map(({ x, y }) => `${x} ${y}`)).size).toBe(5)
+})
+
+test("a circle is drawn too", () => {
+  const at = columns({ nodes: ["a", "b"].map(node), edges: [edge("a", "b"), edge("b", "a")] })
+  expect(at.get("a")).not.toEqual(at.get("b"))
+})
