@@ -48,8 +48,8 @@ from pilot import closing, metrics
 from pilot.errors import PilotError
 from pilot.events import sink
 from pilot.events.model import Envelope, rfc3339
+from pilot.followers import tell_ended
 from pilot.store import Execution, Store
-from pilot.triggers.schedules import tell_ended
 from workflows_def.iterations import ITEMS_TYPE, LOOP_TYPE
 from workflows_def.reconcile import RECONCILE_ACTIVITY, ReconcilePage, ReconcileRequest
 

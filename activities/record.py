@@ -24,8 +24,8 @@ from activities.slots import Slots
 from pilot.errors import NotFoundError, UnavailableError
 from pilot.events.model import Event
 from pilot.events.publisher import Publisher
+from pilot.followers import tell
 from pilot.store import Store
-from pilot.triggers.schedules import tell
 from workflows_def.messages import (
     QUERY_EVENTS,
     RECORD_ACTIVITY,

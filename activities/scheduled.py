@@ -32,13 +32,8 @@ from pilot.store.triggers import Trigger
 from pilot.triggers.configuration import Overlap, ScheduleConfig
 from pilot.triggers.schedules import Occurrence, Schedules
 from pilot.versions import named
-from workflows_def.scheduled import (
-    BEGIN_ACTIVITY,
-    CANCEL_ACTIVITY,
-    STATUS_ACTIVITY,
-    Begun,
-    ScheduledRequest,
-)
+from workflows_def.following import CANCEL_ACTIVITY, STATUS_ACTIVITY
+from workflows_def.scheduled import BEGIN_ACTIVITY, Begun, ScheduledRequest
 
 log = logging.getLogger(__name__)
 

@@ -6,7 +6,8 @@
 
 The worker may have workflows and activities of its own; πlot's are added to them. A plugin
 made without a store (`PilotPlugin()`) serves clients and replayers; with a keyring it encrypts
-payloads, and reads encrypted ones.
+payloads, and reads encrypted ones. `CallerPlugin` is for a worker whose workflows call graphs
+(`pilot.workflows`) that other workers run.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 
 from activities.deliveries import check_delivery
 from activities.forget import Forgetter
+from activities.graph_calls import GraphCalls
 from activities.interceptor import NodeInterceptor
 from activities.iterations import Iterations
 from activities.later import Later
@@ -60,6 +62,7 @@ from pilot.store.usage import Limits
 from pilot.temporal import data_converter
 from pilot.triggers.schedules import Schedules
 from workflows_def.forget import ForgetOwner
+from workflows_def.graph_call import CallGraph
 from workflows_def.interpreter import InterpretGraph
 from workflows_def.items import RunItems
 from workflows_def.later import StartLater
@@ -87,6 +90,20 @@ holds heartbeats back for up to a minute."""
 NO_CEILING = Limits()
 
 
+class CallerPlugin(SimplePlugin):
+    """What a client and a worker need to call graphs: the payloads' format and encryption. With
+    `settings` the keys are theirs."""
+
+    def __init__(self, keyring: Keyring | None = None, *, settings: Settings | None = None) -> None:
+        if keyring is None and settings is not None:
+            keyring = payload_keyring(settings)
+        super().__init__(
+            "pilot.CallerPlugin",
+            data_converter=lambda existing: encrypted(_with_pydantic(existing), keyring),
+            workflow_runner=_with_passthrough,
+        )
+
+
 class PilotPlugin(SimplePlugin):
     """Data converter, workflow, activities, sandbox settings and the way out for events."""
 
@@ -112,6 +129,7 @@ class PilotPlugin(SimplePlugin):
                 ReconcileExecutions,
                 StartLater,
                 RunScheduled,
+                CallGraph,
                 PruneOld,
                 ForgetOwner,
             ],
@@ -166,13 +184,9 @@ class PilotPlugin(SimplePlugin):
         iterations = Iterations(self._store, client)
         schedules = Schedules(client, config["task_queue"])
         reconciler = Reconciler(self._store, client, slots, ScheduleKeeper(self._store, schedules))
-        scheduled = ScheduledRuns(
-            Preparation(self._store, specs(), self._ceiling),
-            client,
-            slots,
-            schedules,
-            self._max_runs,
-        )
+        preparation = Preparation(self._store, specs(), self._ceiling)
+        scheduled = ScheduledRuns(preparation, client, slots, schedules, self._max_runs)
+        calls = GraphCalls(preparation, slots, self._max_runs)
         config["activities"] = [
             *(config.get("activities") or ()),
             *node_activities(),
@@ -189,6 +203,8 @@ class PilotPlugin(SimplePlugin):
             scheduled.begin,
             scheduled.status,
             scheduled.cancel,
+            calls.begin,
+            calls.result,
         ]
         config["interceptors"] = [NodeInterceptor(), *(config.get("interceptors") or ())]
         self._metrics = WorkerMetrics.of(config["client"])

@@ -13,10 +13,10 @@ from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
+from pilot.followers import follower_of
 from pilot.graph.plan import Plan
 from pilot.resumption import Resumption
 from pilot.store import Execution, temporal_workflow_id
-from pilot.triggers.schedules import Occurrence
 from workflows_def import labels
 from workflows_def.later import LATER_WORKFLOW, LaterRequest, later_workflow_id
 from workflows_def.messages import WORKFLOW_TYPE, ParentRun, RunInput
@@ -26,7 +26,6 @@ def run_of(execution: Execution, workflow_name: str, plan: Plan) -> RunInput:
     """The argument of the interpreter for an execution's row, read whole."""
     resumption = Resumption.of(execution)
     parent = execution.parent
-    occurrence = Occurrence.of_execution(execution)
     return RunInput(
         execution_id=execution.id,
         workflow_id=execution.workflow_id,
@@ -41,7 +40,7 @@ def run_of(execution: Execution, workflow_name: str, plan: Plan) -> RunInput:
         parent=None
         if parent is None
         else ParentRun(parent.execution_id, parent.node_id, parent.path),
-        starter=None if occurrence is None else occurrence.workflow_id,
+        starter=follower_of(execution),
     )
 
 

@@ -33,9 +33,9 @@ from api.runs import CALL_LIMIT, QUERY_LIMIT
 from pilot import closing
 from pilot.errors import PilotError
 from pilot.events.model import Envelope
+from pilot.followers import tell_ended
 from pilot.graph.status import ExecutionStatus
 from pilot.store import MAX_PAGE, Execution
-from pilot.triggers.schedules import tell_ended
 from workflows_def.messages import CLEANUP_LIMIT_S
 
 log = logging.getLogger(__name__)

@@ -192,9 +192,10 @@ class NodeOut(BaseModel):
 
 
 class TriggeredOut(BaseModel):
-    """What began a run: a schedule, `at` the time that it was for, or a webhook, `at` its call."""
+    """What began a run: a schedule, `at` the time that it was for; a webhook, `at` its call; or a
+    Temporal workflow that is not of πlot, of which `id` is the workflow's."""
 
-    type: Literal["schedule", "webhook"]
+    type: Literal["schedule", "webhook", "workflow"]
     id: str
     at: datetime
 

@@ -33,7 +33,7 @@ from pilot.store import Execution, Store
 from pilot.store.triggers import Trigger, TriggerKind
 from pilot.triggers.configuration import Overlap, ScheduleConfig
 from pilot.triggers.cron import Calendar, Span, calendars
-from workflows_def.scheduled import SCHEDULED_WORKFLOW, SIGNAL_ENDED, ScheduledRequest
+from workflows_def.scheduled import SCHEDULED_WORKFLOW, ScheduledRequest
 
 PREFIX = "schedule-"
 CALL_LIMIT = timedelta(seconds=5)
@@ -94,21 +94,6 @@ class Outlook:
     next_times: tuple[datetime, ...]
     skipped: int
     missed: int
-
-
-async def tell_ended(client: Client, execution: Execution) -> None:
-    """Tells the workflow of the execution's schedule, if it has one, that it has ended. What fails
-    is noticed later: the workflow looks for itself. Raises nothing of Temporal's."""
-    occurrence = Occurrence.of_execution(execution)
-    if occurrence is not None:
-        await tell(client, occurrence.workflow_id)
-
-
-async def tell(client: Client, workflow_id: str) -> None:
-    try:
-        await client.get_workflow_handle(workflow_id).signal(SIGNAL_ENDED, rpc_timeout=CALL_LIMIT)
-    except (RPCError, RuntimeError):
-        return
 
 
 class Schedules:
