@@ -84,6 +84,7 @@ chaos: setup ## Kill workers at random for ten minutes, and count what it cost
 # uv resolves for every platform at once, which pip cannot. It stays out of .venv. The second
 # lock is the part of the first that an image needs.
 LOCK := pip compile pyproject.toml --group build --universal --python-version 3.11 \
+	--extra supabase --extra redis --extra sentry --extra otel \
 	--generate-hashes --no-emit-index-url --no-header --quiet
 
 lock: ## Make the locks anew from pyproject.toml

@@ -41,6 +41,12 @@ class SettingsError(PilotError):
     code = "invalid_settings"
 
 
+class ModuleHiddenError(PilotError, ImportError):
+    """A module of the program's is in the place of one of πlot's rooms."""
+
+    code = "module_hidden"
+
+
 class GraphError(PilotError):
     """A graph with issues of severity `error`."""
 

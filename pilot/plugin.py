@@ -6,11 +6,15 @@
 
 The worker may have workflows and activities of its own; πlot's are added to them. A plugin
 made without a store (`PilotPlugin()`) serves clients and replayers; with a keyring it encrypts
-payloads, and reads encrypted ones. `CallerPlugin` is for a worker whose workflows call graphs
-(`pilot.workflows`) that other workers run.
+payloads, and reads encrypted ones. `pilot.caller` is for a worker whose workflows call graphs that
+other workers run.
 """
 
 from __future__ import annotations
+
+import pilot.layout  # noqa: F401 (first: it says which module hides one of ours)
+
+# isort: split
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -18,7 +22,6 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Self
 
-from temporalio.converter import DataConverter, DefaultPayloadConverter
 from temporalio.plugin import SimplePlugin
 from temporalio.worker import Worker, WorkerConfig, WorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
@@ -38,10 +41,10 @@ from activities.scheduled import ScheduledRuns, ScheduleKeeper
 from activities.secrets import Secrets
 from activities.slots import Slots
 from activities.waits import WaitNotes
-from pilot import metrics
+from pilot import extras, metrics
 from pilot.archive import Archive
 from pilot.budget import ceiling
-from pilot.codec import encrypted
+from pilot.caller import converter
 from pilot.crypto import Keyring
 from pilot.errors import PilotError
 from pilot.events import sink
@@ -52,14 +55,12 @@ from pilot.identity import worker_identity
 from pilot.keys import payload_keyring, secrets_keyring
 from pilot.metrics import WorkerMetrics
 from pilot.nodes import specs
-from pilot.payloads import LeanPayloadConverter
 from pilot.preparation import Preparation
 from pilot.retention import Policy
 from pilot.settings import Settings
 from pilot.store import Store
 from pilot.store.open import open_store
 from pilot.store.usage import Limits
-from pilot.temporal import data_converter
 from pilot.triggers.schedules import Schedules
 from workflows_def.forget import ForgetOwner
 from workflows_def.graph_call import CallGraph
@@ -90,20 +91,6 @@ holds heartbeats back for up to a minute."""
 NO_CEILING = Limits()
 
 
-class CallerPlugin(SimplePlugin):
-    """What a client and a worker need to call graphs: the payloads' format and encryption. With
-    `settings` the keys are theirs."""
-
-    def __init__(self, keyring: Keyring | None = None, *, settings: Settings | None = None) -> None:
-        if keyring is None and settings is not None:
-            keyring = payload_keyring(settings)
-        super().__init__(
-            "pilot.CallerPlugin",
-            data_converter=lambda existing: encrypted(_with_pydantic(existing), keyring),
-            workflow_runner=_with_passthrough,
-        )
-
-
 class PilotPlugin(SimplePlugin):
     """Data converter, workflow, activities, sandbox settings and the way out for events."""
 
@@ -121,7 +108,7 @@ class PilotPlugin(SimplePlugin):
     ) -> None:
         super().__init__(
             "pilot.PilotPlugin",
-            data_converter=lambda existing: encrypted(_with_json(existing), keyring),
+            data_converter=converter(keyring),
             workflows=[
                 InterpretGraph,
                 RunItems,
@@ -149,7 +136,10 @@ class PilotPlugin(SimplePlugin):
     @asynccontextmanager
     async def open(cls, settings: Settings) -> AsyncIterator[Self]:
         """A plugin for workers, with the store and the bus of the settings, and what the
-        activities share (clients, sandboxes). Closes them all on the way out."""
+        activities share (clients, sandboxes). Closes them all on the way out.
+
+        Raises `SettingsError` for a variable whose extra is not installed."""
+        extras.check(settings)
         async with AsyncExitStack() as stack:
             store = await open_store(settings)
             stack.push_async_callback(store.close)
@@ -233,16 +223,6 @@ class PilotPlugin(SimplePlugin):
             # another worker of this process may have come in between
             if sink.current() == ours:
                 sink.install(before)
-
-
-def _with_json(existing: DataConverter | None) -> DataConverter:
-    """Keeps a codec or failure converter that is there, and a payload converter that is not
-    Temporal's default."""
-    if existing is None:
-        return data_converter
-    if existing.payload_converter_class is DefaultPayloadConverter:
-        return replace(existing, payload_converter_class=LeanPayloadConverter)
-    return existing
 
 
 def _with_passthrough(existing: WorkflowRunner | None) -> WorkflowRunner:

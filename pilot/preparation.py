@@ -16,6 +16,7 @@ from pydantic_core import to_json
 
 from pilot.budget import allowance_of, exhausted
 from pilot.calls import call_issues, with_tool_schemas
+from pilot.converter import lean
 from pilot.errors import GraphError, RefusedError
 from pilot.events.wire import dumps
 from pilot.graph.compile import compile_plan
@@ -24,7 +25,6 @@ from pilot.graph.plan import Plan
 from pilot.graph.spec import Specs
 from pilot.graph.values import deeper_than
 from pilot.nodes.start import StartConfig, resolve_input
-from pilot.payloads import lean
 from pilot.store import Store, Workflow, WorkflowVersion
 from pilot.store.usage import Limits, Spent, next_day, refusal, utc_day
 

@@ -16,6 +16,7 @@ from typing import Annotated, Literal
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from pilot import extras
 from pilot.errors import SettingsError
 from pilot.graph.status import FINAL_EXECUTION_STATUSES
 
@@ -235,6 +236,7 @@ class Settings(BaseSettings):
 
     def check(self) -> None:
         """Raises `SettingsError` for what is missing or contradicts itself."""
+        extras.check(self)
         self._check_supabase()
         if not self.is_development:
             from pilot.production import require_production  # noqa: PLC0415 (as below)

@@ -25,10 +25,10 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from pilot import tracing
 from pilot.codec import encrypted
+from pilot.converter import LeanPayloadConverter
 from pilot.embedded import SEARCH_ATTRIBUTES
 from pilot.keys import payload_keyring
 from pilot.metrics import exporter
-from pilot.payloads import LeanPayloadConverter
 from pilot.settings import Settings
 from pilot.temporal_tls import tls_of
 

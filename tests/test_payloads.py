@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from temporalio.contrib.pydantic import pydantic_data_converter
 
+from pilot.converter import LEAN
 from pilot.graph.compile import compile_plan
 from pilot.graph.plan import Plan, PlanNode, References
 from pilot.graph.spec import Policy
 from pilot.graph.task import NodeResult, NodeTask, Scope, ToolCall
 from pilot.nodes import specs
-from pilot.payloads import LEAN
 from pilot.temporal import data_converter
 from tests.graph.graphs import graph, node
 from workflows_def.messages import Recorded, Resume, RunInput

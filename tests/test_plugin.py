@@ -14,11 +14,11 @@ from temporalio.converter import DataConverter, PayloadCodec
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
+from pilot.converter import LeanPayloadConverter
 from pilot.errors import PilotError
 from pilot.graph.compile import compile_plan
 from pilot.graph.model import Graph
 from pilot.nodes import specs
-from pilot.payloads import LeanPayloadConverter
 from pilot.plugin import PASSTHROUGH, PilotPlugin
 from pilot.settings import Settings
 from pilot.store.migrate import migrate

@@ -1,5 +1,6 @@
-"""Records the histories of the workflows that begin executions: `scheduled`, `scheduled_cancelled`
-and `later`, as `tests.histories.record` does those of the interpreter.
+"""Records the histories of the workflows that begin executions: `scheduled`,
+`scheduled_cancelled`, `later`, `graph_call` and `graph_call_failed`, as `tests.histories.record`
+does those of the interpreter.
 
 `python -m tests.histories.record_triggers` writes those that the working tree's release lacks.
 """
@@ -20,10 +21,13 @@ from pilot.triggers.schedules import Occurrence
 from tests.fleet import Fleet
 from tests.histories.record import HERE, ROOT, release
 from tests.stack import save
+from workflows_def.graph_call import CALL_WORKFLOW, GraphCall
 from workflows_def.later import later_workflow_id
 
-NAMES = ("scheduled", "scheduled_cancelled", "later")
+NAMES = ("scheduled", "scheduled_cancelled", "later", "graph_call", "graph_call_failed")
 SPIN = {"source": "def main():\n    while True:\n        pass", "limits": {"time_s": 60}}
+
+FAILS = {"source": "def main(): return 1 / 0"}
 
 
 def graph(*nodes: dict[str, object]) -> dict[str, object]:
@@ -75,6 +79,15 @@ async def main() -> None:
             url = f"/api/v1/workflows/{await save(client, graph())}/execute"
             later = (await client.post(url, json={"delay_s": 1})).json()["id"]
             await store(temporal, "later", later_workflow_id(later))
+            fails = {
+                "id": "fails",
+                "type": "code",
+                "config": {"source": "def main(): return 1 / 0"},
+            }
+            for name, nodes in (("graph_call", ()), ("graph_call_failed", (fails,))):
+                call = GraphCall("tester", await save(client, graph(*nodes)), "hello")
+                await temporal.start_workflow(CALL_WORKFLOW, call, id=name, task_queue="pilot")
+                await store(temporal, name, name)
 
 
 if __name__ == "__main__":
