@@ -99,5 +99,5 @@ def _version(name: int | str | None) -> VersionName | None:
     if name is None or isinstance(name, int) or name in (DRAFT, PUBLISHED):
         return name  # type: ignore[return-value]
     raise RefusedError(
-        f"{name!r} is no version: a number, {DRAFT!r} or {PUBLISHED!r}", code="unknown_version"
+        f"{name!r} is no version: a number, {DRAFT!r} or {PUBLISHED!r}", code="invalid_version"
     )

@@ -116,7 +116,7 @@ async def test_its_ends_are_the_callers(tmp_path: Path) -> None:
         for name, arguments, code in (
             ("unknown", {"graph_id": "no-such"}, "not_found"),
             ("not-hers", {"graph_id": held, "owner": "bob"}, "not_found"),
-            ("bad-version", {"graph_id": held, "version": "newest"}, "unknown_version"),
+            ("bad-version", {"graph_id": held, "version": "newest"}, "invalid_version"),
             ("unpublished", {"graph_id": held, "version": "published"}, "not_published"),
         ):
             handle = await begin(client, name, **arguments)

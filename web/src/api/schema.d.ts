@@ -3423,7 +3423,8 @@ export interface components {
         };
         /**
          * TriggeredOut
-         * @description What began a run: a schedule, `at` the time that it was for, or a webhook, `at` its call.
+         * @description What began a run: a schedule, `at` the time that it was for; a webhook, `at` its call; or a
+         *     Temporal workflow that is not of πlot, of which `id` is the workflow's.
          */
         TriggeredOut: {
             /**
@@ -3437,7 +3438,7 @@ export interface components {
              * Type
              * @enum {string}
              */
-            type: "schedule" | "webhook";
+            type: "schedule" | "webhook" | "workflow";
         };
         /**
          * TryIn
