@@ -98,7 +98,7 @@ def show(report: Report, console: Console) -> None:
     if not report.findings:
         return
     table = Table(show_lines=False, header_style="bold")
-    for column in ("", "node", "field", "what", "in the source"):
+    for column in ("", "node", "field", "what", "what to do", "in the source"):
         table.add_column(column, overflow="fold")
     order = list(_STYLES)
     for one in sorted(report.findings, key=lambda finding: order.index(finding.severity)):
@@ -108,7 +108,14 @@ def show(report: Report, console: Console) -> None:
 
 def _cells(one: Finding) -> list[Text]:
     original = (one.original or "").replace("\n", " ")
-    texts = (one.outcome, one.name or "", one.field or "", one.message, f"{original:.80}")
+    texts = (
+        one.outcome,
+        one.name or "",
+        one.field or "",
+        one.message,
+        one.action or "",
+        f"{original:.80}",
+    )
     return [Text(text) for text in texts]
 
 

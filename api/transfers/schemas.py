@@ -77,6 +77,7 @@ class FindingOut(BaseModel):
         exclude_if=_absent,
         description=f"The source's own text, its first {MAX_ORIGINAL_CHARS:,} characters.",
     )
+    action: str | None = Field(default=None, exclude_if=_absent, description="What to do about it.")
 
 
 class ReportOut(BaseModel):

@@ -27,7 +27,7 @@ class Finding:
     `error`: the graph cannot run until somebody has seen to it; `warning`: it may do something
     else than the source did; `info`: what it does is the same. `source_id` and `name` are the
     source's, `node_id` is the graph's; without them it is about the whole. `original` is the
-    source's own text.
+    source's own text, `action` what to do about it.
     """
 
     outcome: Outcome
@@ -38,6 +38,7 @@ class Finding:
     node_id: str | None = None
     field: str | None = None
     original: str | None = None
+    action: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +91,7 @@ class Account:
         source: Source | None = None,
         field: str | None = None,
         original: str | None = None,
+        action: str | None = None,
     ) -> None:
         if original is not None and len(original) > MAX_ORIGINAL_CHARS:
             original = original[:MAX_ORIGINAL_CHARS] + "…"
@@ -102,6 +104,7 @@ class Account:
             node_id=source.node_id if source else None,
             field=field,
             original=original,
+            action=action,
         )
         if finding not in self._findings:
             self._findings[finding] = None
@@ -116,8 +119,9 @@ class Account:
         *,
         original: str | None = None,
         severity: Severity = "warning",
+        action: str | None = None,
     ) -> None:
-        self.note("approximated", severity, message, source, field, original)
+        self.note("approximated", severity, message, source, field, original, action)
 
     def dropped(
         self,
@@ -127,8 +131,9 @@ class Account:
         *,
         original: str | None = None,
         severity: Severity = "warning",
+        action: str | None = None,
     ) -> None:
-        self.note("dropped", severity, message, source, field, original)
+        self.note("dropped", severity, message, source, field, original, action)
 
     def findings_of(self, source: Source) -> list[Finding]:
         return self._by_node.get(source.node_id, [])

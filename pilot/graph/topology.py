@@ -113,7 +113,8 @@ class Topology:
 
         A node that runs was reached by a taken link, so whatever ran on every way to it ran
         (`meet`); and whatever runs as a sure consequence of those (`follows`) ran as well,
-        if the node's joins waited for it (`settled`).
+        if the node's joins waited for it (`settled`). Where a join needs every one of its links,
+        all of their sources ran.
         """
         follows = self._follows()
         runs = [0] * self.size
@@ -122,8 +123,10 @@ class Topology:
             links = self.incoming[index]
             itself = 1 << index
             sources = {link.source for link in links}
-            runs[index] = follows[index] | _meet(runs[source] for source in sources)
-            if self.needs[index] is None:
+            every = self.needs[index] == len(links) > 0
+            met = _join if every else _meet
+            runs[index] = follows[index] | met(runs[source] for source in sources)
+            if every or self.needs[index] is None:
                 settled[index] = itself | _join(settled[source] for source in sources)
             else:
                 settled[index] = itself | _meet(settled[source] for source in sources)

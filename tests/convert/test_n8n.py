@@ -253,7 +253,7 @@ def test_a_report_without_an_error_is_a_graph_that_runs() -> None:
             {"resume": "specificTime", "dateTime": "={{ $json.at }}"},
             {"until": "{nodes.start.output.at}"},
         ),
-        (1.1, {"resume": "webhook"}, None),
+        (1.1, {"resume": "form"}, None),
     ],
 )
 def test_a_wait_waits_as_long(version: float, parameters: Any, config: Any) -> None:

@@ -185,8 +185,19 @@ def test_a_branch_that_a_merge_did_not_wait_for_is_guarded() -> None:
     nodes = [S, sets("a", v=1), sets("b", w=2), merge(mode="any"),
              node("o", "output", config={"value": "{nodes.a.output}"})]  # fmt: skip
     assert "may_be_skipped" in codes(nodes, *FORK)
+    nodes[3] = merge(mode="n_of", n=2)
+    assert codes(nodes, *FORK) == set()
     nodes[3] = merge()
     assert issues(nodes, *FORK) == []
+
+
+def test_a_merge_that_needs_all_makes_sure_of_those_that_may_be_skipped() -> None:
+    nodes = [S, node("c", "condition"), sets("a", v=1), sets("b", w=2), merge(mode="n_of", n=2),
+             node("o", "output", config={"value": "{nodes.b.output} {vars.w}"})]  # fmt: skip
+    edges = ("s>c", "s>a", "c:true>b", "a>m", "b>m", "m>o")
+    assert codes(nodes, *edges) == {"missing_branch"}
+    nodes[4] = merge(mode="all")
+    assert "may_be_skipped" in codes(nodes, *edges)
 
 
 def test_a_switch_has_its_cases_as_handles() -> None:

@@ -11,6 +11,7 @@ from pilot.convert.document import Conversion
 from pilot.graph.issues import errors
 from pilot.graph.validate import validate
 from pilot.nodes import specs
+from tests.convert.n8n_workflow import GO, from_n8n_nodes, n8n_node, set_node
 from tests.convert.test_dify import converted as dify
 from tests.convert.test_n8n import converted as n8n
 from tests.openai_server import Reply
@@ -94,3 +95,44 @@ async def test_an_iteration_is_a_map_and_a_loop_a_loop(runner: Any) -> None:
         "num": 5,
         "text": "x",
     }
+
+
+@pytest.mark.parametrize(
+    ("kind", "output"),
+    [
+        ("both", {"meet": {"a": 1, "same": "b", "b": 2}}),
+        ("a", {}),  # n8n gives no item without a partner
+    ],
+)
+async def test_a_merge_waits_for_its_inputs_as_in_n8n(runner: Any, kind: str, output: Any) -> None:
+    rule = {
+        "conditions": {
+            "conditions": [
+                {
+                    "leftValue": "={{ $json.kind }}",
+                    "rightValue": "both",
+                    "operator": {"type": "string", "operation": "equals"},
+                }
+            ]
+        }
+    }
+    meet = n8n_node(
+        "Meet", "merge", {"mode": "combine", "combineBy": "combineByPosition"}, typeVersion=3
+    )
+    found = from_n8n_nodes(
+        [GO, n8n_node("If", "if", rule, typeVersion=2), set_node("A", a=1, same="a"),
+         set_node("B", b=2, same="b"), meet],
+        "Go>A", "Go>If", "If:0>B", "A>Meet:0", "B>Meet:1",
+    )  # fmt: skip
+    assert errors(validate(found.graph, specs())) == []
+    given = await run(runner, found, {"kind": kind})
+    assert given == (output["meet"] if output else None)
+
+
+async def test_a_stop_fails_with_its_message(runner: Any) -> None:
+    stop = n8n_node("Stop", "stopAndError", {"errorMessage": "=No {{ $json.what }}"})
+    found = from_n8n_nodes([GO, stop], "Go>Stop")
+    assert errors(validate(found.graph, specs())) == []
+    with pytest.raises(Exception) as failure:
+        await run(runner, found, {"what": "tea"})
+    assert "No tea" in str(getattr(failure.value, "cause", None) or failure.value)

@@ -41,6 +41,16 @@ class N8nNode:
         return options if isinstance(options, dict) else {}
 
 
+@dataclass(frozen=True, slots=True)
+class Wire:
+    """A connection: from an output of the source to an input of the target, by their indexes."""
+
+    source: str
+    output: int
+    target: str
+    input: int = 0
+
+
 @dataclass(slots=True)
 class Build:
     """What converters write to. `before[name]` are the nodes that lead to a node; `handles` says
@@ -52,12 +62,17 @@ class Build:
     certainty: Certainty
     names: dict[str, str] = field(default_factory=dict)
     before: dict[str, list[str]] = field(default_factory=dict)
+    inputs: dict[str, dict[int, list[str]]] = field(default_factory=dict)
+    """As `before`, by the index of the input."""
+    wires: list[Wire] = field(default_factory=list)
     attached: dict[str, dict[str, list[str]]] = field(default_factory=dict)
     """Of an AI node: the nodes that are plugged into it, by what they are (`ai_languageModel`)."""
     views: dict[str, View] = field(default_factory=dict)
     entries: dict[str, str] = field(default_factory=dict)
     exits: dict[str, str] = field(default_factory=dict)
     handles: dict[tuple[str, int], str | None] = field(default_factory=dict)
+    also: dict[tuple[str, int], str] = field(default_factory=dict)
+    """A second handle of an output: what follows it follows that as well."""
     _through: dict[str, View | None] = field(default_factory=dict)
 
     def add(self, node: N8nNode, type_: str, config: Mapping[str, Any], **beside: Any) -> None:
@@ -83,11 +98,15 @@ class Build:
         self.exits[node.name] = node_id
         return node_id
 
-    def placeholder(self, node: N8nNode, why: str) -> None:
+    def placeholder(
+        self, node: N8nNode, why: str, action: str = "put a node of πlot's in its place"
+    ) -> None:
         """A node of a type that πlot does not have: it keeps its place, its edges and all of its
         data, and the validator refuses it until it is replaced."""
         kind = node.source.type
-        self.account.dropped(why, node.source, "type", original=kind, severity="error")
+        self.account.dropped(
+            why, node.source, "type", original=kind, severity="error", action=action
+        )
         data = {name: value for name, value in node.given.items() if name != "credentials"}
         self.draft.add(
             node.node_id,
@@ -97,6 +116,12 @@ class Build:
             imported={**self.imported(node), "data": data},
         )
         self.entries[node.name] = self.exits[node.name] = node.node_id
+
+    def pass_on(self, node: N8nNode) -> None:
+        """Its json is what comes in."""
+        view = self.through(node)
+        if view is not None:
+            self.views[node.name] = view
 
     def through(self, node: N8nNode) -> View | None:
         """What comes in: the json of the node before; of several, of the first that ran."""

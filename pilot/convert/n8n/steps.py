@@ -1,15 +1,16 @@
-"""n8n's other nodes: triggers, If, Filter, Switch, Set, Merge, Respond to Webhook."""
+"""n8n's other nodes: If, Filter, Switch, Set, Wait, Respond to Webhook."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from typing import Any
 
 from pilot.convert.cel import slot
 from pilot.convert.n8n.build import Build, N8nNode, rows_of
 from pilot.convert.n8n.conditions import filter_expression, old_expression, written
 from pilot.convert.n8n.expression import Translation
+from pilot.convert.n8n.views import Fields
+from pilot.nodes.cases import MAX_CASES
 
 _SECONDS = {"seconds": 1, "minutes": 60, "hours": 3600, "days": 86_400}
 _TYPED = {"stringValue": "string", "numberValue": "number", "booleanValue": "boolean"}
@@ -18,13 +19,13 @@ _TYPED = {"stringValue": "string", "numberValue": "number", "booleanValue": "boo
 def if_(node: N8nNode, build: Build) -> None:
     build.add(node, "condition", {"expression": _holds(node, build)})
     build.handles |= {(node.name, 0): "true", (node.name, 1): "false"}
-    _pass_on(node, build)
+    build.pass_on(node)
 
 
 def filter_(node: N8nNode, build: Build) -> None:
     build.add(node, "condition", {"expression": _holds(node, build)})
     build.handles[node.name, 0] = "true"
-    _pass_on(node, build)
+    build.pass_on(node)
 
 
 def _holds(node: N8nNode, build: Build) -> str:
@@ -37,17 +38,11 @@ def _holds(node: N8nNode, build: Build) -> str:
     return old_expression(given, joiner.lower().replace("or", "any"), node, build, "conditions")
 
 
-def _pass_on(node: N8nNode, build: Build) -> None:
-    view = build.through(node)
-    if view is not None:
-        build.views[node.name] = view
-
-
 def switch(node: N8nNode, build: Build) -> None:
     """Rules in order: the first that holds, or all that do."""
     given = node.parameters
     if given.get("mode") == "expression":
-        build.placeholder(node, "a switch by an output's number is not carried")
+        _by_number(node, build)
         return
     cases: list[tuple[int, str]] = []
     modern = rows_of(given, "rules", "values")
@@ -89,7 +84,35 @@ def switch(node: N8nNode, build: Build) -> None:
         return
     mode = "all" if node.options.get("allMatchingOutputs") else "first"
     build.add(node, "switch", {"cases": config, "mode": mode})
-    _pass_on(node, build)
+    build.pass_on(node)
+
+
+def _by_number(node: N8nNode, build: Build) -> None:
+    """An expression that gives the output's number."""
+    given = node.parameters
+    count = given.get("numberOutputs", given.get("outputsAmount", 4))
+    count = count if isinstance(count, int) else 4
+    found = build.value(given.get("output"), node, "output")
+    if found.kind not in ("number", "path", "other") or not 0 < count <= MAX_CASES:
+        build.placeholder(
+            node,
+            "which output it takes is no number that can be read",
+            "write its cases in a switch node",
+        )
+        return
+    cases = []
+    for output in range(count):
+        handle = build.handles[node.name, output] = f"case_{output + 1}"
+        cases.append({"handle": handle, "expression": f"double({found.text}) == {output}.0"})
+    build.account.approximated(
+        "a number that is none of its outputs is an error in n8n; here the handle `else` is taken",
+        node.source,
+        "output",
+        severity="info",
+        action="connect `else` where that may happen",
+    )
+    build.add(node, "switch", {"cases": cases})
+    build.pass_on(node)
 
 
 def set_(node: N8nNode, build: Build) -> None:
@@ -186,55 +209,75 @@ def _raw(text: Any, node: N8nNode, build: Build, field: str) -> Any:
         return None
 
 
-def merge(node: N8nNode, build: Build) -> None:
-    """Branches that meet. Combined, their fields are one object; appended, or chosen from, it is
-    the first that ran: there is one item."""
-    given = node.parameters
-    mode = str(given.get("mode") or "append")
-    views = [build.views[one] for one in build.before.get(node.name, []) if one in build.views]
-    name = node.node_id
-    if mode in ("combineBySql", "mergeByKey") or (
-        mode == "combine"
-        and given.get("combineBy", given.get("combinationMode")) == "mergeByFields"
-    ):
-        build.placeholder(node, f"a merge by {mode} works on lists of items")
-        return
-    combined = mode in ("combine", "mergeByIndex", "multiplex", "mergeByPosition")
-    if not views or not combined:
-        build.account.approximated(
-            "one item comes out: that of the first branch that ran", node.source, "mode",
-            original=mode,
-        )  # fmt: skip
-        whole = build.whole(build.through(node), node)
-        build.add(node, "variable", {"assignments": {name: slot(whole)}})
-    else:
-        first, *rest = [slot(build.whole(view, node)) for view in views]
-        build.add(node, "variable", {"assignments": {name: first}})
-        for one in rest:
-            config = {"assignments": {name: one}, "operations": {name: "merge"}}
-            build.after(node, "merge", "variable", config)
-    build.views[node.name] = build.variable(node)
-
-
 def wait(node: N8nNode, build: Build) -> None:
-    """A while or a time. What resumes by a webhook or a form is not carried."""
+    """A while, a time, or a call of its webhook. A form's is not carried."""
     given = node.parameters
     unit = str(given.get("unit") or ("hours" if node.version < 1.1 else "seconds"))
     match given.get("resume", "timeInterval"):
         case "timeInterval" if unit in _SECONDS:
             amount = given.get("amount", 1 if node.version < 1.1 else 5)
-            if isinstance(amount, str):
-                value = build.value(amount, node, "amount").text
-                config: dict[str, Any] = {"duration": slot(f"double({value}) * {_SECONDS[unit]}.0")}
-            else:
-                config = {"duration": float(amount) * _SECONDS[unit]}
+            config = {"duration": _span(amount, unit, node, build, "amount")}
         case "specificTime" if given.get("dateTime"):
             config = {"until": build.template(given["dateTime"], node, "dateTime")}
+        case "webhook":
+            _wait_for_call(node, build)
+            return
         case other:
-            build.placeholder(node, f"a wait that is resumed by {other} is not carried")
+            build.placeholder(
+                node,
+                f"a wait that is resumed by {other} is not carried",
+                "ask by an approval node, or wait for a webhook",
+            )
             return
     build.add(node, "wait", config)
-    _pass_on(node, build)
+    build.pass_on(node)
+
+
+def has_webhook(node: N8nNode) -> bool:
+    return node.parameters.get("resume") == "webhook"
+
+
+def _span(amount: Any, unit: str, node: N8nNode, build: Build, field: str) -> Any:
+    """A span of time in seconds, or a template that gives it."""
+    if isinstance(amount, str):
+        value = build.value(amount, node, field).text
+        return slot(f"double({value}) * {_SECONDS[unit]}.0")
+    return float(amount) * _SECONDS[unit]
+
+
+def _wait_for_call(node: N8nNode, build: Build) -> None:
+    """Its json is then the call: of that πlot keeps the body."""
+    given = node.parameters
+    config: dict[str, Any] = {"webhook": True}
+    if given.get("limitWaitTime"):
+        unit = str(given.get("resumeUnit") or "hours")
+        if given.get("limitType", "afterTimeInterval") != "afterTimeInterval":
+            build.placeholder(
+                node,
+                "a wait for a call until a given time is not carried",
+                "wait for a webhook with a `timeout`",
+            )
+            return
+        amount = given.get("resumeAmount", 1)
+        config["timeout"] = _span(
+            amount, unit if unit in _SECONDS else "hours", node, build, "resumeAmount"
+        )
+        build.also[node.name, 0] = "timeout"
+        build.account.approximated(
+            "after its time n8n goes on with the item that came in; here the handle `timeout` "
+            "leads on, and there is no body",
+            node.source, "limitWaitTime", action="give the handle `timeout` a branch of its own",
+        )  # fmt: skip
+    method = given.get("httpMethod", "GET")
+    build.account.approximated(
+        "the call's body is kept, its headers and query are not"
+        + ("" if method == "POST" else f"; n8n waits for {method}, and here a POST is waited for"),
+        node.source, "httpMethod", original=str(method),
+        severity="info" if method == "POST" else "warning",
+        action=f"send {{hooks.{node.node_id}}} to whoever answers; they POST JSON to it",
+    )  # fmt: skip
+    build.add(node, "wait", config)
+    build.views[node.name] = Fields({"body": build.own(node)})
 
 
 def respond(node: N8nNode, build: Build) -> None:
@@ -257,17 +300,3 @@ def respond(node: N8nNode, build: Build) -> None:
             original=json.dumps(dict(node.options)),
         )  # fmt: skip
     build.add(node, "output", {"value": value})
-
-
-START_INPUTS: Mapping[str, list[dict[str, Any]]] = {
-    "webhook": [
-        {"name": "body", "type": "any", "required": False, "default": {}},
-        {"name": "headers", "type": "object", "required": False, "default": {}},
-        {"name": "query", "type": "object", "required": False, "default": {}},
-        {"name": "params", "type": "object", "required": False, "default": {}},
-    ],
-    "chatTrigger": [
-        {"name": "chatInput", "type": "string"},
-        {"name": "sessionId", "type": "string", "required": False, "default": ""},
-    ],
-}

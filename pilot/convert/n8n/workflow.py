@@ -6,14 +6,13 @@ It is built twice, as Dify's: only a graph that is there says which of its nodes
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from pilot.convert.cel import Place, literal, slot
 from pilot.convert.document import MAX_EDGES, Conversion, NotConvertibleError, named, rows
 from pilot.convert.draft import Certainty, Draft
-from pilot.convert.n8n import models, requests, steps
-from pilot.convert.n8n.build import Build, N8nNode
+from pilot.convert.n8n import calls, merge, models, requests, steps, triggers
+from pilot.convert.n8n.build import Build, N8nNode, Wire
 from pilot.convert.n8n.views import At
 from pilot.convert.report import Account, Source
 from pilot.graph.spec import Specs
@@ -25,9 +24,11 @@ CONVERTERS: Mapping[str, Converter] = {
     "filter": steps.filter_,
     "switch": steps.switch,
     "set": steps.set_,
-    "merge": steps.merge,
+    "merge": merge.merge,
     "wait": steps.wait,
     "respondToWebhook": steps.respond,
+    "executeWorkflow": calls.execute_workflow,
+    "stopAndError": calls.stop_and_error,
     "httpRequest": requests.http_request,
     "chainLlm": models.chain,
     "agent": models.agent,
@@ -37,15 +38,6 @@ MAX_STEPS = 200_000
 _NOTHING = ("noOp",)
 _NOTES = ("stickyNote",)
 _TRIGGERS = ("start", "manualTrigger", "webhook", "cron", "interval", "form", "emailReadImap")
-
-
-@dataclass(frozen=True, slots=True)
-class _Wire:
-    """A connection: from an output of the source, by its index, to a node."""
-
-    source: str
-    output: int
-    target: str
 
 
 def from_n8n(body: Mapping[str, Any], specs: Specs) -> Conversion:
@@ -68,6 +60,10 @@ def _built(body: Mapping[str, Any], certainty: Certainty) -> Build:
         "$workflow.name": literal(named(body, "n8n")[0]),
         "$workflow.id": literal(str(body.get("id") or "")),
     }
+    hooks = [node for node in nodes.values() if steps.has_webhook(node) and _is(node, "wait")]
+    if len(hooks) == 1:
+        # n8n's address is the run's; here a wait has its own
+        names["$execution.resumeUrl"] = f"hooks.{hooks[0].node_id}"
     build = Build(account, draft, nodes, certainty, names, attached=attached)
     account.approximated(
         "n8n runs a node once for each item; here it runs once, for the one item that there is"
@@ -82,7 +78,13 @@ def _built(body: Mapping[str, Any], certainty: Certainty) -> Build:
         _left_out(node, plugged, build)
     for source, target in dict.fromkeys((wire.source, wire.target) for wire in wires):
         build.before.setdefault(target, []).append(source)
-    _start(start, steps_of, build)
+    for wire in wires:
+        into = build.inputs.setdefault(wire.target, {}).setdefault(wire.input, [])
+        if wire.source not in into:
+            into.append(wire.source)
+    # an object's fields are merged in the order of the edges: that of the inputs
+    build.wires = wires = sorted(wires, key=lambda wire: wire.input)
+    _start(start, steps_of, body, build)
     for node in _in_order(steps_of, wires):
         if node.name not in build.entries:
             _step(node, build)
@@ -110,9 +112,9 @@ def _nodes(body: Mapping[str, Any], draft: Draft) -> Iterator[N8nNode]:
 
 def _wires(
     body: Mapping[str, Any], nodes: Mapping[str, N8nNode]
-) -> tuple[list[_Wire], dict[str, dict[str, list[str]]]]:
+) -> tuple[list[Wire], dict[str, dict[str, list[str]]]]:
     """The connections of items, and what is plugged into AI nodes."""
-    wires: list[_Wire] = []
+    wires: list[Wire] = []
     attached: dict[str, dict[str, list[str]]] = {}
     connections = body.get("connections")
     for source, kinds in (connections if isinstance(connections, dict) else {}).items():
@@ -125,7 +127,9 @@ def _wires(
                     if target not in nodes:
                         continue
                     if kind == "main":
-                        wires.append(_Wire(source, output, target))
+                        index = one.get("index")
+                        index = index if isinstance(index, int) else 0
+                        wires.append(Wire(source, output, target, index))
                     else:
                         attached.setdefault(target, {}).setdefault(kind, []).append(source)
         if len(wires) > MAX_EDGES:
@@ -146,7 +150,7 @@ def _is_trigger(node: N8nNode) -> bool:
     return kind in _TRIGGERS or kind.endswith("Trigger")
 
 
-def _spliced(wires: list[_Wire], nodes: Mapping[str, N8nNode], build: Build) -> list[_Wire]:
+def _spliced(wires: list[Wire], nodes: Mapping[str, N8nNode], build: Build) -> list[Wire]:
     """Without the nodes that do nothing: what leads to one leads to what follows it."""
     idle = set()
     for node in nodes.values():
@@ -159,26 +163,26 @@ def _spliced(wires: list[_Wire], nodes: Mapping[str, N8nNode], build: Build) -> 
         build.entries[node.name] = build.exits[node.name] = ""
     if not idle:
         return wires
-    following: dict[str, list[str]] = {}
+    following: dict[str, list[tuple[str, int]]] = {}
     for wire in wires:
         if wire.source in idle and wire.output == 0:
-            following.setdefault(wire.source, []).append(wire.target)
-    kept: dict[_Wire, None] = {}
+            following.setdefault(wire.source, []).append((wire.target, wire.input))
+    kept: dict[Wire, None] = {}
     steps = 0
     for wire in wires:
         if wire.source in idle:
             continue
-        seen, stack = {wire.target}, [wire.target]
+        seen, stack = {wire.target}, [(wire.target, wire.input)]
         while stack:
             steps += 1
             if steps > MAX_STEPS:
                 raise NotConvertibleError("too many nodes that do nothing, one behind another")
-            target = stack.pop()
+            target, index = stack.pop()
             if target not in idle:
-                kept[_Wire(wire.source, wire.output, target)] = None
+                kept[Wire(wire.source, wire.output, target, index)] = None
                 continue
-            more = [one for one in following.get(target, []) if one not in seen]
-            seen.update(more)
+            more = [one for one in following.get(target, []) if one[0] not in seen]
+            seen.update(one for one, _ in more)
             stack.extend(reversed(more))
     return list(kept)
 
@@ -200,38 +204,33 @@ def _left_out(node: N8nNode, plugged: set[str], build: Build) -> None:
         )
 
 
-def _start(start: str, nodes: Mapping[str, N8nNode], build: Build) -> None:
+def _start(start: str, nodes: Mapping[str, N8nNode], body: Mapping[str, Any], build: Build) -> None:
     """All triggers are the one start."""
-    triggers = [
+    found = [
         node for node in nodes.values() if _is_trigger(node) and not build.before.get(node.name)
     ]
-    place = Place(("nodes", start, "output"), start)
-    kinds = {_kind(node) for node in triggers}
-    config: dict[str, Any] = {"name": triggers[0].name[:200] if len(triggers) == 1 else "Start"}
-    if len(kinds) == 1 and (inputs := steps.START_INPUTS.get(next(iter(kinds)))):
-        config["inputs"] = [dict(one) for one in inputs]
-    x, y = triggers[0].position if triggers else (-200, 0)
+    kinds = {_kind(node) for node in found}
+    config: dict[str, Any] = {"name": found[0].name[:200] if len(found) == 1 else "Start"}
+    if len(kinds) == 1 and (inputs := triggers.inputs_of(found[0], _kind(found[0]))):
+        config["inputs"] = inputs
+    x, y = found[0].position if found else (-200, 0)
     build.draft.add(start, "start", config, (x, y))
-    if len(triggers) > 1:
+    if len(found) > 1:
         build.account.approximated(
             "n8n begins at one of its triggers; here all that follows any of them runs",
-            original=", ".join(node.name for node in triggers),
+            original=", ".join(node.name for node in found),
+            action="make a workflow for each trigger, where they lead to different nodes",
         )
-    for node in triggers:
+    settings = body.get("settings")
+    timezone = settings.get("timezone") if isinstance(settings, dict) else None
+    for node in found:
         build.entries[node.name] = build.exits[node.name] = start
-        build.views[node.name] = At(place)
+        build.views[node.name] = At(Place(("nodes", start, "output"), start))
         build.account.carry(Source(node.source.id, node.name, node.source.type, start), "start")
-        if _kind(node) not in ("start", "manualTrigger"):
-            build.account.approximated(
-                f"what {_kind(node)} gives is the execution's input here: "
-                "start it by a trigger of πlot's",
-                Source(node.source.id, node.name, node.source.type, start),
-                "parameters",
-                severity="info" if _kind(node) in steps.START_INPUTS else "warning",
-            )
+        triggers.report(node, _kind(node), start, timezone, build)
 
 
-def _in_order(nodes: Mapping[str, N8nNode], wires: list[_Wire]) -> Iterator[N8nNode]:
+def _in_order(nodes: Mapping[str, N8nNode], wires: list[Wire]) -> Iterator[N8nNode]:
     """Sources before targets, so that a node's view is there when it is asked for. Nodes on a
     cycle come last, in their own order."""
     waiting = dict.fromkeys(nodes, 0)
@@ -257,12 +256,16 @@ def _step(node: N8nNode, build: Build) -> None:
         converter(node, build)
     elif _is(node, "code", "function", "functionItem"):
         language = str(node.parameters.get("language") or "javaScript")
-        build.placeholder(node, f"code in {language} is not carried: write it as a code node")
+        build.placeholder(
+            node,
+            f"code in {language} over n8n's items is not carried",
+            "write it as a code node in Python",
+        )
     else:
         build.placeholder(node, f"πlot has no node like n8n's {_kind(node)}")
 
 
-def _connect(start: str, wires: list[_Wire], nodes: Mapping[str, N8nNode], build: Build) -> None:
+def _connect(start: str, wires: list[Wire], nodes: Mapping[str, N8nNode], build: Build) -> None:
     draft = build.draft
     outputs = {node["id"] for node in draft.nodes if node["type"] == "output"}
     led_to: set[str] = set()
@@ -282,6 +285,8 @@ def _connect(start: str, wires: list[_Wire], nodes: Mapping[str, N8nNode], build
             source = build.entries[wire.source]
         leaves.add(source)
         draft.connect(source, target, handle)
+        if (wire.source, wire.output) in build.also:
+            draft.connect(source, target, build.also[wire.source, wire.output])
     for node in nodes.values():
         entry = build.entries.get(node.name)
         if entry and entry != start and entry not in led_to:

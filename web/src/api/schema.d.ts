@@ -1960,6 +1960,11 @@ export interface components {
          *     running until it is seen to; a `warning` may do something else; `info` does the same.
          */
         FindingOut: {
+            /**
+             * Action
+             * @description What to do about it.
+             */
+            action?: string | null;
             /** Field */
             field?: string | null;
             /** Message */

@@ -163,6 +163,7 @@ function Report({ report, name }: { report: Schemas["ImportOut"]["report"]; name
               <span>
                 {one.name != null && <strong>{one.name}: </strong>}
                 {one.message}
+                {one.action != null && <small>{one.action}</small>}
               </span>
             </li>
           ))}
