@@ -11,19 +11,26 @@ from pilot.convert.document import Conversion
 from pilot.graph.issues import errors
 from pilot.graph.validate import validate
 from pilot.nodes import specs
+from tests.convert.dify_app import dify_node, end, from_dify_nodes, start
 from tests.convert.n8n_workflow import GO, from_n8n_nodes, n8n_node, set_node
 from tests.convert.test_dify import converted as dify
 from tests.convert.test_n8n import converted as n8n
 from tests.openai_server import Reply
+from workflows_def.messages import UPDATE_ANSWER, Answer, AnswerResult
 
 
-async def run(runner: Any, found: Conversion, input: Any) -> Any:
+def drawn(found: Conversion) -> tuple[list[dict[str, Any]], list[str]]:
     body = found.graph.to_json()
     edges = [
         f"{edge['source']}:{edge.get('source_handle', 'default')}>{edge['target']}"
         for edge in body["edges"]
     ]
-    return await runner.run(body["nodes"], *edges, input=input)
+    return body["nodes"], edges
+
+
+async def run(runner: Any, found: Conversion, input: Any) -> Any:
+    nodes, edges = drawn(found)
+    return await runner.run(nodes, *edges, input=input)
 
 
 async def test_the_chatflow_runs_as_in_dify(runner: Any, model: Any) -> None:
@@ -136,3 +143,70 @@ async def test_a_stop_fails_with_its_message(runner: Any) -> None:
     with pytest.raises(Exception) as failure:
         await run(runner, found, {"what": "tea"})
     assert "No tea" in str(getattr(failure.value, "cause", None) or failure.value)
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"note": "well", "action": "send"}, {"e": {"note": "well", "by": "send"}}),
+        ({"note": "bad", "action": "drop"}, {"n": {"note": "bad"}}),
+    ],
+)
+async def test_a_person_fills_in_a_form_as_in_dify(runner: Any, values: Any, said: Any) -> None:
+    ask = dify_node(
+        "ask", "human-input", form_content="Note {{#$output.note#}}",
+        inputs=[{"type": "paragraph", "output_variable_name": "note"}],
+        user_actions=[{"id": "send", "title": "Send"}, {"id": "drop", "title": "Drop"}],
+    )  # fmt: skip
+    found = from_dify_nodes(
+        [start("text"), ask, end("e", note=["ask", "note"], by=["ask", "__action_id"]),
+         end("n", note=["ask", "note"])],
+        "s>ask", "ask:send>e", "ask:drop>n",
+    )  # fmt: skip
+    assert errors(validate(found.graph, specs())) == []
+    nodes, edges = drawn(found)
+    handle = await runner.start(nodes, *edges, input={"text": "x"})
+    await runner.until(handle, "ask", "waiting")
+    answer = Answer("ask", "", "bob", "approved", role="runner", values=values)
+    await handle.execute_update(UPDATE_ANSWER, answer, result_type=AnswerResult)
+    assert await runner.result(handle) == said
+
+
+@pytest.mark.parametrize(
+    ("data", "given", "result"),
+    [
+        ({"limit": {"enabled": True, "size": 2}}, ["b", "a", "c"], ["b", "a"]),
+        (
+            {
+                "filter_by": {
+                    "enabled": True,
+                    "conditions": [{"comparison_operator": "not contains", "value": "x"}],
+                },
+                "order_by": {"enabled": True, "value": "desc"},
+                "limit": {"enabled": True, "size": 2},
+            },
+            ["a", "bx", "d", "c"],
+            ["d", "c"],
+        ),
+        ({"extract_by": {"enabled": True, "serial": "2"}}, ["a", "b"], ["b"]),
+        ({"extract_by": {"enabled": True, "serial": "2"}}, [], []),
+    ],
+)
+async def test_a_list_is_picked_from_as_in_dify(
+    runner: Any, data: Any, given: Any, result: Any
+) -> None:
+    begin = dify_node(
+        "s", "start", variables=[{"variable": "list", "type": "json_object", "required": True}]
+    )
+    lists = dify_node(
+        "pick", "list-operator", variable=["s", "list", "of"], var_type="array[string]", **data
+    )
+    found = from_dify_nodes(
+        [begin, lists, end(all=["pick", "result"], last=["pick", "last_record"])],
+        "s>pick", "pick>e",
+    )  # fmt: skip
+    assert errors(validate(found.graph, specs())) == []
+    assert await run(runner, found, {"list": {"of": given}}) == {
+        "all": result,
+        "last": result[-1] if result else None,
+    }

@@ -10,13 +10,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from pilot.convert.cel import Place, braced_json
-from pilot.convert.dify import containers, models, requests, steps
+from pilot.convert.dify import containers, lists, models, people, places, requests, steps, tools
 from pilot.convert.dify.build import Build, DifyNode
 from pilot.convert.dify.scope import Scope, rows_of
 from pilot.convert.document import Conversion, NotConvertibleError, named, rows
 from pilot.convert.draft import Certainty, Draft
 from pilot.convert.report import Account, Source
-from pilot.graph.spec import Specs
+from pilot.graph.spec import ERROR_HANDLE, Specs
+from pilot.nodes.wait import TIMEOUT_HANDLE
 
 Converter = Callable[[DifyNode, Build], None]
 
@@ -34,7 +35,17 @@ CONVERTERS: Mapping[str, Converter] = {
     "question-classifier": models.question_classifier,
     "parameter-extractor": models.parameter_extractor,
     "http-request": requests.http_request,
+    "human-input": people.human_input,
+    "list-operator": lists.list_operator,
+    "tool": tools.tool,
+    "agent": tools.agent,
 }
+_INSTEAD = {
+    "knowledge-retrieval": "ask your retriever by an http node",
+    "document-extractor": "have the file's text in the run's input, or ask a service by http",
+    "loop-end": "say in the loop's break conditions when it ends",
+}
+"""What to put in the place of a node that is not carried."""
 
 _NOTES = ("custom-note", "note", "")
 _INNER = ("iteration-start", "loop-start")
@@ -77,8 +88,8 @@ def _built(
     nodes = list(_nodes(graph, build))
     setup = _setup(workflow, nodes, build)
     for node in nodes:
-        scope.outputs.setdefault(node.id, {}).update(_outputs(node))
-        if node.source.type in ("start", "code", "parameter-extractor", "question-classifier"):
+        scope.outputs.setdefault(node.id, {}).update(places.outputs(node))
+        if places.is_whole(node):
             scope.whole[node.id] = Place(("nodes", node.node_id, "output"), node.node_id)
     inside: dict[str, list[DifyNode]] = {}
     for node in nodes:
@@ -111,7 +122,7 @@ def _convert(
         children = inside.get(node.id, [])
         why = _misplaced(node, children)
         if why is not None:
-            build.placeholder(node, why)
+            build.placeholder(node, why, _INSTEAD.get(node.source.type, "move it, or take it out"))
         elif node.source.type == "iteration":
             containers.iteration(node, children, build, convert_body)
         elif node.source.type == "loop":
@@ -119,7 +130,9 @@ def _convert(
         elif node.source.type in CONVERTERS:
             CONVERTERS[node.source.type](node, build)
         else:
-            build.placeholder(node, f"πlot has no node like Dify's {node.source.type}")
+            kind = node.source.type
+            why = f"πlot has no node like Dify's {kind}"
+            build.placeholder(node, why, _INSTEAD.get(kind, "put a node of πlot's in its place"))
     return _connect(graph, nodes, setup, build)
 
 
@@ -174,33 +187,6 @@ def _nodes(graph: Mapping[str, Any], build: Build) -> Iterator[DifyNode]:
 
 def _coordinate(value: Any) -> float:
     return round(value, 2) if isinstance(value, int | float) else 0.0
-
-
-def _outputs(node: DifyNode) -> dict[str, Place]:
-    match node.source.type:
-        case "llm":
-            return models.outputs_of_llm(node)
-        case "http-request":
-            return requests.outputs_of_http(node)
-        case "template-transform":
-            return {"output": Place(("vars", node.node_id), node.node_id)}
-        case "variable-aggregator" | "variable-assigner":
-            return _aggregated(node)
-        case "iteration" | "loop":
-            return containers.outputs(node)
-        case "answer":
-            return {"answer": Place(("nodes", node.node_id, "output"), node.node_id)}
-    return {}
-
-
-def _aggregated(node: DifyNode) -> dict[str, Place]:
-    named_groups = steps.groups(node)
-    if len(named_groups) == 1 and named_groups[0][0] == node.node_id:
-        return {"output": Place(("vars", node.node_id), node.node_id)}
-    prefix = f"{node.node_id}_"
-    return {
-        name.removeprefix(prefix): Place(("vars", name), node.node_id) for name, _ in named_groups
-    }
 
 
 def _setup(workflow: Mapping[str, Any], nodes: list[DifyNode], build: Build) -> str | None:
@@ -264,7 +250,8 @@ def _connect(
     led_to = set()
     for source, target, handle in _past_answers(edges, drawn, build):
         ours = build.handles.get((source, handle), handle)
-        exit_ = drawn[source].node_id if ours == "error" else build.exits[source]
+        leaves_first = ours in (ERROR_HANDLE, TIMEOUT_HANDLE)
+        exit_ = drawn[source].node_id if leaves_first else build.exits[source]
         if handle in ("source", "success-branch") or ours is None:
             ours = None
         build.draft.connect(exit_, build.entries[target], ours)

@@ -61,20 +61,31 @@ class Build:
         self.exits.setdefault(node.id, node.node_id)
         self.scope.account.carry(node.source, type_)
 
-    def after(self, node: DifyNode, suffix: str, type_: str, config: Mapping[str, Any]) -> str:
+    def after(
+        self,
+        node: DifyNode,
+        suffix: str,
+        type_: str,
+        config: Mapping[str, Any],
+        handle: str | None = None,
+    ) -> str:
         """One more node behind; edges of the source leave from it instead."""
         node_id = self.draft.slugs.new(f"{node.node_id} {suffix}", suffix)
         x, y = node.position
         self.draft.add(node_id, type_, config, (x + 130, y))
-        self.draft.connect(node.node_id, node_id)
+        self.draft.connect(node.node_id, node_id, handle)
         self.exits[node.id] = node_id
         return node_id
 
-    def placeholder(self, node: DifyNode, why: str, severity: Any = "error") -> None:
+    def placeholder(
+        self, node: DifyNode, why: str, action: str = "put a node of πlot's in its place"
+    ) -> None:
         """A node of a type that πlot does not have: it keeps its place, its edges and all of its
         data, and the validator refuses it until it is replaced."""
         kind = node.source.type
-        self.scope.account.dropped(why, node.source, "type", original=kind, severity=severity)
+        self.scope.account.dropped(
+            why, node.source, "type", original=kind, severity="error", action=action
+        )
         self.draft.add(
             node.node_id,
             f"{PLACEHOLDER}{kind}",

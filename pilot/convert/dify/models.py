@@ -43,7 +43,7 @@ _TYPES: dict[str, dict[str, Any]] = {
 
 def llm(node: DifyNode, build: Build) -> None:
     """`prompt_template` is a list of messages (chat) or one text (completion)."""
-    config = _model(node, build)
+    config = configured(node, build)
     _context(node, build)
     messages = _messages(node, build)
     system = messages.pop(0)["content"] if messages and messages[0]["role"] == "system" else None
@@ -78,7 +78,8 @@ def outputs_of_llm(node: DifyNode) -> dict[str, Place]:
     }
 
 
-def _model(node: DifyNode, build: Build) -> dict[str, Any]:
+def configured(node: DifyNode, build: Build) -> dict[str, Any]:
+    """The model and its parameters, as an llm node has them."""
     model = node.data.get("model")
     model = model if isinstance(model, dict) else {}
     provider, name = str(model.get("provider") or ""), str(model.get("name") or "")
@@ -200,14 +201,7 @@ def _memory(
     config: dict[str, Any],
     messages: list[dict[str, Any]],
 ) -> None:
-    start = build.scope.start
-    config["history"] = slot(path_text(("nodes", start, "output", HISTORY)))
-    build.scope.account.approximated(
-        "the conversation's earlier messages are the run's input `history`: whoever runs it keeps "
-        "them",
-        node.source,
-        "memory",
-    )
+    told_history(node, build, config)
     query = memory.get("query_prompt_template") or "{{#sys.query#}}"
     query = str(query).replace("{{#sys.files#}}", "").replace("{{#userinput.files#}}", "").strip()
     messages.append(
@@ -215,12 +209,22 @@ def _memory(
     )
 
 
+def told_history(node: DifyNode, build: Build, config: dict[str, Any]) -> None:
+    config["history"] = slot(path_text(("nodes", build.scope.start, "output", HISTORY)))
+    build.scope.account.approximated(
+        "Dify keeps a conversation's earlier messages; here they are the run's input `history`",
+        node.source,
+        "memory",
+        action="keep them where you start runs, and hand them over",
+    )
+
+
 def question_classifier(node: DifyNode, build: Build) -> None:
-    """A model that names a class, and a condition with a handle a class."""
+    """A model that names a class, and a switch with a handle a class."""
     classes = {
         str(one.get("id")): str(one.get("name")) for one in rows_of(node.data.get("classes"))
     }
-    config = _model(node, build)
+    config = configured(node, build)
     selector = node.data.get("query_variable_selector")
     query = build.scope.value(
         selector if isinstance(selector, list) else ["?"], node.source, "query_variable_selector"
@@ -254,7 +258,7 @@ def question_classifier(node: DifyNode, build: Build) -> None:
         handle = f"class_{index}"
         cases.append({"handle": handle, "expression": f"{field} == {literal(name)}"})
         build.handles[node.id, class_id] = handle
-    build.after(node, "route", "condition", {"name": node.source.name[:200], "cases": cases})
+    build.after(node, "route", "switch", {"name": node.source.name[:200], "cases": cases})
 
 
 def parameter_extractor(node: DifyNode, build: Build) -> None:
@@ -274,7 +278,7 @@ def parameter_extractor(node: DifyNode, build: Build) -> None:
         properties[name] = schema
         if one.get("required"):
             required.append(name)
-    config = _model(node, build)
+    config = configured(node, build)
     selector = node.data.get("query")
     query = build.scope.value(
         selector if isinstance(selector, list) else ["?"], node.source, "query"

@@ -108,7 +108,7 @@ def if_else(node: DifyNode, build: Build) -> None:
         expression = conjunction(case, build.scope, node.source, f"cases[{index}]")
         converted.append({"handle": ours, "expression": expression})
     build.handles[node.id, "false"] = "else"
-    build.add(node, "condition", {"cases": converted})
+    build.add(node, "switch", {"cases": converted})
 
 
 def code(node: DifyNode, build: Build) -> None:
@@ -118,7 +118,7 @@ def code(node: DifyNode, build: Build) -> None:
     parameters = main_parameters(source)
     if language != "python3" or parameters is None:
         why = f"code in {language} is not carried" if language != "python3" else "it has no `main`"
-        build.placeholder(node, f"{why}: write it as a code node in Python")
+        build.placeholder(node, why, "write it as a code node in Python")
         return
     arguments, roots = [], set()
     for one in rows_of(node.data.get("variables")):
@@ -242,7 +242,7 @@ def assigner(node: DifyNode, build: Build) -> None:
         if operation != "set":
             operations[name] = operation
     if not assignments:
-        build.placeholder(node, "nothing that it writes is there")
+        build.placeholder(node, "nothing that it writes is there", "write it as a variable node")
         return
     config: dict[str, Any] = {"assignments": assignments}
     if operations:
