@@ -114,6 +114,13 @@ class Attempt(Generic[C]):
         for no other."""
         return f"{self.task.execution_id}:{self.task.node_id}:{self.task.path}"
 
+    async def until_stored_apart(self) -> None:
+        """Waits for a payload store that is away, for half of the attempt's time: what the node
+        has done once is not done again for that. Raises `PayloadStoreError`."""
+        objects = resources.current().objects
+        if objects is not None:
+            await through_outage(objects.ping, (self.timeout_s or OUTAGE_S) / 2)
+
     @property
     def timeout_s(self) -> float | None:
         """The seconds that this attempt may take in all, a little less than Temporal allows
@@ -162,12 +169,15 @@ async def _attempt(task: NodeTask, config: type[C], run: Run[C]) -> NodeResult:
             attempt = Attempt(task, _parse(config, task), number, scrubber)
             with contextlib.closing(attempt):
                 result = await run(attempt)
-        meta = {**result.meta, **_times(started_at, clock, number)}
-        result = replace(result, meta=meta)
-        check_result(result)
-        if scrubber:
-            result = _scrubbed(result, scrubber)
-            check_result(result)
+            meta = {**result.meta, **_times(started_at, clock, number)}
+            result = replace(result, meta=meta)
+            sizes = resources.sizes()
+            size = check_result(result, sizes)
+            if scrubber:
+                result = _scrubbed(result, scrubber)
+                size = check_result(result, sizes)
+            if sizes.in_history(size) < size:
+                await attempt.until_stored_apart()
     except (Exception, asyncio.CancelledError) as error:
         if isinstance(error, asyncio.CancelledError) and not is_cut_off():
             raise

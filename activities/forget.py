@@ -18,6 +18,8 @@ from pilot.caches import Caches
 from pilot.events import sink
 from pilot.events.model import Envelope
 from pilot.graph.status import ExecutionStatus
+from pilot.payloads.driver import execution_of
+from pilot.payloads.objects import Objects
 from pilot.store import Execution, Store
 from pilot.triggers.schedules import Schedules
 from workflows_def.forget import (
@@ -54,12 +56,18 @@ class Forgetter:
     """The activity, with all that may hold something of an owner."""
 
     def __init__(
-        self, store: Store, client: Client, archive: Archive | None, redis_url: str | None
+        self,
+        store: Store,
+        client: Client,
+        archive: Archive | None,
+        redis_url: str | None,
+        objects: Objects | None = None,
     ) -> None:
         self._store = store
         self._client = client
         self._archive = archive
         self._redis_url = redis_url
+        self._objects = objects
         self._parts = {
             ACCESS: self._access,
             EXECUTIONS: self._executions,
@@ -157,6 +165,8 @@ class Forgetter:
         async def delete(row: Execution) -> int:
             async with limit:
                 await runs.delete_histories(self._client, row.id, limit=CALL_LIMIT)
+                if self._objects is not None:
+                    await self._objects.forget(row.id)
                 return await self._store.retention.delete_execution(owner, row.id)
 
         counts = await asyncio.gather(*(delete(row) for row in ended))
@@ -180,6 +190,9 @@ class Forgetter:
                 count += await runs.delete_history(
                     self._client, one.id, one.run_id, limit=CALL_LIMIT
                 )
+                execution_id = execution_of(one.id)
+                if self._objects is not None and execution_id is not None:
+                    await self._objects.forget(execution_id)
         except RPCError as error:
             if error.status is not RPCStatusCode.INVALID_ARGUMENT:
                 raise

@@ -10,6 +10,7 @@ import logging
 from datetime import UTC, datetime
 from uuid import NAMESPACE_URL, uuid5
 
+from pydantic_core import to_json
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
@@ -19,6 +20,7 @@ from activities.slots import Slots
 from pilot.errors import ConflictError, GraphError, NotFoundError, RefusedError
 from pilot.followers import called_by
 from pilot.graph.status import ExecutionStatus
+from pilot.payloads.sizes import TEMPORAL_BYTES, Sizes
 from pilot.preparation import Preparation
 from pilot.store import Execution
 from pilot.versions import DRAFT, PUBLISHED, VersionName, named
@@ -85,10 +87,19 @@ class GraphCalls:
 
     @activity.defn(name=RESULT_ACTIVITY)
     async def result(self, execution_id: str) -> CallResult:
-        """What the execution came to. An execution that was deleted meanwhile has no output."""
+        """What the execution came to. An execution that was deleted meanwhile has no output, and
+        one over what Temporal takes is not given to others: their workers need not have the payload
+        store. Raises an `ApplicationError`: `not_found`, `output_too_large`."""
         store = self._preparation.store
         for progress in await store.progress([execution_id]):
             row = await store.get_execution(progress.owner, execution_id)
+            if (size := len(to_json(row.output))) > TEMPORAL_BYTES:
+                raise ApplicationError(
+                    f"the output of execution {execution_id} has {size / 1e6:.1f} MB of JSON; one "
+                    f"that is called by another program has at most {Sizes().text}",
+                    type="output_too_large",
+                    non_retryable=True,
+                )
             return CallResult(row.status.value, row.output, row.error)
         raise ApplicationError(
             f"execution {execution_id} is no longer known", type="not_found", non_retryable=True

@@ -28,7 +28,7 @@ from activities import resources
 from activities.attempt import Attempt, node_activity
 from activities.evaluation import render
 from activities.failures import is_cut_off
-from activities.http_body import read_body, response_value
+from activities.http_body import most_of, read_body, response_value
 from activities.http_journal import once
 from activities.http_request import (
     REDIRECTS,
@@ -143,7 +143,8 @@ async def _sent(
 async def _result(
     config: HttpConfig, request: Request, response: httpx.Response, repeatable: bool
 ) -> NodeResult:
-    body = await read_body(response, is_head=request.method == "HEAD")
+    sizes = resources.sizes()
+    body = await read_body(response, is_head=request.method == "HEAD", most=most_of(sizes))
     status = response.status_code
     meta = {
         "status": status,
@@ -153,7 +154,8 @@ async def _result(
     }
     if not any(_in_range(status, wanted) for wanted in config.success):
         raise _bad_status(request, response, body, repeatable, meta)
-    return NodeResult(output=response_value(config.response, response, body, meta), meta=meta)
+    output = response_value(config.response, response, body, meta, sizes)
+    return NodeResult(output=output, meta=meta)
 
 
 def _bad_status(

@@ -12,9 +12,11 @@ import httpx
 from activities.http_file import decoded, file_of
 from pilot.errors import NodeError
 from pilot.graph.values import as_text
+from pilot.payloads.sizes import TEMPORAL_BYTES, Sizes
 
 MAX_RESPONSE_BYTES = 1_500_000
-"""Decoded. Temporal's payloads end at 2 MB, and the output is quoted in JSON."""
+"""Decoded, where there is no payload store. Temporal's payloads end at 2 MB, and the output is
+quoted in JSON."""
 
 BodyType = Literal["json", "form", "multipart", "raw", "file"]
 
@@ -96,20 +98,27 @@ def _multipart(body: Any) -> tuple[bytes, str]:
     return request.read(), request.headers["Content-Type"]
 
 
-async def read_body(response: httpx.Response, *, is_head: bool = False) -> bytes:
-    """The whole body, decoded. Raises `response_too_large` as soon as it is over 1.5 MB, before
-    what would be too much is received or unpacked."""
+def most_of(sizes: Sizes) -> int:
+    """How long a body may be, in bytes: the same part of what a result may have."""
+    return MAX_RESPONSE_BYTES * sizes.payload // TEMPORAL_BYTES
+
+
+async def read_body(
+    response: httpx.Response, *, is_head: bool = False, most: int = MAX_RESPONSE_BYTES
+) -> bytes:
+    """The whole body, decoded. Raises `response_too_large` as soon as it is over `most` bytes,
+    before what would be too much is received or unpacked."""
     if is_head:  # its headers describe the body that a GET would have
         return b""
     declared = response.headers.get("content-length", "")
-    if declared.isdecimal() and int(declared) > MAX_RESPONSE_BYTES:
-        raise _too_large()
+    if declared.isdecimal() and int(declared) > most:
+        raise _too_large(most)
     decoder = _decoder(response)
     body = bytearray()
     async for chunk in response.aiter_raw():
-        body += decoder.decode(chunk, MAX_RESPONSE_BYTES + 1 - len(body))
-        if len(body) > MAX_RESPONSE_BYTES:
-            raise _too_large()
+        body += decoder.decode(chunk, most + 1 - len(body))
+        if len(body) > most:
+            raise _too_large(most)
     return bytes(body)
 
 
@@ -155,9 +164,9 @@ def _decoder(response: httpx.Response) -> _Plain | _Zlib:
     )
 
 
-def _too_large() -> NodeError:
+def _too_large(most: int) -> NodeError:
     return NodeError(
-        f"the response is over {MAX_RESPONSE_BYTES / 1e6:g} MB. Ask for a part of it, or for "
+        f"the response is over {most / 1e6:.3g} MB. Ask for a part of it, or for "
         "an address to pass on.",
         code="response_too_large",
     )
@@ -168,11 +177,12 @@ def response_value(
     response: httpx.Response,
     body: bytes,
     meta: dict[str, Any],
+    sizes: Sizes,
 ) -> Any:
     """The body as `json`, as `text`, as `file`, or (`auto`) as JSON where it says that it is,
     else text. An empty body that is not asked for as text or file is null."""
     if wanted == "file":
-        return file_of(response, body)
+        return file_of(response, body, sizes)
     content_type = response.headers.get("content-type", "").partition(";")[0].strip().lower()
     says_json = content_type == "application/json" or content_type.endswith("+json")
     if wanted == "text" or (wanted == "auto" and not says_json):

@@ -1,7 +1,7 @@
 """Files in a run: small ones, as JSON that any node can pass on.
 
-There is no store of payloads, so a file travels by value: `{name, content_type, bytes, base64}`,
-bounded by what Temporal takes as one payload. What is larger is passed on by its address.
+A file travels by value: `{name, content_type, bytes, base64}`, bounded by what one payload may
+have. What is larger is passed on by its address.
 """
 
 from __future__ import annotations
@@ -16,20 +16,23 @@ from urllib.parse import unquote
 import httpx
 
 from pilot.errors import NodeError
+from pilot.payloads.sizes import TEMPORAL_BYTES, Sizes
 
 MAX_FILE_BYTES = 1_350_000
-"""Base64 makes 1.8 MB of it; an output ends at 1.9."""
+"""Without a payload store. Base64 makes 1.8 MB of it; an output ends at 1.9."""
 MAX_NAME_CHARS = 200
 
 _FILENAME = re.compile(r"""filename\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^;\s]+))""", re.IGNORECASE)
 _FILENAME_UTF8 = re.compile(r"filename\*\s*=\s*utf-8'[^']*'([^;\s]+)", re.IGNORECASE)
 
 
-def file_of(response: httpx.Response, body: bytes) -> dict[str, Any]:
-    """A response's body as a file. Raises `response_too_large` over 1.35 MB."""
-    if len(body) > MAX_FILE_BYTES:
+def file_of(response: httpx.Response, body: bytes, sizes: Sizes) -> dict[str, Any]:
+    """A response's body as a file. Raises `response_too_large` over 1.35 MB, and with a payload
+    store over the same part of what that takes."""
+    most = MAX_FILE_BYTES * sizes.payload // TEMPORAL_BYTES
+    if len(body) > most:
         raise NodeError(
-            f"the file is over {MAX_FILE_BYTES / 1e6:g} MB. Pass its address on instead.",
+            f"the file is over {most / 1e6:.3g} MB. Pass its address on instead.",
             code="response_too_large",
         )
     kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()

@@ -1,4 +1,5 @@
-"""What fits into a Temporal payload: JSON, under two megabytes, at most 100 levels deep.
+"""What fits into a Temporal payload: JSON, under two megabytes (with a payload store: what the
+operator allows), at most 100 levels deep.
 
 Temporal refuses a payload over 2 MB by failing the whole workflow task; the data converter
 writes NaN as a token that is not JSON, and writes 250 levels where it reads back 200. All of
@@ -17,8 +18,10 @@ from pydantic_core import from_json
 
 from pilot.errors import NodeError
 from pilot.graph.task import NodeResult
+from pilot.payloads.sizes import TEMPORAL_BYTES, Sizes
 
-MAX_RESULT_BYTES = 1_900_000
+MAX_RESULT_BYTES = TEMPORAL_BYTES
+NO_STORE = Sizes()
 MAX_DEPTH = 100
 MAX_FAILURE_META_BYTES = 32_000
 
@@ -27,8 +30,9 @@ _PARSER_DEPTH = 200
 _NOT_JSON = (ValueError, TypeError, RecursionError)
 
 
-def check_result(result: NodeResult) -> None:
-    """Raises `NodeError` `output_not_json` or `output_too_large`."""
+def check_result(result: NodeResult, sizes: Sizes = NO_STORE) -> int:
+    """The size of its JSON in bytes. Raises `NodeError`: `output_not_json`, `output_too_large`,
+    `output_too_deep`."""
     body = {"output": result.output, "meta": result.meta, "vars": result.vars}
     if result.tool_calls:
         calls = [asdict(call) for call in result.tool_calls]
@@ -41,20 +45,20 @@ def check_result(result: NodeResult) -> None:
         raise NodeError(
             f"the result is not JSON: {_first_problem(body)}", code="output_not_json"
         ) from None
-    if len(text) > MAX_RESULT_BYTES:
+    if len(text) > sizes.payload:
         parts = ", ".join(
             f"{name} {_megabytes(len(_encode(part)))}" for name, part in body.items() if part
         )
         raise NodeError(
             f"the result is {_megabytes(len(text))} of JSON ({parts}); at most "
-            f"{_megabytes(MAX_RESULT_BYTES)} fit into a run's history. Keep large data "
-            "elsewhere and pass its address on.",
+            f"{sizes.text} fit into a run. Keep large data elsewhere and pass its address on.",
             code="output_too_large",
         )
     if _is_too_deep(text):
         raise NodeError(
             f"the result is nested more than {MAX_DEPTH} levels deep", code="output_too_deep"
         )
+    return len(text)
 
 
 def bounded_meta(meta: dict[str, Any]) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from activities.heartbeats import heartbeats
 from pilot import metrics
 from pilot.archive import Archive
+from pilot.payloads.objects import DIGITS, Objects
 from pilot.retention import Policy, own
 from pilot.store import Store, temporal_workflow_id
 from pilot.store.retention import EVENTS_ALONE, Doomed
@@ -25,6 +26,7 @@ from workflows_def.prune import (
     EVENTS,
     EXECUTIONS,
     EXPIRED,
+    OBJECTS,
     OVERRIDES,
     PRUNE_ACTIVITY,
     WORKFLOWS,
@@ -43,18 +45,29 @@ EVENTS_OF_A_BATCH = 50
 WORKFLOWS_A_BATCH = 100
 ROWS_A_BATCH = 1_000
 OVERRIDES_A_BATCH = 50
+OBJECTS_A_BATCH = 1_000
+IDS_AT_ONCE = 500
+GRACE = timedelta(days=1)
+"""Objects of an execution that is nowhere to be found are left alone for so long: who writes them
+may be about to write the rest."""
 
 
 class Pruner:
     """The activity, with what it deletes from, and the archive, if there is one."""
 
     def __init__(
-        self, store: Store, client: Client, policy: Policy, archive: Archive | None
+        self,
+        store: Store,
+        client: Client,
+        policy: Policy,
+        archive: Archive | None,
+        objects: Objects | None = None,
     ) -> None:
         self._store = store
         self._client = client
         self._policy = policy
         self._archive = archive
+        self._objects = objects
 
     @activity.defn(name=PRUNE_ACTIVITY)
     async def prune(self, request: PruneRequest) -> PruneBatch:
@@ -82,6 +95,8 @@ class Pruner:
                 usage_before = self._policy.usage_before(now)
                 count = await kept.expire(usage_before, limit=ROWS_A_BATCH)
                 return PruneBatch(count, more=count >= ROWS_A_BATCH)
+            case kind if kind == OBJECTS:
+                return await self._orphans(now, request.cursor or DIGITS[0])
             case _:
                 count = await kept.reclaim()
                 return PruneBatch(count, more=count > 0)
@@ -151,8 +166,35 @@ class Pruner:
             archived = await self._archive.write(self._store, closed)
         count = 0
         for one in closed:
+            if self._objects is not None:
+                await self._objects.forget(one.execution_id)
             count += await self._store.retention.delete_execution(one.owner, one.execution_id)
         return PruneBatch(count, archived, len(is_open), cursor, more=count > 0)
+
+    async def _orphans(self, now: datetime, begin: str) -> PruneBatch:
+        """Objects whose execution neither the store nor Temporal has any more: of an attempt that
+        came late, or of a query of a run whose row had gone."""
+        if self._objects is None:
+            return PruneBatch()
+        count = 0
+        for digit in DIGITS[DIGITS.index(begin) :]:
+            if count >= OBJECTS_A_BATCH:
+                return PruneBatch(count, cursor=digit, more=True)
+            found = await self._objects.executions(digit)
+            for first in range(0, len(found), IDS_AT_ONCE):
+                count += await self._forget_unknown(now, found[first : first + IDS_AT_ONCE])
+        return PruneBatch(count)
+
+    async def _forget_unknown(self, now: datetime, execution_ids: list[str]) -> int:
+        assert self._objects is not None
+        known = {one.execution_id for one in await self._store.progress(execution_ids)}
+        count = 0
+        for execution_id in (one for one in execution_ids if one not in known):
+            newest = await self._objects.newest(execution_id)
+            if newest is None or now - newest < GRACE or await self._is_open(execution_id):
+                continue
+            count += await self._objects.forget(execution_id)
+        return count
 
     async def _is_open(self, execution_id: str) -> bool:
         handle = self._client.get_workflow_handle(temporal_workflow_id(execution_id))

@@ -20,6 +20,8 @@ A client that sent a key repeats its request and gets this execution, so it may 
 and so may one whose run was held: it was told to wait. One that sent no key has been told of a
 failure and may have tried again.
 
+While the payload store is away, or was lately, no run fails for a workflow task that does.
+
 All repairs are events with the next `seq`, so doing one twice changes nothing.
 """
 
@@ -40,15 +42,17 @@ from temporalio.client import (
     WorkflowHandle,
     WorkflowQueryFailedError,
 )
+from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.scheduled import ScheduleKeeper
 from activities.slots import CALL_LIMIT, Slots
 from pilot import closing, metrics
-from pilot.errors import PilotError
+from pilot.errors import PayloadStoreError, PilotError
 from pilot.events import sink
 from pilot.events.model import Envelope, rfc3339
 from pilot.followers import tell_ended
+from pilot.payloads.objects import Objects
 from pilot.store import Execution, Store
 from workflows_def.iterations import ITEMS_TYPE, LOOP_TYPE
 from workflows_def.reconcile import RECONCILE_ACTIVITY, ReconcilePage, ReconcileRequest
@@ -68,12 +72,22 @@ STUCK_ATTEMPTS = 5
 two. It is tried on, with pauses up to ten minutes, and goes on when a release comes that can."""
 STUCK_LIMIT = timedelta(days=1)
 """How long that is awaited."""
+LONGEST_PAUSE = timedelta(minutes=15)
+"""Within it Temporal tries each failing workflow task again, with some room."""
 INNER_TYPES = frozenset({ITEMS_TYPE, LOOP_TYPE})
 MAX_CHILDREN = 10
 """Of a workflow, that are looked at in one pass: code that does not fit, fits none of them."""
 START_GRACE = timedelta(seconds=60)
 """A queued row younger than this may yet be started by its own request."""
 
+
+_LEFT_ALONE = (
+    RPCError,
+    PilotError,
+    ApplicationError,  # the payload store's driver
+    WorkflowQueryFailedError,
+)
+"""Rows that cannot be compared now: the next pass does."""
 
 Handle = WorkflowHandle[Any, Any]
 _STUCK = "stuck"
@@ -90,12 +104,21 @@ class Reconciler:
     """The activity, with what it compares."""
 
     def __init__(
-        self, store: Store, client: Client, slots: Slots, keeper: ScheduleKeeper | None = None
+        self,
+        store: Store,
+        client: Client,
+        slots: Slots,
+        keeper: ScheduleKeeper | None = None,
+        objects: Objects | None = None,
     ) -> None:
         self._store = store
         self._client = client
         self._slots = slots
         self._keeper = keeper
+        self._objects = objects
+        self._begun_at = datetime.now(UTC)
+        self._away_at: datetime | None = None
+        """When the payload store was last found away."""
 
     @activity.defn(name=RECONCILE_ACTIVITY)
     async def reconcile(self, request: ReconcileRequest) -> ReconcilePage:
@@ -114,7 +137,7 @@ class Reconciler:
         differing: list[Execution] = []
         stuck = 0
         for row, outcome in zip(page.items, outcomes, strict=True):
-            if isinstance(outcome, RPCError | PilotError):
+            if isinstance(outcome, _LEFT_ALONE):
                 log.warning("execution %s could not be reconciled: %s", row.id, outcome)
                 differing.append(row)
             elif isinstance(outcome, BaseException):
@@ -182,6 +205,8 @@ class Reconciler:
         try:
             await closing.copy_events(self._store, handle, row.id, limit=QUERY_LIMIT)
         except WorkflowQueryFailedError as error:
+            if await self._is_payload_store_away():
+                raise
             log.warning("the events of execution %s cannot be asked: %s", row.id, error)
         except RPCError as error:
             # a history at its limit may take longer to replay than a query may
@@ -210,10 +235,30 @@ class Reconciler:
             task.attempt - 1,
             rfc3339(since),
         )
-        if datetime.now(UTC) - since < STUCK_LIMIT:
+        if datetime.now(UTC) - since < STUCK_LIMIT or await self._may_lack_payloads():
             return _STUCK
         await handle.terminate(closing.STUCK, rpc_timeout=CALL_LIMIT)
         return await self._close(row, closing.termination(closing.STUCK))
+
+    async def _may_lack_payloads(self) -> bool:
+        """Whether a workflow task may have failed only because the payload store was away when it
+        was last tried. Whether it was before this worker began, nobody knows."""
+        if self._objects is None:
+            return False
+        if await self._is_payload_store_away():
+            return True
+        last = self._away_at or self._begun_at
+        return datetime.now(UTC) - last < LONGEST_PAUSE
+
+    async def _is_payload_store_away(self) -> bool:
+        if self._objects is None:
+            return False
+        try:
+            await self._objects.ping()
+        except PayloadStoreError:
+            self._away_at = datetime.now(UTC)
+            return True
+        return False
 
     async def _failing_task(
         self, description: WorkflowExecutionDescription

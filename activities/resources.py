@@ -17,6 +17,9 @@ from activities.scrub import logs
 from activities.secrets import Secrets
 from pilot.errors import SettingsError
 from pilot.nodes.code import Limits
+from pilot.payloads.objects import Objects
+from pilot.payloads.place import sizes_of
+from pilot.payloads.sizes import Sizes
 from pilot.settings import Settings
 from pilot.store import Store
 from pilot.store.llm_calls import LlmCallStore
@@ -26,7 +29,8 @@ from pilot.store.usage import UsageStore
 @dataclass(frozen=True, slots=True)
 class Resources:
     """The sandbox's pool of subprocesses, the guard of outgoing connections, the HTTP client
-    whose connections it guards, and the one for the operator's own model server."""
+    whose connections it guards, the one for the operator's own model server, and what may be kept
+    where."""
 
     settings: Settings
     sandbox: Sandbox
@@ -37,6 +41,11 @@ class Resources:
     accounting: Accounting
     llm_calls: LlmCallStore | None = None
     store: Store | None = None
+    objects: Objects | None = None
+
+    @property
+    def sizes(self) -> Sizes:
+        return Sizes() if self.objects is None else sizes_of(self.settings)
 
 
 _current: Resources | None = None
@@ -49,6 +58,11 @@ def current() -> Resources:
     return _current
 
 
+def sizes() -> Sizes:
+    """What a result may have: Temporal's own limits where no resources are open."""
+    return Sizes() if _current is None else _current.sizes
+
+
 @contextlib.asynccontextmanager
 async def resources(
     settings: Settings,
@@ -56,11 +70,12 @@ async def resources(
     usage: UsageStore | None = None,
     llm_calls: LlmCallStore | None = None,
     store: Store | None = None,
+    objects: Objects | None = None,
 ) -> AsyncIterator[Resources]:
     """Opens the process's resources and closes them at the end, whatever happened. Without
     `secrets` nobody has any; without `usage` no model call is limited or
     written down; without `llm_calls` none is remembered, and none is cached;
-    without `store` no run begins another."""
+    without `store` no run begins another. `objects` is the payload store."""
     global _current  # noqa: PLW0603
     logs.install()
     outer = _current
@@ -86,6 +101,7 @@ async def resources(
             accounting=accounting,
             llm_calls=llm_calls,
             store=store,
+            objects=objects,
         )
         try:
             yield _current

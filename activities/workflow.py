@@ -46,9 +46,11 @@ async def workflow(attempt: Attempt[WorkflowConfig]) -> NodeResult:
     if shared.store is None:
         raise NodeError("this worker has no store, which this node needs", code="no_store")
     config = await render(attempt.config, task.scope)
-    child = _Child(shared.store, Preparation(shared.store, specs(), ceiling(shared.settings)), task)
+    preparation = Preparation(shared.store, specs(), ceiling(shared.settings), shared.sizes)
+    child = _Child(shared.store, preparation, task)
     row, version, plan = await child.prepare(attempt.config, config.input)
-    run = replace(run_of(row, version.name, plan), callers=_callers(row.workflow_id, task))
+    callers = _callers(row.workflow_id, task)
+    run = replace(run_of(row, version.name, plan), callers=callers, sizes=shared.sizes)
     return NodeResult(
         follow={
             "run": to_jsonable_python(run),

@@ -55,6 +55,7 @@ from pilot.codec import EncryptionCodec
 from pilot.events.connection import serve_bus
 from pilot.keys import payload_keyring, secrets_keyring
 from pilot.nodes import specs
+from pilot.payloads.objects import Objects
 from pilot.settings import Settings
 from pilot.store.open import open_store
 from pilot.temporal import connect
@@ -186,6 +187,7 @@ async def opened(settings: Settings) -> AsyncIterator[Parts]:
             Finished(shared),
             keyring=secrets_keyring(settings),
             codec=None if payload_keys is None else EncryptionCodec(payload_keys),
+            objects=Objects.open(settings),
             directory=None
             if settings.clerk_secret_key is None
             else Directory(settings.clerk_secret_key),

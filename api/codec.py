@@ -1,5 +1,8 @@
 """`/api/v1/codec`: Temporal's remote codec protocol, for the Web UI and the `temporal` command.
 
+What a run's history only refers to is brought from the payload store for those whom the execution
+belongs to, up to 8 MB a request: a browser shows no more. Of others' the reference is given back.
+
 A payload belongs to whom its scope names (`pilot.codec`): to the owner of the execution whose
 run it is, or to the user who had it encoded here. A caller is given their own in the clear, and
 everything else back as it came: still encrypted, as if it were not theirs to ask for. Operators
@@ -31,7 +34,9 @@ from api.problems import INVALID
 from api.reply import reply
 from api.route import ApiRoute
 from pilot.codec import is_encrypted, run_scope, scope_of
-from pilot.errors import CiphertextError, NotFoundError
+from pilot.errors import CiphertextError, NotFoundError, PayloadGoneError, PayloadStoreError
+from pilot.payloads.driver import key_in
+from pilot.payloads.objects import execution_in
 from pilot.roles import Role
 from pilot.settings import Settings
 from pilot.store import temporal_workflow_id
@@ -39,6 +44,7 @@ from pilot.store import temporal_workflow_id
 log = logging.getLogger(__name__)
 
 MAX_PAYLOADS = 10_000
+MAX_BROUGHT_BYTES = 8_000_000
 DEVELOPER = "dev"
 
 _EXECUTION = re.compile(
@@ -112,15 +118,14 @@ class PayloadsOut(BaseModel):
 
 @router.post("/decode", response_model=PayloadsOut, responses={**INVALID})
 async def decode(parts: PartsDep, caller: CallerDep, body: PayloadsIn) -> Response:
-    """The caller's payloads decrypted, all others as they came."""
+    """The caller's payloads, brought from the payload store and decrypted; all others as they
+    came."""
     readable: dict[str, bool] = {}
     answer = []
-    for payload in body.messages():
+    for payload in await _brought(parts, caller, body.messages(), readable):
         if parts.codec is not None and is_encrypted(payload):
             scope = scope_of(payload)
-            if scope not in readable:
-                readable[scope] = await may_read(parts, caller, scope)
-            if readable[scope]:
+            if await _is_readable(parts, caller, scope, readable):
                 try:
                     payload = parts.codec.decrypted(payload)  # noqa: PLW2901
                 except CiphertextError as error:
@@ -136,6 +141,38 @@ async def encode(parts: PartsDep, caller: CallerDep, body: PayloadsIn) -> Respon
     if parts.codec is not None:
         payloads = await parts.codec.for_user(caller.owner).encode(payloads)
     return _reply(payloads)
+
+
+async def _is_readable(parts: Parts, caller: Caller, scope: str, readable: dict[str, bool]) -> bool:
+    if scope not in readable:
+        readable[scope] = await may_read(parts, caller, scope)
+    return readable[scope]
+
+
+async def _brought(
+    parts: Parts, caller: Caller, payloads: list[Payload], readable: dict[str, bool]
+) -> list[Payload]:
+    """The payloads, with what the caller's references refer to in their place."""
+    if parts.objects is None:
+        return payloads
+    left = MAX_BROUGHT_BYTES
+    brought = list(payloads)
+    for at, payload in enumerate(payloads):
+        key = key_in(payload)
+        if key is None:
+            continue
+        scope = run_scope(temporal_workflow_id(str(execution_in(key))))
+        if not await _is_readable(parts, caller, scope, readable):
+            continue
+        try:
+            size = await parts.objects.size(key)
+            if size > left:
+                continue
+            brought[at] = Payload.FromString(await parts.objects.get(key))
+            left -= size
+        except (PayloadStoreError, PayloadGoneError) as error:
+            log.warning("a payload of %s could not be brought: %s", scope, error.message)
+    return brought
 
 
 async def may_read(parts: Parts, caller: Caller, scope: str) -> bool:

@@ -130,6 +130,7 @@ async def health_of(parts: Parts) -> HealthOut:
         "encryption": lambda: _encryption(parts),
         "reconciler": lambda: _reconciler(parts),
         "retention": lambda: _retention(parts),
+        "payloads": lambda: _payloads(parts),
     }
     if parts.settings.redis_url is not None:
         checks["redis"] = lambda: _redis(parts)
@@ -221,6 +222,13 @@ async def _retention(parts: Parts) -> PartOut:
             detail += f", {last.skipped} left for their open run"
     status: Literal["ok", "off"] = "ok" if Policy.of(parts.settings).is_on else "off"
     return PartOut(status=status, latency_ms=0, detail=detail)
+
+
+async def _payloads(parts: Parts) -> PartOut | None:
+    if parts.objects is None:
+        return PartOut(status="off", latency_ms=0)
+    await parts.objects.ping()
+    return None
 
 
 async def _encryption(parts: Parts) -> PartOut:

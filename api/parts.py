@@ -27,6 +27,8 @@ from pilot.codec import EncryptionCodec
 from pilot.crypto import Keyring
 from pilot.events.bus import Bus
 from pilot.graph.spec import Specs
+from pilot.payloads.objects import Objects
+from pilot.payloads.place import sizes_of
 from pilot.preparation import Preparation
 from pilot.settings import Settings
 from pilot.store import Store
@@ -37,7 +39,8 @@ class Parts:
     """`keys` are those that the issuer of tokens signs by. `connections` counts who watches,
     `streams` are what the open server-sent streams read from: closed when the process is to
     end, which it says by `draining` first. `turns` are when WebSockets write. `keyring` seals
-    secrets, `codec` encrypts Temporal's payloads; None without a key."""
+    secrets, `codec` encrypts Temporal's payloads; None without a key. `objects` is the payload
+    store, where there is one."""
 
     settings: Settings
     verifier: Verifier
@@ -59,10 +62,12 @@ class Parts:
     keyring: Keyring | None = None
     codec: EncryptionCodec | None = None
     directory: Directory | None = None
+    objects: Objects | None = None
 
     @property
     def preparation(self) -> Preparation:
-        return Preparation(self.store, self.specs, ceiling(self.settings))
+        settings = self.settings
+        return Preparation(self.store, self.specs, ceiling(settings), sizes_of(settings))
 
 
 def parts_of(connection: HTTPConnection) -> Parts:

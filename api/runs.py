@@ -37,6 +37,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from api.problems import Problem, unavailable
 from pilot import forgetting, reconciler, retention
+from pilot.errors import PayloadStoreError
 from pilot.events.model import Event
 from pilot.runs import delete_histories, set_clock, start
 from pilot.store import Execution, temporal_workflow_id
@@ -282,7 +283,13 @@ class Runs:
                 page = await self.handle(execution_id).query(
                     QUERY_EVENTS, after_seq, result_type=EventsPage, rpc_timeout=QUERY_LIMIT
                 )
-        except (RPCError, WorkflowQueryFailedError, RuntimeError, TimeoutError) as error:
+        except (
+            RPCError,
+            WorkflowQueryFailedError,
+            ApplicationError,  # the payload store has not the answer
+            RuntimeError,
+            TimeoutError,
+        ) as error:
             raise QueryError(str(error)) from error
         return [Event.from_json(event) for event in page.events], page.more
 
@@ -382,6 +389,10 @@ async def _answering(limit: timedelta = CALL_LIMIT) -> AsyncIterator[None]:
             f"Temporal refused the call ({error.status.name.lower()}): {error.message[:300]}",
             headers={"Retry-After": "30"},
         ) from error
+    except ApplicationError as error:
+        if error.type != PayloadStoreError.code:
+            raise
+        raise unavailable(PayloadStoreError.code, f"{error.message}.") from error
     except RuntimeError as error:
         # what a lazy client raises when its first connection fails
         if "Failed client connect" not in str(error):

@@ -19,8 +19,13 @@ from pilot.codec import encrypted
 from pilot.converter import LeanPayloadConverter
 from pilot.crypto import Keyring
 from pilot.keys import payload_keyring
+from pilot.payloads.driver import stored_apart
+from pilot.payloads.objects import Objects
+from pilot.payloads.sizes import Sizes
 from pilot.settings import Settings
 from pilot.temporal import data_converter
+
+NO_STORE = Sizes()
 
 
 class CallerPlugin(SimplePlugin):
@@ -32,12 +37,14 @@ class CallerPlugin(SimplePlugin):
         super().__init__("pilot.CallerPlugin", data_converter=converter(keyring))
 
 
-def converter(keyring: Keyring | None) -> Callable[[DataConverter | None], DataConverter]:
-    """Makes a converter of the one that is there: its codec and failure converter stay, and a
-    payload converter that is not Temporal's default."""
+def converter(
+    keyring: Keyring | None, objects: Objects | None = None, sizes: Sizes = NO_STORE
+) -> Callable[[DataConverter | None], DataConverter]:
+    """Makes a converter of the one that is there: its codec, its external storage and its failure
+    converter stay, and a payload converter that is not Temporal's default."""
 
     def made(existing: DataConverter | None) -> DataConverter:
-        return encrypted(_with_json(existing), keyring)
+        return stored_apart(encrypted(_with_json(existing), keyring), objects, sizes)
 
     return made
 

@@ -35,6 +35,10 @@ ENCODING_KEY = "encoding"
 KEY_ID_KEY = "encryption-key-id"
 SCOPE_KEY = "pilot-scope"
 
+REPEATABLE_BYTES = 32 * 1024
+"""From here on the same payload is sealed the same each time, for a run: the payload store, which
+has nothing smaller, keeps it once."""
+
 
 class EncryptionCodec(PayloadCodec, WithSerializationContext):
     """Encrypts by the newest key. What was never encrypted passes as it is when it is read, so
@@ -65,7 +69,9 @@ class EncryptionCodec(PayloadCodec, WithSerializationContext):
         ]
 
     def _encrypted(self, payload: Payload) -> Payload:
-        sealed = self._keyring.seal(payload.SerializeToString(), _binding(self._scope))
+        message = payload.SerializeToString(deterministic=True)
+        is_large = len(message) >= REPEATABLE_BYTES
+        sealed = self._keyring.seal(message, _binding(self._scope), repeatable=is_large)
         return Payload(
             metadata={
                 ENCODING_KEY: ENCODING,

@@ -107,9 +107,15 @@ class Keyring:
         """A ring that opens what either opens, and seals by this one's newest key."""
         return Keyring({**self._keys, **{k: v for k, v in older._keys.items() if k not in self}})
 
-    def seal(self, message: bytes, binding: Binding) -> bytes:
+    def seal(self, message: bytes, binding: Binding, *, repeatable: bool = False) -> bytes:
+        """`repeatable`: the same message with the same binding is sealed the same each time. The
+        nonce is then a MAC of both, which is as rarely that of another message as a random one
+        is, and of two sealed messages everybody sees whether they are the same."""
         header = _header(self.newest)
         nonce = os.urandom(NONCE_BYTES)
+        if repeatable:
+            bound = _parts(self.newest) + binding.encoded() + message
+            nonce = next(self.macs(bound, "nonce"))[:NONCE_BYTES]
         cipher = self._cipher(self.newest, binding.purpose, binding.owner)
         return header + nonce + cipher.encrypt(nonce, message, header + binding.encoded())
 

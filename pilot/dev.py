@@ -115,12 +115,15 @@ def child_environment(options: Options, ports: Ports, base: Mapping[str, str]) -
     }
 
 
-def encrypts(env: Mapping[str, str]) -> bool:
-    """Whether the children will encrypt Temporal's payloads: they read `.env` as well."""
+def needs_codec(env: Mapping[str, str]) -> bool:
+    """Whether Temporal's Web UI can read all payloads only with the API's help: the children will
+    encrypt them, or store some apart. They read `.env` as well."""
     from dotenv import dotenv_values  # noqa: PLC0415 (only this asks)
 
-    name = "PILOT_ENCRYPTION_KEY"
-    return bool(env.get(name) or dotenv_values(".env").get(name))
+    file = dotenv_values(".env")
+    payloads = env.get("PILOT_PAYLOADS") or file.get("PILOT_PAYLOADS") or ""
+    key = "PILOT_ENCRYPTION_KEY"
+    return payloads.strip().lower() != "off" or bool(env.get(key) or file.get(key))
 
 
 class Stack:
@@ -145,7 +148,7 @@ class Stack:
                 port=ports.temporal,
                 ui_port=ports.ui,
                 database=options.data_dir.resolve() / "temporal.db",
-                codec_endpoint=f"{self.url}{CODEC_PATH}" if encrypts(env) else None,
+                codec_endpoint=f"{self.url}{CODEC_PATH}" if needs_codec(env) else None,
             ),
             env,
         )

@@ -13,8 +13,10 @@ PilotError
     ├── NotFoundError        no such object, or another user's
     ├── StaleVersionError    somebody else saved in between
     ├── ConflictError        the request contradicts the object's state
+    ├── PayloadGoneError     the payload store has not what a history refers to
     └── UnavailableError     the database does not answer; trying later is right
-        └── StorageFullError it answers, but its disk is full: nothing can be saved
+        ├── StorageFullError it answers, but its disk is full: nothing can be saved
+        └── PayloadStoreError it is the payload store that does not answer
 """
 
 from __future__ import annotations
@@ -159,3 +161,11 @@ class UnavailableError(StoreError):
 
 class StorageFullError(UnavailableError):
     code = "storage_full"
+
+
+class PayloadStoreError(UnavailableError):
+    code = "payload_store_unavailable"
+
+
+class PayloadGoneError(StoreError):
+    code = "payload_gone"

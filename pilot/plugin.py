@@ -6,8 +6,9 @@
 
 The worker may have workflows and activities of its own; πlot's are added to them. A plugin
 made without a store (`PilotPlugin()`) serves clients and replayers; with a keyring it encrypts
-payloads, and reads encrypted ones. `pilot.caller` is for a worker whose workflows call graphs that
-other workers run.
+payloads, and reads encrypted ones; with `objects` and `sizes` it keeps large ones in the payload
+store (docs/payloads.md). `pilot.caller` is for a worker whose workflows call graphs that other
+workers run.
 """
 
 from __future__ import annotations
@@ -55,6 +56,9 @@ from pilot.identity import worker_identity
 from pilot.keys import payload_keyring, secrets_keyring
 from pilot.metrics import WorkerMetrics
 from pilot.nodes import specs
+from pilot.payloads.objects import Objects
+from pilot.payloads.place import sizes_of
+from pilot.payloads.sizes import Sizes
 from pilot.preparation import Preparation
 from pilot.retention import Policy
 from pilot.settings import Settings
@@ -89,6 +93,7 @@ MAX_HEARTBEAT_THROTTLE = timedelta(seconds=1)
 holds heartbeats back for up to a minute."""
 
 NO_CEILING = Limits()
+NO_STORE = Sizes()
 
 
 class PilotPlugin(SimplePlugin):
@@ -105,10 +110,12 @@ class PilotPlugin(SimplePlugin):
         archive: Archive | None = None,
         redis_url: str | None = None,
         ceiling: Limits = NO_CEILING,
+        objects: Objects | None = None,
+        sizes: Sizes = NO_STORE,
     ) -> None:
         super().__init__(
             "pilot.PilotPlugin",
-            data_converter=converter(keyring),
+            data_converter=converter(keyring, objects, sizes),
             workflows=[
                 InterpretGraph,
                 RunItems,
@@ -128,6 +135,8 @@ class PilotPlugin(SimplePlugin):
         self._archive = archive
         self._redis_url = redis_url
         self._ceiling = ceiling
+        self._objects = objects
+        self._sizes = sizes
         self.publisher = publisher
         self._layers: tuple[str, ...] = ()
         self._metrics = metrics.current()
@@ -147,8 +156,9 @@ class PilotPlugin(SimplePlugin):
             stack.push_async_callback(bus.close)
             publisher = await stack.enter_async_context(Publisher(bus, store))
             secrets = Secrets(store.secrets, secrets_keyring(settings), settings.public_url)
+            objects = Objects.open(settings)
             shared = await stack.enter_async_context(
-                resources(settings, secrets, store.usage, store.llm_calls, store)
+                resources(settings, secrets, store.usage, store.llm_calls, store, objects)
             )
             redis_url, folder = settings.redis_url, settings.pilot_archive_dir
             plugin = cls(
@@ -160,6 +170,8 @@ class PilotPlugin(SimplePlugin):
                 archive=None if folder is None else Archive(folder),
                 redis_url=None if redis_url is None else redis_url.get_secret_value(),
                 ceiling=ceiling(settings),
+                objects=objects,
+                sizes=sizes_of(settings),
             )
             plugin._layers = shared.sandbox.layers
             yield plugin
@@ -173,8 +185,9 @@ class PilotPlugin(SimplePlugin):
         recorder = Recorder(self._store, self.publisher, client, slots)
         iterations = Iterations(self._store, client)
         schedules = Schedules(client, config["task_queue"])
-        reconciler = Reconciler(self._store, client, slots, ScheduleKeeper(self._store, schedules))
-        preparation = Preparation(self._store, specs(), self._ceiling)
+        keeper = ScheduleKeeper(self._store, schedules)
+        reconciler = Reconciler(self._store, client, slots, keeper, self._objects)
+        preparation = Preparation(self._store, specs(), self._ceiling, self._sizes)
         scheduled = ScheduledRuns(preparation, client, slots, schedules, self._max_runs)
         calls = GraphCalls(preparation, slots, self._max_runs)
         config["activities"] = [
@@ -188,8 +201,8 @@ class PilotPlugin(SimplePlugin):
             iterations.record,
             iterations.recall,
             Later(self._store, slots).release_due,
-            Pruner(self._store, client, self._policy, self._archive).prune,
-            Forgetter(self._store, client, self._archive, self._redis_url).forget,
+            Pruner(self._store, client, self._policy, self._archive, self._objects).prune,
+            Forgetter(self._store, client, self._archive, self._redis_url, self._objects).forget,
             scheduled.begin,
             scheduled.status,
             scheduled.cancel,

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -25,11 +25,10 @@ from pilot.graph.plan import Plan
 from pilot.graph.spec import Specs
 from pilot.graph.values import deeper_than
 from pilot.nodes.start import StartConfig, resolve_input
+from pilot.payloads.sizes import Sizes
 from pilot.store import Store, Workflow, WorkflowVersion
 from pilot.store.usage import Limits, Spent, next_day, refusal, utc_day
 
-MAX_ARGUMENT_BYTES = 1_900_000
-"""Temporal refuses an argument over 2 MB; this leaves room for what goes with the plan."""
 MAX_INPUT_DEPTH = 90
 """A little under what a node's result may be, 100: the start node's holds the input."""
 MODEL_CATEGORY = "model"
@@ -37,11 +36,13 @@ MODEL_CATEGORY = "model"
 
 @dataclass(frozen=True, slots=True)
 class Preparation:
-    """`ceiling` is what no owner may use beyond, whatever budget they set."""
+    """`ceiling` is what no owner may use beyond, whatever budget they set; `sizes` is what a run's
+    argument may have."""
 
     store: Store
     specs: Specs
     ceiling: Limits
+    sizes: Sizes = field(default_factory=Sizes)
 
     async def prepare(
         self, owner: str, workflow: Workflow | WorkflowVersion, given: Any
@@ -66,18 +67,18 @@ class Preparation:
             raise RefusedError(
                 f"The input nests deeper than {MAX_INPUT_DEPTH} levels.", code="input_too_deep"
             )
-        plan_size = len(to_json(lean(plan)))
-        if plan_size > MAX_ARGUMENT_BYTES:
+        plan_size, most = len(to_json(lean(plan))), self.sizes.payload
+        if plan_size > most:
             raise RefusedError(
                 f"The graph is {plan_size:,} bytes when compiled; a run takes "
-                f"{MAX_ARGUMENT_BYTES:,}. Move large texts into the input, or split the workflow.",
+                f"{most:,}. Move large texts into the input, or split the workflow.",
                 code="graph_too_large",
             )
         input_size = len(dumps(value))
-        if plan_size + input_size > MAX_ARGUMENT_BYTES:
+        if plan_size + input_size > most:
             raise RefusedError(
                 f"The input is {input_size:,} bytes; beside this graph a run takes "
-                f"{MAX_ARGUMENT_BYTES - plan_size:,}.",
+                f"{most - plan_size:,}.",
                 code="input_too_large",
             )
         return plan, value

@@ -4,17 +4,20 @@ where it is to begin later."""
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest
 from temporalio.client import Client
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
-from temporalio.exceptions import WorkflowAlreadyStartedError
+from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
+from pilot.errors import PayloadStoreError
 from pilot.followers import follower_of
 from pilot.graph.plan import Plan
+from pilot.payloads.driver import sizes_in
 from pilot.resumption import Resumption
 from pilot.store import Execution, temporal_workflow_id
 from workflows_def import labels
@@ -48,8 +51,10 @@ async def start(client: Client, run: RunInput, task_queue: str, *, limit: timede
     """Starts the run, or finds that it is there already; its Temporal run id.
 
     Temporal refuses a second workflow of an execution for as long as it keeps the first one's
-    history, closed or not. Raises `RPCError` where the server does not take it within `limit`.
+    history, closed or not. Raises `RPCError` where the server does not take it within `limit`, and
+    `PayloadStoreError`.
     """
+    run = replace(run, sizes=sizes_in(client.data_converter))
     try:
         handle = await client.start_workflow(
             WORKFLOW_TYPE,
@@ -67,6 +72,8 @@ async def start(client: Client, run: RunInput, task_queue: str, *, limit: timede
         )
     except WorkflowAlreadyStartedError as error:
         return error.run_id or ""
+    except ApplicationError as error:  # of the driver: the argument could not be stored
+        raise PayloadStoreError(error.message) from error
     return handle.first_execution_run_id or handle.result_run_id or ""
 
 

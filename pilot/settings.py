@@ -50,6 +50,13 @@ class Settings(BaseSettings):
     redis_url: SecretStr | None = None
     pilot_encryption_key: SecretStr | None = None
     pilot_codec_users: Annotated[list[str], NoDecode] = Field(default_factory=list)
+    pilot_payloads: str | None = None
+    pilot_payloads_endpoint: str | None = None
+    pilot_payloads_region: str | None = None
+    pilot_payloads_key_id: str | None = None
+    pilot_payloads_secret: SecretStr | None = None
+    pilot_payloads_from_kb: Annotated[int, Field(ge=64, le=1_500)] = 128
+    pilot_payloads_max_mb: Annotated[int, Field(ge=2, le=100)] = 16
 
     # models
     openrouter_api_key: SecretStr | None = None
@@ -250,6 +257,10 @@ class Settings(BaseSettings):
             from pilot.temporal_tls import tls_of  # noqa: PLC0415 (few processes need it)
 
             tls_of(self)
+        if any(name.startswith("pilot_payloads") for name in self.model_fields_set):
+            from pilot.payloads.place import place_of  # noqa: PLC0415 (as above)
+
+            place_of(self)
         url = self.pilot_public_url
         if url is not None and re.fullmatch(r"https?://[^/?#\s]+(/[^?#\s]*)?", url) is None:
             raise SettingsError(

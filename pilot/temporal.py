@@ -29,6 +29,9 @@ from pilot.converter import LeanPayloadConverter
 from pilot.embedded import SEARCH_ATTRIBUTES
 from pilot.keys import payload_keyring
 from pilot.metrics import exporter
+from pilot.payloads.driver import stored_apart
+from pilot.payloads.objects import Objects
+from pilot.payloads.place import sizes_of
 from pilot.settings import Settings
 from pilot.temporal_tls import tls_of
 
@@ -70,20 +73,22 @@ async def connect(
 
     The connection is over TLS as `pilot.temporal_tls` says; TEMPORAL_API_KEY is shown over TLS
     only, so a key meant for the cloud never goes to a server on loopback in the clear. With
-    PILOT_ENCRYPTION_KEY all payloads are encrypted. A `lazy` client connects with its first
-    call and never fails here. Metrics are served at `metrics_address` (see `runtime`).
+    PILOT_ENCRYPTION_KEY all payloads are encrypted, and large ones go to the payload store, where
+    there is one. A `lazy` client connects with its first call and never fails here. Metrics are
+    served at `metrics_address` (see `runtime`).
 
     Raises RuntimeError when the server does not answer, SettingsError for a bad key
     or certificate.
     """
     key = settings.temporal_api_key
+    converter = encrypted(data_converter, payload_keyring(settings))
     tls = tls_of(settings)
     return await Client.connect(
         settings.temporal_address,
         namespace=settings.temporal_namespace,
         api_key=key.get_secret_value() if key is not None and tls else None,
         tls=tls or False,
-        data_converter=encrypted(data_converter, payload_keyring(settings)),
+        data_converter=stored_apart(converter, Objects.open(settings), sizes_of(settings)),
         plugins=plugins,
         interceptors=tracing.interceptors(),
         lazy=lazy,

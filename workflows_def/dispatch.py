@@ -9,17 +9,20 @@ from typing import Any
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
-from temporalio.exceptions import ActivityError
+from temporalio.exceptions import ActivityError, FailureError
 
 from pilot.graph.plan import PlanNode
 from pilot.graph.spec import Policy
 from pilot.graph.task import NodeResult, NodeTask, Scope
-from workflows_def.failure import cut_off_at, was_lost
+from workflows_def.failure import cut_off_at, is_away, is_cancelled, was_lost
 from workflows_def.messages import RunInput
 from workflows_def.pace import Pace
 
 PATCH_CUT_OFF = "another attempt after a worker's stop"
 PATCH_LOST = "another attempt after a worker's death"
+
+FIRST_PAUSE_S, MAX_PAUSE_S = 5.0, 60.0
+"""Before a node is begun anew that the payload store has failed."""
 
 MAX_LOST = 10
 """So many attempts that died with their worker count for nothing, beyond those that the policy
@@ -59,6 +62,19 @@ async def dispatch(
     )
     await pace.admit(task)
     policy = policy_of(run, node)
+    pause = FIRST_PAUSE_S
+    while True:
+        try:
+            return await _attempts(pace, node, task, policy)
+        except FailureError as error:
+            if not is_away(error) or is_cancelled(error):
+                raise
+        # only histories that were written with a payload store come here: no patch is needed
+        await workflow.sleep(pause, summary="the payload store does not answer")
+        pause = min(pause * 2, MAX_PAUSE_S)
+
+
+async def _attempts(pace: Pace, node: PlanNode, task: NodeTask, policy: Policy) -> NodeResult:
     retry = RetryPolicy(
         initial_interval=timedelta(seconds=policy.retry.initial_s),
         backoff_coefficient=policy.retry.backoff,

@@ -17,6 +17,7 @@ from temporalio.exceptions import (
 
 from pilot.graph.spec import Policy
 
+PAYLOADS_AWAY = "payload_store_unavailable"
 CUT_OFF = ("worker_shutdown", "WorkerShutdown")
 """The code of our own attempts, and the SDK's of any other activity."""
 
@@ -65,6 +66,13 @@ def cut_off_at(error: ActivityError, policy: Policy) -> int | None:
     if not (isinstance(cause, ApplicationError) and cause.type in CUT_OFF):
         return None
     return failure_of(error, policy).attempt or policy.retry.max_attempts
+
+
+def is_away(error: FailureError) -> bool:
+    """Whether it was the payload store that did not answer, to the last attempt: no failure of the
+    node's."""
+    cause = _cause(error)
+    return isinstance(cause, ApplicationError) and cause.type == PAYLOADS_AWAY
 
 
 def was_lost(error: ActivityError, policy: Policy) -> bool:

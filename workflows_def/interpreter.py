@@ -130,7 +130,7 @@ class InterpretGraph(NodeHost):
         if self._nodes.ending is not None:
             return None
         output = self._records.output()
-        if failure := too_large(output):
+        if failure := too_large(output, self._run.sizes):
             self._nodes.ending = failed(failure)
         return output
 

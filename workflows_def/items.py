@@ -24,7 +24,7 @@ from workflows_def.iterations import (
 )
 from workflows_def.ledger import key_of, recall
 from workflows_def.messages import SIGNAL_ENOUGH
-from workflows_def.pace import MAX_PAYLOAD_BYTES, too_large
+from workflows_def.pace import too_large
 from workflows_def.undisturbed import undisturbed
 from workflows_def.window import TELLINGS, events_of
 
@@ -156,8 +156,9 @@ class RunItems(Iterating):
     def _keep(self, at: int, output: Any) -> None:
         self._outputs[at] = output
         self._bytes += len(to_json(output))
-        if self._bytes > MAX_PAYLOAD_BYTES:
-            failure = too_large([*self._window.outputs, *self._outputs.values()])
+        sizes = self._within.run.sizes
+        if self._bytes > sizes.payload:
+            failure = too_large([*self._window.outputs, *self._outputs.values()], sizes)
             if failure is not None:
                 self._failure = self._failure or failed_at(self._window.first + at, failure)
 
@@ -211,7 +212,7 @@ class RunItems(Iterating):
             return replace(result, outputs=[])
         if not self._is_at_end and not self._enough:
             self._go_on(result)
-        if failure := too_large(result):
+        if failure := too_large(result, self._within.run.sizes):
             last = failed_at(window.first, failure)
             return ItemsResult(done=result.done, usage=self._usage, failure=last)
         return result
@@ -228,7 +229,7 @@ class RunItems(Iterating):
             failures=result.failures,
             usage=result.usage,
         )
-        if len(to_json(rest)) <= MAX_PAYLOAD_BYTES:
+        if len(to_json(rest)) <= self._within.run.sizes.payload:
             workflow.continue_as_new(rest)
 
     @workflow.signal(name=SIGNAL_ENOUGH)

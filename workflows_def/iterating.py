@@ -51,7 +51,7 @@ class Iterating(NodeHost):
         assert within.node.body is not None
         self._within = within
         self._body = within.node.body
-        self._pace = Pace()
+        self._pace = Pace(within.run.sizes)
         self._ledger = Ledger(within, least=least)
         self._usage = dict(usage)
         self._telling: set[asyncio.Task[None]] = set()

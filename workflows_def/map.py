@@ -20,7 +20,6 @@ from workflows_def.iterations import (
     IterationFailure,
 )
 from workflows_def.messages import MAX_WAITING_NAMED, ChildProgress
-from workflows_def.pace import MAX_PAYLOAD_BYTES
 from workflows_def.steps import Step
 from workflows_def.undisturbed import undisturbed
 from workflows_def.window import windows
@@ -149,11 +148,11 @@ class _Map:
         self._bytes += len(to_json(result.outputs))
         if result.failure is not None:
             self._failure = self._failure or result.failure
-        elif self._bytes > MAX_PAYLOAD_BYTES:
+        elif self._bytes > self._step.run.sizes.payload:
             self._failure = self._failure or IterationFailure(
                 first,
                 "output_too_large",
-                f"the outputs of the items together have over {MAX_PAYLOAD_BYTES / 1e6:g} MB of "
+                f"the outputs of the items together have over {self._step.run.sizes.text} of "
                 "JSON: let the body give less, or keep large data elsewhere and give its address",
             )
         if result.stopped and not self._stopped:

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pilot.graph.plan import Plan
 from pilot.graph.task import Scope
+from pilot.payloads.sizes import Sizes
 
 WORKFLOW_TYPE = "InterpretGraph"
 RECORD_ACTIVITY = "record_execution"
@@ -104,6 +105,7 @@ class RunInput:
     `starter` is the id of the workflow that waits for the run's end (`workflows_def.scheduled`).
     `callers` are the ids of other workflows of which a run began this one, or one above it, each
     once: their budgets hold for it, too.
+    `sizes` are what its values may have, as it was when the run began.
     """
 
     execution_id: str
@@ -119,6 +121,7 @@ class RunInput:
     parent: ParentRun | None = None
     starter: str | None = None
     callers: list[str] = field(default_factory=list)
+    sizes: Sizes = field(default_factory=Sizes)
 
 
 @dataclass(frozen=True, slots=True)

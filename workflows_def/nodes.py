@@ -67,7 +67,7 @@ class Nodes:
         self._schedule = schedule
         self._records = records
         self._journal = journal
-        self._pace = pace or Pace()
+        self._pace = pace or Pace(run.sizes)
         self._toolbox = Toolbox(
             run, schedule, records, journal, self._pace, path, quiet, is_held=lambda: self.held
         )

@@ -1,6 +1,7 @@
 """Keeps a run within Temporal's limits on sizes, all of which would end it without a word.
 
-A payload may have 2 MB, the message with which a workflow task hands over its commands 4 MB,
+A payload may have 2 MB (with a payload store what the operator allows, and a reference stands in
+the history), the message with which a workflow task hands over its commands 4 MB,
 and a history 51,200 events or 50 MB. What does not fit is found here, where it is an error
 with a code, or is put off to the next workflow task.
 
@@ -17,9 +18,9 @@ from pydantic_core import to_json
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
+from pilot.payloads.sizes import Sizes
 from workflows_def.failure import Failure
 
-MAX_PAYLOAD_BYTES = 1_900_000
 MAX_COMMANDS_BYTES = 3_000_000
 MAX_HISTORY_EVENTS = 45_000
 MAX_HISTORY_BYTES = 42_000_000
@@ -32,7 +33,8 @@ _BOUNDED = "bounded-history"
 class Pace:
     """What a run has handed over in the workflow task that is under way, in bytes."""
 
-    def __init__(self) -> None:
+    def __init__(self, sizes: Sizes) -> None:
+        self._sizes = sizes
         self._task = 0
         self._bytes = 0
         self._gate = asyncio.Lock()
@@ -44,10 +46,10 @@ class Pace:
         Raises `ApplicationError` (`node_input_too_large`) where it could never be.
         """
         size = len(to_json(task))
-        if size > MAX_PAYLOAD_BYTES:
+        if size > self._sizes.payload:
             raise ApplicationError(
                 f"the values that this node refers to have {size / 1e6:.1f} MB as JSON with its "
-                f"configuration; at most {MAX_PAYLOAD_BYTES / 1e6:g} MB fit. Refer to less, or "
+                f"configuration; at most {self._sizes.text} fit. Refer to less, or "
                 "keep large data elsewhere and pass its address on.",
                 type="node_input_too_large",
                 non_retryable=True,
@@ -56,6 +58,7 @@ class Pace:
 
     async def hand_over(self, size: int) -> None:
         """Returns when a command of so many bytes may be given: at once, but for large ones."""
+        size = self._sizes.in_history(size)
         async with self._gate:
             while self._is_full(size) and workflow.patched(_PACED):
                 await workflow.sleep(_PAUSE, summary="large values go on in the next task")
@@ -64,7 +67,7 @@ class Pace:
     def add(self, result: Any) -> None:
         """A local activity's result is handed over with the workflow task, too."""
         self._turn()
-        self._bytes += len(to_json(result))
+        self._bytes += self._sizes.in_history(len(to_json(result)))
 
     def _is_full(self, size: int) -> bool:
         self._turn()
@@ -92,13 +95,13 @@ def history_limit() -> Failure | None:
     )
 
 
-def too_large(output: Any) -> Failure | None:
+def too_large(output: Any, sizes: Sizes) -> Failure | None:
     """Whether the execution's output fits into one payload: several nodes' values together."""
     size = len(to_json(output))
-    if size <= MAX_PAYLOAD_BYTES:
+    if size <= sizes.payload:
         return None
     return Failure(
         "output_too_large",
         f"the outputs together have {size / 1e6:.1f} MB of JSON; an execution's output has at "
-        f"most {MAX_PAYLOAD_BYTES / 1e6:g} MB",
+        f"most {sizes.text}",
     )

@@ -17,16 +17,20 @@ PRUNE_WORKFLOW = "PruneOld"
 PRUNE_ACTIVITY = "prune_batch"
 SCHEDULE_ID = "pilot-retention"
 
-EXECUTIONS, OVERRIDES, EVENTS, WORKFLOWS, EXPIRED, SPACE = KINDS = (
+EXECUTIONS, OVERRIDES, EVENTS, WORKFLOWS, EXPIRED, SPACE, OBJECTS = KINDS = (
     "executions",
     "overrides",
     "events",
     "workflows",
     "expired",
     "space",
+    "objects",
 )
-"""In this order: a workflow goes when its last execution has gone, and space is free at the end.
-`overrides` are executions of workflows with a retention of their own."""
+"""In this order: a workflow goes when its last execution has gone, and space is free when all rows
+have. `overrides` are executions of workflows with a retention of their own, `objects` those of the
+payload store that belong to no execution."""
+
+PATCH_OBJECTS = "objects of no execution are deleted"
 
 BATCHES_A_RUN = 300
 HEARTBEAT = timedelta(seconds=10)
@@ -88,7 +92,9 @@ class PruneOld:
     async def run(self, state: PruneState | None = None) -> PruneResult:
         state = state or PruneState()
         for _ in range(BATCHES_A_RUN):
-            if state.kind == len(KINDS):
+            if state.kind == len(KINDS) or (
+                KINDS[state.kind] == OBJECTS and not workflow.patched(PATCH_OBJECTS)
+            ):
                 at = workflow.now().isoformat(timespec="seconds").replace("+00:00", "Z")
                 return replace(state.result, at=at)
             state = await self._batch(state)

@@ -11,13 +11,13 @@ from temporalio import workflow
 from temporalio.exceptions import FailureError
 
 from pilot.graph.iteration import LOOP_CONDITION
+from pilot.payloads.sizes import Sizes
 from workflows_def.body import Outcome
 from workflows_def.failure import Failure, is_cancelled
 from workflows_def.interpreter import BUGS
 from workflows_def.iterating import Iterating, failed_at
 from workflows_def.iterations import LOOP_TYPE, IterationFailure, LoopInput, LoopResult
 from workflows_def.ledger import key_of, recall
-from workflows_def.pace import MAX_PAYLOAD_BYTES
 
 MAX_TELLINGS = 60
 TELL_GROWTH = 1.15
@@ -99,7 +99,7 @@ class RunLoop(Iterating):
             self._state = outcome.output
             self._index += 1
             self._tell_progress()
-            if failure := _too_large(self._state):
+            if failure := _too_large(self._state, self._within.run.sizes):
                 self._failure = failed_at(self._index - 1, failure)
                 return False
         return False
@@ -148,12 +148,12 @@ class RunLoop(Iterating):
         )
 
 
-def _too_large(state: Any) -> Failure | None:
+def _too_large(state: Any, sizes: Sizes) -> Failure | None:
     """What is handed on has to fit into the next history's argument."""
     size = len(to_json(state))
-    if size <= MAX_PAYLOAD_BYTES:
+    if size <= sizes.payload:
         return None
     return Failure(
         "output_too_large",
-        f"the state has {size / 1e6:.1f} MB of JSON; at most {MAX_PAYLOAD_BYTES / 1e6:g} MB fit",
+        f"the state has {size / 1e6:.1f} MB of JSON; at most {sizes.text} fit",
     )

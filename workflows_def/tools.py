@@ -76,7 +76,9 @@ class Toolbox:
         The activity sees to it that this ends. Raises its `FailureError`, and one of the type
         `llm_transcript_too_large` where what was said no longer fits into a task.
         """
-        room = MAX_TASK_CHARS - len(json.dumps([node.config, scope.input, scope.nodes, scope.vars]))
+        sizes = self._run.sizes
+        most = MAX_TASK_CHARS if sizes.apart is None else sizes.payload
+        room = most - len(json.dumps([node.config, scope.input, scope.nodes, scope.vars]))
         transcript: list[dict[str, Any]] = []
         metas: list[dict[str, Any]] = []
         told: list[dict[str, Any]] = []
@@ -97,7 +99,7 @@ class Toolbox:
                 if room < 0:
                     raise ApplicationError(
                         "what the model and its tools said grows over "
-                        f"{MAX_TASK_CHARS / 1e6:g} MB: let the tools give less",
+                        f"{most / 1e6:g} MB: let the tools give less",
                         type="llm_transcript_too_large",
                         non_retryable=True,
                     )

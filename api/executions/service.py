@@ -189,11 +189,16 @@ async def _signal(parts: Parts, owner: str, execution_id: str, name: str) -> Exe
 
 
 async def delete(parts: Parts, owner: str, execution_id: str) -> None:
-    """Deletes an execution that has ended: first what Temporal has of it, so that a request that
-    is cut short can be repeated. Raises `ConflictError` (`execution_open`)."""
+    """Deletes an execution that has ended: first what Temporal and the payload store have of it,
+    so that a request that is cut short can be repeated.
+
+    Raises `ConflictError` (`execution_open`).
+    """
     row = await parts.store.get_execution(owner, execution_id)
     if row.status.is_final:
         await parts.runs.delete(row.id)
+        if parts.objects is not None:
+            await parts.objects.forget(row.id)
     if not await parts.store.retention.delete_execution(owner, row.id):
         raise NotFoundError(f"there is no execution {row.id}")
     await parts.finished.forget(row.id)

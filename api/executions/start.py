@@ -28,7 +28,7 @@ from pilot.graph.model import Graph
 from pilot.graph.plan import Plan
 from pilot.graph.status import ExecutionStatus
 from pilot.nodes.start import resolve_input
-from pilot.preparation import MAX_ARGUMENT_BYTES, start_config
+from pilot.preparation import start_config
 from pilot.resumption import Mode, Resumption, outside, pins_of, plan_of
 from pilot.roles import Role
 from pilot.runs import run_of
@@ -132,12 +132,13 @@ async def begin(parts: Parts, new: Execution, name: str, plan: Plan) -> Started 
     Raises `Problem`: 422 `resumption_too_large`, 503.
     """
     size = len(to_json(plan)) + len(dumps(new.input)) + len(dumps(new.resume))
-    if new.resume is not None and size > MAX_ARGUMENT_BYTES:
+    most = parts.preparation.sizes.payload
+    if new.resume is not None and size > most:
         raise Problem(
             422,
             "resumption_too_large",
             f"The graph, its input and what is given beside have {size:,} bytes; a run takes "
-            f"{MAX_ARGUMENT_BYTES:,}.",
+            f"{most:,}.",
         )
     row, is_new = await parts.store.create_execution(new, most=parts.settings.max_runs)
     if not is_new:

@@ -10,6 +10,8 @@ from api.executions import escalation
 from pilot.graph.status import ExecutionStatus
 from pilot.store import temporal_workflow_id
 
+from .conftest import serving, settings_for
+
 W, E = "/api/v1/workflows", "/api/v1/executions"
 
 
@@ -315,12 +317,24 @@ async def test_unknown_fields_of_execute_are_refused(client, make_chain):
     await refused(client, workflow, {"inputs": 1}, "invalid_request")
 
 
-async def test_what_temporal_cannot_carry_is_refused(client, make_chain):
-    large = {"id": "l", "type": "llm", "config": {"prompt_template": "x" * 1_950_000}}
-    workflow = await saved(client, make_chain(large))
-    await refused(client, workflow, {}, "graph_too_large")
+@pytest.mark.parametrize(("payloads", "most"), [("off", 1_900_000), (None, 2_000_000)])
+async def test_what_a_run_cannot_take_is_refused(tmp_path, make_chain, payloads, most):
+    """Without a payload store that is what Temporal can carry."""
+    settings = settings_for(tmp_path, pilot_payloads=payloads, pilot_payloads_max_mb=2)
+    async with serving(settings) as api:
+        client = api.client()
+        text = "x" * (most // 2 + 25_000)
+        config = {"prompt_template": text, "system_template": text}
+        large = {"id": "l", "type": "llm", "config": config}
+        workflow = await saved(client, make_chain(large))
+        await refused(client, workflow, {}, "graph_too_large")
+        workflow = await saved(client, make_chain())
+        body = await refused(client, workflow, {"input": "x" * most}, "input_too_large")
+        assert f"{most - 100_000:,}"[:3] in body["detail"]
+
+
+async def test_too_deep_an_input_is_refused(client, make_chain):
     workflow = await saved(client, make_chain())
-    await refused(client, workflow, {"input": "x" * 2_000_000}, "input_too_large")
     deep = "x"
     for _ in range(91):
         deep = [deep]

@@ -23,11 +23,13 @@ from pilot.events import sink
 from pilot.graph.compile import compile_plan
 from pilot.graph.status import ExecutionStatus
 from pilot.nodes import specs
+from pilot.payloads.objects import Objects
 from pilot.reconciler import ensure_schedule, last_pass
 from pilot.settings import Settings
 from pilot.store import Execution
 from pilot.store.sql import SqlStore
 from tests.graph.graphs import graph, node
+from tests.s3_server import S3Server
 from tests.workflows_def.conftest import Runner
 from workflows_def.iterations import ITEMS_TYPE
 from workflows_def.messages import WORKFLOW_TYPE
@@ -279,6 +281,37 @@ async def test_a_run_that_no_release_can_go_on_with(
         assert row.error is not None and row.error["code"] == "workflow_task_failing"
         assert (await handle.describe()).status is WorkflowExecutionStatus.TERMINATED
     await world.gapless(row)
+
+
+async def test_a_run_that_lacks_its_payloads_is_left_alone(
+    world: World, temporal_client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the payload store is away, and until Temporal has tried the task again after that."""
+    server = S3Server(f"reconciled-{uuid.uuid4()}")
+    objects = Objects.open(Settings(_env_file=None, **server.settings))  # type: ignore[call-arg]
+    world.reconciler = Reconciler(world.store, temporal_client, world.slots, None, objects)
+    monkeypatch.setattr(reconcile, "STUCK_ATTEMPTS", 2)
+    monkeypatch.setattr(reconcile, "STUCK_LIMIT", timedelta(0))
+    monkeypatch.setattr(reconcile, "LONGEST_PAUSE", timedelta(0))
+    row = await world.row(QUICK)
+    queue = f"unfit-{row.id}"
+    run = runs.run_of(row, "w", compile_plan(QUICK, specs()))
+    async with Worker(
+        temporal_client, task_queue=queue, workflows=[Unfit], workflow_runner=UNSANDBOXED
+    ):
+        server.stop()
+        await runs.start(temporal_client, run, queue, limit=timedelta(seconds=5))
+        async with asyncio.timeout(60):
+            while (await world.page()).stuck != 1:
+                await asyncio.sleep(0.2)
+        server.start()
+        monkeypatch.setattr(reconcile, "LONGEST_PAUSE", timedelta(minutes=15))
+        page = await world.page()
+        assert (page.stuck, page.repaired) == (1, {})
+        assert not (await world.fresh(row)).status.is_final
+        monkeypatch.setattr(reconcile, "LONGEST_PAUSE", timedelta(0))
+        assert (await world.page()).repaired == {"workflow_task_failing": 1}
+    server.stop()
 
 
 @workflow.defn(name=ITEMS_TYPE, sandboxed=False)
