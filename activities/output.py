@@ -1,14 +1,23 @@
-"""output: renders what the execution answers."""
+"""output: renders what the execution answers, and holds it to its schema."""
 
 from __future__ import annotations
 
+from activities.answer_format import check
 from activities.attempt import Attempt, node_activity
 from activities.evaluation import render
+from pilot.errors import NodeError
 from pilot.graph.task import NodeResult
 from pilot.nodes.output import OutputConfig
 
 
 @node_activity("output", OutputConfig)
 async def output(attempt: Attempt[OutputConfig]) -> NodeResult:
+    """Raises `NodeError`: `output_schema_mismatch`, `schema_too_costly`, and what `render` does."""
+    schema = attempt.config.output_schema
     config = await render(attempt.config, attempt.task.scope)
+    if schema is not None and (mismatches := await check(config.value, schema)):
+        raise NodeError(
+            "the output is not as its schema says: " + "; ".join(map(str, mismatches)),
+            code="output_schema_mismatch",
+        )
     return NodeResult(output=config.value)

@@ -7,17 +7,22 @@ not take, and a circle of workflows are found when a graph is saved, and not by 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pydantic import JsonValue, ValidationError
+from pydantic import BaseModel, JsonValue, ValidationError
 
 from pilot.errors import ConflictError, NotFoundError
 from pilot.graph.issues import Issue
 from pilot.graph.model import Graph
 from pilot.graph.plan import Plan, PlanNode
+from pilot.graph.reads import reads
+from pilot.nodes import specs
 from pilot.nodes.input_schema import input_schema
+from pilot.nodes.output_schema import graph_output_schema, lacks
 from pilot.nodes.start import StartConfig, type_error
 from pilot.nodes.workflow import MAX_DEPTH
 from pilot.store import Store
@@ -40,6 +45,8 @@ class Call:
     input: JsonValue = "{input}"
     container: str | None = None
     """The loops and maps around it, as an `Issue` has them."""
+    gives_output: bool = True
+    """Whether the node's output can only be the workflow's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,30 +69,44 @@ async def callee(store: Store, owner: str, workflow_id: str, version: VersionNam
     return Callee(workflow_id, found.version, found.name, found.graph)
 
 
-def calls_of(graph: dict[str, Any] | Graph, container: str | None = None) -> Iterator[Call]:
+def calls_of(graph: dict[str, Any] | Graph) -> Iterator[Call]:
     """The calls in a graph, those inside its loops and maps too. A node that says none that can
     be read is left out: the graph's validator has told of it."""
+    for nodes, container in _levels(graph):
+        for node in nodes:
+            config = node.get("config") or {}
+            if node.get("type") == TYPE and isinstance(config.get("workflow_id"), str):
+                version, given = config.get("version"), config.get("input", "{input}")
+                known = version if _is_version(version) else None
+                waits = config.get("wait", True) is True
+                gives = waits and not isinstance(node.get("on_error"), dict | BaseModel)
+                yield Call(
+                    str(node.get("id")), config["workflow_id"], known, given, container, gives
+                )
+
+
+def _levels(
+    graph: dict[str, Any] | Graph, container: str | None = None
+) -> Iterator[tuple[list[dict[str, Any]], str | None]]:
+    """The nodes of a graph and of each body inside, with what is around them."""
     if isinstance(graph, Graph):
         nodes: list[Any] = [vars(node) for node in graph.nodes]
     else:
         nodes = [node for node in graph.get("nodes") or () if isinstance(node, dict)]
+    yield nodes, container
     for node in nodes:
-        config = node.get("config") or {}
-        if node.get("type") == TYPE and isinstance(config.get("workflow_id"), str):
-            version, given = config.get("version"), config.get("input", "{input}")
-            known = version if _is_version(version) else None
-            yield Call(str(node.get("id")), config["workflow_id"], known, given, container)
-        for value in config.values():
+        for value in (node.get("config") or {}).values():
             if isinstance(value, dict) and isinstance(value.get("nodes"), list):
                 inside = str(node.get("id"))
-                yield from calls_of(value, f"{container}/{inside}" if container else inside)
+                yield from _levels(value, f"{container}/{inside}" if container else inside)
 
 
 async def call_issues(
     store: Store, owner: str, graph: dict[str, Any] | Graph, workflow_id: str | None = None
 ) -> list[Issue]:
     """What is wrong with the calls of an owner's graph: `unknown_workflow`, `unknown_version`,
-    `not_published`, `missing_input`, `invalid_input`, `workflow_recursion`, `depth_exceeded`.
+    `not_published`, `missing_input`, `invalid_input`, `workflow_recursion`, `depth_exceeded`,
+    `unknown_output_field`.
 
     `workflow_id` is whose graph it is; None where it is not saved yet. Raises what the store does.
     """
@@ -97,6 +118,44 @@ async def call_issues(
     for call in calls:
         found = [replace(one, container=call.container) for one in await _call_issues(walk, call)]
         issues.extend(found)
+    issues += await _read_issues(walk, graph, calls)
+    return issues
+
+
+async def _read_issues(
+    walk: _Walk, graph: dict[str, Any] | Graph, calls: list[Call]
+) -> list[Issue]:
+    """What is read of a called workflow's output that its schema says is not in it. A version that
+    is not pinned may be another one by the time of the run: then it is a warning."""
+    ids = Counter(node.get("id") for nodes, _ in _levels(graph) for node in nodes)
+    known: dict[str, tuple[Call, Callee, Any]] = {}
+    for call in calls:
+        if ids[call.node_id] != 1 or not call.gives_output:
+            continue
+        with suppress(NotFoundError, ConflictError):
+            found = await walk.callee(call)
+            schema = graph_output_schema(Graph.model_validate(found.graph))
+            known[call.node_id] = call, found, schema
+    issues = []
+    for nodes, container in _levels(graph) if any(known) else ():
+        for read in reads(nodes, specs()):
+            if read.target not in known:
+                continue
+            call, found, schema = known[read.target]
+            if (field := lacks(schema, read.path)) is None:
+                continue
+            issues.append(
+                Issue(
+                    "unknown_output_field",
+                    f"the output of the workflow {found.name!r} has no field {field!r}",
+                    severity="error" if isinstance(call.version, int) else "warning",
+                    node_id=read.node_id,
+                    field=read.field,
+                    line=read.line,
+                    column=read.column,
+                    container=container,
+                )
+            )
     return issues
 
 

@@ -1,7 +1,7 @@
 """One workflow as an API of its own: an OpenAPI 3.1 document of its `execute`.
 
 Client generators, API explorers and models that call tools read it; its request body is the
-start node's inputs.
+start node's inputs, and its output what the output nodes' schemas say.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from api.executions.schemas import ExecutionOut
 from api.problems import ProblemOut
 from pilot.graph.model import Graph
 from pilot.nodes.input_schema import graph_input_schema
+from pilot.nodes.output_schema import graph_output_schema
 from pilot.store import Workflow, WorkflowVersion
 
 _REFERENCE = "#/components/schemas/{model}"
@@ -46,7 +47,14 @@ def document(workflow_id: str, workflow: Workflow | WorkflowVersion) -> dict[str
 
 
 def _execute(workflow: Workflow | WorkflowVersion) -> dict[str, Any]:
-    schema = graph_input_schema(Graph.model_validate(workflow.graph)) or {}
+    graph = Graph.model_validate(workflow.graph)
+    schema = graph_input_schema(graph) or {}
+    finished = _answer("It finished within `wait` seconds.", "ExecutionOut")
+    output = graph_output_schema(graph)
+    if output:
+        content = finished["content"]["application/json"]
+        told = {"properties": {"output": {"anyOf": [output, {"type": "null"}]}}}
+        content["schema"] = {"allOf": [content["schema"], told]}
     body: dict[str, Any] = {"type": "object", "properties": {"input": schema}}
     body["additionalProperties"] = False
     is_required = "required" in schema
@@ -75,7 +83,7 @@ def _execute(workflow: Workflow | WorkflowVersion) -> dict[str, Any]:
             "content": {"application/json": {"schema": body}},
         },
         "responses": {
-            "200": _answer("It finished within `wait` seconds.", "ExecutionOut"),
+            "200": finished,
             "202": {
                 **_answer("It was started.", "ExecutionOut"),
                 "headers": {"Location": {"schema": {"type": "string"}}},

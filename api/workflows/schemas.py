@@ -118,6 +118,10 @@ class WorkflowOut(WorkflowSummaryOut):
         description="The JSON Schema of an execution's `input`, from the start node's fields; "
         "null where the graph has no start node that can be read."
     )
+    output_schema: dict[str, Any] | None = Field(
+        description="The JSON Schema of what a run answers, from the output nodes; null where the "
+        "graph has none that can be read."
+    )
 
 
 class ValidationOut(BaseModel):

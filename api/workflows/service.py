@@ -25,6 +25,7 @@ from pilot.graph.spec import Specs
 from pilot.graph.structure import counted
 from pilot.graph.validate import validate
 from pilot.nodes.input_schema import graph_input_schema
+from pilot.nodes.output_schema import graph_output_schema
 from pilot.store import Store, Workflow, WorkflowSummary
 
 SMALL_GRAPH = 20
@@ -126,6 +127,7 @@ def _stored(graph: Graph) -> dict[str, Any]:
 
 
 def workflow_out(workflow: Workflow, issues: list[Issue]) -> WorkflowOut:
+    graph = Graph.model_validate(workflow.graph)
     return WorkflowOut.model_construct(
         id=workflow.id,
         name=workflow.name,
@@ -140,7 +142,8 @@ def workflow_out(workflow: Workflow, issues: list[Issue]) -> WorkflowOut:
         timeout_s=workflow.graph.get("timeout_s"),
         max_parallel=workflow.graph.get("max_parallel"),
         issues=issues_out(issues),
-        input_schema=graph_input_schema(Graph.model_validate(workflow.graph)),
+        input_schema=graph_input_schema(graph),
+        output_schema=graph_output_schema(graph),
     )
 
 

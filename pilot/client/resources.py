@@ -42,6 +42,7 @@ class Workflow:
     timeout_s: float | None = None
     issues: list[Issue] = field(default_factory=list)
     input_schema: dict[str, Any] | None = None
+    output_schema: dict[str, Any] | None = None
     published_version: int | None = None
     publication: int = 0
 
@@ -65,6 +66,7 @@ class Workflow:
             timeout_s=body.get("timeout_s"),
             issues=[issue_from_json(issue) for issue in body.get("issues") or []],
             input_schema=body.get("input_schema"),
+            output_schema=body.get("output_schema"),
             published_version=body.get("published_version"),
             publication=body.get("publication") or 0,
         )

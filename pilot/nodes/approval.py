@@ -9,7 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from pilot.graph.issues import Issue
 from pilot.graph.spec import NodeConfig, NodeSpec, Policy, Retry, TemplateText
-from pilot.nodes.wait import TIMEOUT_HANDLE, schema_issues, static_duration
+from pilot.nodes.json_schema import schema_issues
+from pilot.nodes.wait import TIMEOUT_HANDLE, static_duration
 from pilot.roles import Role
 
 APPROVED, REJECTED = "approved", "rejected"

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from pydantic import JsonValue
+
+from pilot.graph.issues import Issue
 
 MAX_SCHEMA_CHARS = 50_000
 MAX_SCHEMA_DEPTH = 32
@@ -36,6 +38,12 @@ def schema_problem(schema: JsonValue) -> str | None:
         if problem:
             return f"{path}: {problem}"
     return _meta_problem(schema)
+
+
+def schema_issues(schema: JsonValue, field: str) -> Iterable[Issue]:
+    message = None if schema is None else schema_problem(schema)
+    if message is not None:
+        yield Issue("invalid_schema", message, field=field)
 
 
 def _nodes(value: Any, path: str, depth: int) -> Iterator[tuple[str, dict[str, Any]]]:

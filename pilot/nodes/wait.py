@@ -19,7 +19,7 @@ from pilot.graph.spec import (
     Retry,
     TemplateText,
 )
-from pilot.nodes.json_schema import schema_problem
+from pilot.nodes.json_schema import schema_issues
 
 TIMEOUT_HANDLE = "timeout"
 MAX_COUNT = 1_000
@@ -110,12 +110,6 @@ def static_duration(value: Any, field: str) -> Iterable[Issue]:
     """Of a duration that is no template."""
     if value is not None and not (isinstance(value, str) and "{" in value):
         yield from problem(lambda: moments.seconds(value), field, "invalid_duration")
-
-
-def schema_issues(schema: JsonValue, field: str) -> Iterable[Issue]:
-    message = None if schema is None else schema_problem(schema)
-    if message is not None:
-        yield Issue("invalid_schema", message, field=field)
 
 
 def problem(read: Any, field: str, code: str = "invalid_time") -> Iterable[Issue]:

@@ -119,6 +119,15 @@ async def test_operations_on_the_wrong_type_fail(operation: str, before: Any, va
     assert (error.type, error.non_retryable) == ("type_mismatch", True)
 
 
+async def test_an_output_is_held_to_its_schema() -> None:
+    schema = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
+    config = {"value": {"n": "{input}"}, "output_schema": schema}
+    assert (await run(output, config, input=3)).output == {"n": 3}
+    error = await failure(output, config, input="three")
+    assert (error.type, error.non_retryable) == ("output_schema_mismatch", True)
+    assert "$.n" in error.message
+
+
 async def test_output_renders_its_value() -> None:
     assert (await run(output, {}, input=[1])).output == [1]
     assert (await run(output, {"value": {"k": "a {input}"}}, input="b")).output == {"k": "a b"}

@@ -252,3 +252,49 @@ async def test_a_model_is_told_what_a_workflow_takes(api: Api, client: httpx.Asy
     # the stored version is as it was
     [stored] = [one for one in workflow.graph["nodes"] if one["id"] == "ask"]
     assert "parameters" not in stored["config"]["tools"][0]
+
+
+def answering(schema: dict[str, Any] | None, name: str = "Answering") -> dict[str, Any]:
+    body = chain(name=name)
+    [output] = [one for one in body["nodes"] if one["type"] == "output"]
+    output["config"] = {"value": {"n": 1}, **({"output_schema": schema} if schema else {})}
+    return body
+
+
+async def test_what_a_workflow_answers_is_typed(client: httpx.AsyncClient) -> None:
+    schema = {
+        "type": "object",
+        "properties": {"n": {"type": "integer"}},
+        "required": ["n"],
+        "additionalProperties": False,
+    }
+    called = await saved(client, answering(schema))
+    body = (await client.get(f"{URL}/{called}")).json()
+    assert body["output_schema"] == schema
+    document = (await client.get(f"{URL}/{called}/openapi.json")).json()
+    [path] = document["paths"].values()
+    answer = path["post"]["responses"]["200"]["content"]["application/json"]["schema"]
+    assert answer["allOf"][1]["properties"]["output"]["anyOf"][0] == schema
+
+    def reading(text: str, **config: Any) -> dict[str, Any]:
+        read = {"id": "read", "type": "variable", "config": {"assignments": {"v": text}}}
+        return chain(calling(called, **config), read)
+
+    wrong = [("unknown_output_field", "read", "config.assignments.v")]
+    assert await issues_of(client, reading("{nodes.call.output.n}")) == []
+    assert await issues_of(client, reading("{nodes.call.output.m}", version=1)) == wrong
+    assert await issues_of(client, reading("{nodes.call.output.m}")) == wrong
+    [warning] = (
+        await client.post(f"{URL}/validate", json=reading("{nodes.call.output.m}"))
+    ).json()["issues"]
+    assert warning["severity"] == "warning"
+    for safe in (
+        "{has(nodes.call.output.m) ? nodes.call.output.m : 0}",
+        "{nodes.call.output.?m}",
+        "{nodes.call.meta.m}",
+    ):
+        assert await issues_of(client, reading(safe, version=1)) == [], safe
+    left = reading("{nodes.call.output.execution_id}", version=1, wait=False)
+    assert await issues_of(client, left) == []
+    untyped = await saved(client, answering(None))
+    assert await issues_of(client, chain(calling(untyped, version=1))) == []

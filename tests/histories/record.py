@@ -280,6 +280,8 @@ def cases(address: str = "") -> dict[str, Case]:
                                  "s>slow", "slow>o", "undo>then"), meanwhile=[cancel]),
         "child": Case(graph([START, CALL, OUTPUT], "s>call", "call>o"), "Hello",
                       called=graph([START, node("v"), OUTPUT], "s>v", "v>o")),
+        "typed_output": Case(graph([START, node("o", "output", config={
+                                    "output_schema": {"type": "string"}})], "s>o"), "Hello"),
         "child_fails": Case(graph([START, CALL | {"on_error": "branch"}, OUTPUT,
                                    node("e", "output")], "s>call", "call>o", "call:error>e"),
                             called=graph([START, bad, OUTPUT], "s>bad", "bad>o")),

@@ -3911,6 +3911,13 @@ export interface components {
                 [key: string]: unknown;
             }[];
             /**
+             * Output Schema
+             * @description The JSON Schema of what a run answers, from the output nodes; null where the graph has none that can be read.
+             */
+            output_schema: {
+                [key: string]: unknown;
+            } | null;
+            /**
              * Owner
              * @description Whose it is, where it is shared with the caller.
              */
