@@ -25,6 +25,8 @@ from workflows_def.wait import TIMEOUT_HANDLE, check_delivery
 
 APPROVED, REJECTED = "approved", "rejected"
 MAX_REMINDERS = 200
+PATCH_UNNAMED = "approval-unnamed"
+"""The error of a rejection does not name who rejected."""
 
 
 async def approval(step: Step) -> NodeResult:
@@ -197,9 +199,12 @@ class Approval(Desk):
         last = self._answers[-1] if self._answers else None
         if self._decision == REJECTED and self._config.get("on_reject", "branch") == "fail":
             assert last is not None
+            # who, the answers say: an error's message goes to logs and alarms
+            is_unnamed = workflow.patched(PATCH_UNNAMED)
+            who = "it was rejected" if is_unnamed else f"{last['by']} rejected it"
             comment = f": {last['comment']}" if last["comment"] else ""
             raise ApplicationError(
-                f"{last['by']} rejected it{comment}",
+                f"{who}{comment}",
                 {"meta": {**self._step.first.meta, **meta, "answers": self._answers}},
                 type="rejected",
                 non_retryable=True,

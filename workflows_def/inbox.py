@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any, Protocol
 
 from temporalio import workflow
@@ -16,9 +17,11 @@ from temporalio.exceptions import ApplicationError
 
 from workflows_def.messages import (
     UPDATE_ANSWER,
+    UPDATE_CLAIM,
     UPDATE_DELIVER,
     Answer,
     AnswerResult,
+    Claim,
     Delivery,
     Receipt,
 )
@@ -78,9 +81,10 @@ class Inbox:
 
     async def deliver(self, delivery: Delivery) -> list[Receipt]:
         places = [_place(node) for node in delivery.nodes]
-        return list(
-            await asyncio.gather(*(self._deliver(place, delivery.payload) for place in places))
+        receipts = await asyncio.gather(
+            *(self._deliver(place, delivery.payload) for place in places)
         )
+        return [replace(one, digest=delivery.digest) for one in receipts]
 
     async def _deliver(self, place: Place, payload: Any) -> Receipt:
         async with self._turn(place):
@@ -112,7 +116,8 @@ class Inbox:
 
     async def answer(self, answer: Answer) -> AnswerResult:
         self.check_answer(answer)
-        return await self._desks[answer.node_id, answer.path].take(answer)
+        result = await self._desks[answer.node_id, answer.path].take(answer)
+        return replace(result, digest=answer.digest)
 
     def _is_open(self, place: Place) -> bool:
         return place not in self._closed and (place in self._takers or self._may_come(*place))
@@ -152,6 +157,16 @@ class Receiving:
     async def deliver(self, delivery: Delivery) -> list[Receipt]:
         """Gives a payload to waiting nodes, and says what came of it at each."""
         return await self.inbox.deliver(delivery)
+
+    @workflow.update(name=UPDATE_CLAIM)
+    def claim(self, claim: Claim) -> Claim:
+        """Keeps, in the history, where what has a key goes."""
+        return claim
+
+    @claim.validator
+    def _may_claim(self, claim: Claim) -> None:
+        if not claim.places:
+            raise refused("not_waiting", "nothing waits for it")
 
     @workflow.update(name=UPDATE_ANSWER)
     async def answer(self, answer: Answer) -> AnswerResult:

@@ -20,6 +20,7 @@ QUERY_EVENTS = "events"
 SIGNAL_PAUSE = "pause"
 SIGNAL_RESUME = "resume"
 UPDATE_DELIVER = "deliver"
+UPDATE_CLAIM = "claim"
 SIGNAL_CHILD_PROGRESS = "child_progress"
 SIGNAL_ENOUGH = "enough"
 QUERY_CHILD = "child"
@@ -149,6 +150,17 @@ class Delivery:
     nodes: list[tuple[str, str]]
     """By id and path."""
     payload: Any = None
+    digest: str = ""
+    """Of the body, where its key may not come again with another one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The argument of the update `claim`, and its answer: where what has a key goes, by Temporal
+    workflow, the nodes by id and path. Temporal answers a repetition with the first one's."""
+
+    digest: str
+    places: dict[str, list[tuple[str, str]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +177,8 @@ class Receipt:
     status: str
     message: str | None = None
     problems: list[dict[str, str]] = field(default_factory=list)
+    digest: str = ""
+    """The delivery's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,6 +230,7 @@ class Answer:
     comment: str | None = None
     role: str | None = None
     is_starter: bool = False
+    digest: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,6 +242,8 @@ class AnswerResult:
     approvals: int = 0
     required: int = 0
     problems: list[dict[str, str]] = field(default_factory=list)
+    digest: str = ""
+    """The answer's."""
 
 
 @dataclass(frozen=True, slots=True)

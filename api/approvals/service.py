@@ -11,7 +11,7 @@ from typing import Any
 
 from api.approvals.schemas import AnswerIn, AnswerOut, ApprovalOut
 from api.caller import Caller
-from api.executions.deliveries import payload_issues, update_id
+from api.executions.deliveries import digest_of, payload_issues, require_same, update_id
 from api.pagination import PageOut, PageQuery
 from api.parts import Parts
 from api.problems import Problem
@@ -91,6 +91,7 @@ async def answer(
     if seat.wait is not None:
         workflow_id = seat.wait.temporal_id
     starter = seat.row.started_by or seat.row.owner
+    digest = digest_of([given.decision, given.values, given.comment], key)
     try:
         result = await parts.runs.update(
             workflow_id,
@@ -104,6 +105,7 @@ async def answer(
                 given.comment,
                 None if seat.role is None else seat.role.value,
                 starter == caller.user_id,
+                digest,
             ),
             id=update_id("answer", key, execution_id, node_id, given.path, caller.user_id),
             result_type=AnswerResult,
@@ -112,6 +114,7 @@ async def answer(
         raise _refused(error) from error
     if result is None:
         raise await _over(parts, seat.row, node_id, given.path)
+    require_same(digest, result.digest)
     if result.status == "invalid":
         raise Problem(
             422,

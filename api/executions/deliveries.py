@@ -11,16 +11,16 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 from uuid import uuid4
 
+from api.executions.start import canonical, key_of
 from api.parts import Parts
 from api.problems import Problem, unavailable
 from api.runs import UpdateRefusedError
 from pilot.graph.issues import Issue
 from pilot.store import Execution, temporal_workflow_id
-from workflows_def.messages import UPDATE_DELIVER, Delivery, Receipt
+from workflows_def.messages import UPDATE_CLAIM, UPDATE_DELIVER, Claim, Delivery, Receipt
 
 MAX_PAYLOAD_BYTES = 256 * 1024
 """It is kept in the run's history, once for each delivery."""
-MAX_KEY_CHARS = 255
 MAX_WORKFLOWS_ASKED = 200
 """Of a run's loops and maps, for nodes that wait in them."""
 
@@ -33,10 +33,12 @@ async def deliver(
     key: str | None,
     *,
     closed: Problem,
+    digest: str = "",
 ) -> list[Receipt]:
     """What came of a payload at each node of one Temporal workflow. Raises `closed` where none
-    of them waits or will, and `Problem` (429, 503)."""
-    delivery = Delivery(list(nodes), payload)
+    of them waits or will, and `Problem` (422, 429, 503). With a `digest` the key may not come
+    again with another one."""
+    delivery = Delivery(list(nodes), payload, digest)
     try:
         receipts = await parts.runs.update(
             workflow_id,
@@ -53,6 +55,7 @@ async def deliver(
         raise unavailable("delivery_failed", "The delivery failed. Try again shortly.") from error
     if receipts is None or all(one.status == "closed" for one in receipts):
         raise closed
+    require_same(digest, receipts[0].digest)
     invalid = [one for one in receipts if one.status == "invalid"]
     if len(invalid) == len(receipts):
         raise Problem(
@@ -68,14 +71,24 @@ def update_id(kind: str, key: str | None, *about: str) -> str:
     """The same for the same key about the same thing. Raises `Problem` (400)."""
     if key is None:
         return f"{kind}-{uuid4()}"
-    if not 1 <= len(key) <= MAX_KEY_CHARS or not key.isprintable() or not key.isascii():
-        raise Problem(
-            400,
-            "invalid_idempotency_key",
-            f"Idempotency-Key has 1 to {MAX_KEY_CHARS} printable ASCII characters.",
-        )
-    digest = hashlib.sha256("\0".join((*about, key)).encode()).hexdigest()
+    digest = hashlib.sha256("\0".join((*about, key_of(key))).encode()).hexdigest()
     return f"{kind}-{digest}"
+
+
+def digest_of(body: Any, key: str | None) -> str:
+    """By which a body is known again where its key comes again; empty without a key."""
+    return "" if key is None else hashlib.sha256(canonical(body)).hexdigest()
+
+
+def require_same(digest: str, first: str) -> None:
+    """A repetition is answered with what came of the first request of its key, which says what
+    that one's body was (empty: nobody knows). Raises `Problem` (422)."""
+    if digest and first and digest != first:
+        raise Problem(
+            422,
+            "idempotency_key_reused",
+            "The Idempotency-Key belongs to a request with another body.",
+        )
 
 
 def payload_issues(
@@ -106,16 +119,44 @@ async def signal(
     if inside:  # those wait in child workflows, and only those that do so now can be found
         places |= await parts.runs.waiters(row.id, inside, most=MAX_WORKFLOWS_ASKED)
     closed = Problem(409, "not_waiting", f"Nothing waits for the signal {name!r}, or will.")
+    digest = digest_of(payload, key)
+    if inside and key is not None:
+        places = await _claimed(parts, row, name, key, Claim(digest, places))
     receipts: list[Receipt] = []
     refusal = closed
     for workflow_id, found in places.items():
         try:
-            receipts += await deliver(parts, workflow_id, found, payload, key, closed=closed)
+            receipts += await deliver(
+                parts, workflow_id, found, payload, key, closed=closed, digest=digest
+            )
         except Problem as problem:
             refusal = problem
     if not receipts:
         raise refusal
     return receipts
+
+
+async def _claimed(
+    parts: Parts, row: Execution, name: str, key: str, claim: Claim
+) -> dict[str, list[tuple[str, str]]]:
+    """Where a signal of this key goes: where it went when it came first. Meanwhile other
+    iterations may wait. Raises `Problem` (422, 503)."""
+    try:
+        first = await parts.runs.update(
+            temporal_workflow_id(row.id),
+            UPDATE_CLAIM,
+            claim,
+            id=update_id("claim", key, name),
+            result_type=Claim,
+        )
+    except UpdateRefusedError as error:
+        if error.code == "not_waiting":
+            return {}
+        raise unavailable("delivery_failed", "The delivery failed. Try again shortly.") from error
+    if first is None:  # the run has ended
+        return claim.places
+    require_same(claim.digest, first.digest)
+    return first.places
 
 
 def _waits(graph: dict[str, Any], name: str) -> Iterator[str]:

@@ -11,6 +11,7 @@ import asyncio
 import dataclasses
 import json
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -211,7 +212,7 @@ async def _repeat(parts: Parts, row: Execution, given: ExecuteIn) -> Started:
     version = await parts.store.get_version(row.owner, row.workflow_id, row.workflow_version)
     graph = Graph.model_validate(version.graph)
     value, issues = resolve_input(start_config(graph), given.input)
-    same = not issues and _canonical(value) == _canonical(row.input)
+    same = not issues and canonical(value) == canonical(row.input)
     # a name may mean another version by now, and still be the same request
     same = same and not (isinstance(given.version, int) and given.version != row.workflow_version)
     same = same and (row.mode == Mode.DRY_RUN) == given.dry_run
@@ -240,19 +241,26 @@ async def repeat(parts: Parts, row: Execution, version: WorkflowVersion, graph: 
     return Started(row, replayed=True)
 
 
-async def begin_once(parts: Parts, draft: Execution, given: Any) -> Started:
+async def begin_once(
+    parts: Parts,
+    draft: Execution,
+    given: Any,
+    *,
+    require_same: Callable[[Any, Any], None] | None = None,
+) -> Started:
     """Starts the execution of that id, or finds it; the version (the published one, or the newest
     where none ever was), the input and the time limit are filled in.
 
     Unlike `execute` it does not ask whether a repetition has the same input: who sends a thing
-    again may say it differently. Raises as `execute` does.
+    again may say it differently. Where that may not be, `require_same` is given the input of the
+    execution that is there, and this one, and raises. Raises as `execute` does.
     """
     try:
         row = await parts.store.get_execution(draft.owner, draft.id)
     except NotFoundError:
         pass
     else:
-        return await _found(parts, row)
+        return await _found(parts, row, given, require_same)
     workflow = await parts.store.get_workflow(draft.owner, draft.workflow_id)
     version = await named(parts.store, workflow, None)
     plan, value = await parts.preparation.prepare(draft.owner, version, given)
@@ -265,13 +273,22 @@ async def begin_once(parts: Parts, draft: Execution, given: Any) -> Started:
     )
     started = await begin(parts, new, version.name, plan)
     if started is None:
-        return await _found(parts, await parts.store.get_execution(draft.owner, draft.id))
+        row = await parts.store.get_execution(draft.owner, draft.id)
+        return await _found(parts, row, given, require_same)
     return started
 
 
-async def _found(parts: Parts, row: Execution) -> Started:
+async def _found(
+    parts: Parts,
+    row: Execution,
+    given: Any,
+    require_same: Callable[[Any, Any], None] | None,
+) -> Started:
     version = await parts.store.get_version(row.owner, row.workflow_id, row.workflow_version)
-    return await repeat(parts, row, version, Graph.model_validate(version.graph))
+    graph = Graph.model_validate(version.graph)
+    if require_same is not None:
+        require_same(row.input, resolve_input(start_config(graph), given)[0])
+    return await repeat(parts, row, version, graph)
 
 
 async def _start(parts: Parts, row: Execution, name: str, plan: Plan) -> Execution:
@@ -290,5 +307,6 @@ async def _start(parts: Parts, row: Execution, name: str, plan: Plan) -> Executi
     return dataclasses.replace(row, temporal_run_id=run_id)
 
 
-def _canonical(value: Any) -> bytes:
+def canonical(value: Any) -> bytes:
+    """The same for JSON that is the same."""
     return json.dumps(value, sort_keys=True).encode()

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api.body import JsonRequest
-from api.executions.deliveries import MAX_PAYLOAD_BYTES, deliver
+from api.executions.deliveries import MAX_PAYLOAD_BYTES, deliver, digest_of
 from api.parts import Parts, PartsDep
 from api.problems import INVALID, MISSING, Problem, documented
 from api.reply import reply
@@ -63,7 +63,8 @@ async def receive_hook(
     await parts.limits.admit_hook(request.scope, None, token)
     payload = await _payload(request)
     key = idempotency_key or webhook_id or x_github_delivery
-    return await _answer(parts, hook, payload, key)
+    digest = digest_of(payload, idempotency_key)
+    return await _answer(parts, hook, payload, key, digest)
 
 
 async def _payload(request: Request) -> Any:
@@ -81,7 +82,9 @@ async def _payload(request: Request) -> Any:
     return await strict.json()
 
 
-async def _answer(parts: Parts, hook: hooks.Hook, payload: Any, key: str | None) -> Response:
+async def _answer(
+    parts: Parts, hook: hooks.Hook, payload: Any, key: str | None, digest: str
+) -> Response:
     [receipt] = await deliver(
         parts,
         await parts.runs.host_of(hook.execution_id, hook.path),
@@ -89,6 +92,7 @@ async def _answer(parts: Parts, hook: hooks.Hook, payload: Any, key: str | None)
         payload,
         key,
         closed=Problem(410, "hook_gone", "The run has ended, or waits no more."),
+        digest=digest,
     )
     out = HookOut.model_validate({"status": receipt.status, "message": receipt.message})
     return reply(out, 202 if receipt.status == "buffered" else 200)

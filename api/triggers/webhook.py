@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import time
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import NAMESPACE_URL, uuid4, uuid5
 
 from fastapi import APIRouter, Query
@@ -19,7 +19,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api.executions import service as executions
-from api.executions.start import MAX_KEY_CHARS, Started, begin_once
+from api.executions.start import MAX_KEY_CHARS, Started, begin_once, canonical
 from api.parts import Parts, PartsDep
 from api.problems import COMMON, CONFLICT, INVALID, MISSING, Problem, not_found, unavailable
 from api.reply import reply
@@ -168,6 +168,29 @@ def _delivery(config: WebhookConfig, received: Received) -> str | None:
     return None
 
 
+def _has_key(config: WebhookConfig, received: Received) -> bool:
+    """Whether the delivery is known by its `Idempotency-Key`. What a provider calls its own
+    deliveries it may send again in other words."""
+    own = config.delivery_header
+    named = own is not None and own in received.headers
+    return "idempotency-key" in received.headers and (not named or own == "idempotency-key")
+
+
+def _require_same(first: Any, now: Any) -> None:
+    """Of two inputs by their bodies: headers and the query may differ. Raises `Problem` (422)."""
+    if canonical(_body(first)) != canonical(_body(now)):
+        raise Problem(
+            422,
+            "idempotency_key_reused",
+            "The Idempotency-Key belongs to a request with another body.",
+        )
+
+
+def _body(given: Any) -> Any:
+    is_request = isinstance(given, dict) and {"method", "body", "body_type"} <= given.keys()
+    return given["body"] if is_request else given
+
+
 async def _begun(
     parts: Parts,
     trigger: Trigger,
@@ -193,7 +216,12 @@ async def _begun(
         triggered_at=now,
     )
     try:
-        started = await begin_once(parts, draft, received.input(config))
+        started = await begin_once(
+            parts,
+            draft,
+            received.input(config),
+            require_same=_require_same if _has_key(config, received) else None,
+        )
     except (GraphError, RefusedError, NotFoundError, ConflictError) as error:
         await _failed(parts, trigger, error.code, error.message)
         raise _refused(error) from None

@@ -78,6 +78,9 @@ async def test_it_is_asked_answered_and_over(live_api: Api, worker: Worker) -> N
     await asked(ada, execution, is_there=False)
     again = await says(ada, execution, values={"n": 1}, comment="Yes.", key="k")
     assert (again.status_code, again.json()) == (200, taken.json())
+    for changed in ({"values": {"n": 2}, "comment": "Yes."}, {"values": {"n": 1}}):
+        other = await says(ada, execution, **changed, key="k")
+        assert (other.status_code, other.json()["code"]) == (422, "idempotency_key_reused")
     late = await says(ada, execution, "rejected")
     assert (late.status_code, late.json()["code"]) == (409, "already_decided")
     assert "approved" in late.json()["detail"]

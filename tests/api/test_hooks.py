@@ -104,6 +104,8 @@ async def test_an_address_is_mailed_and_answered(
     assert done["output"] == {"ok": True}
     again = await outside.post(address, json={"ok": True}, headers=key)
     assert (again.status_code, again.json()["status"]) == (200, "accepted")
+    other = await outside.post(address, json={"ok": False}, headers=key)
+    assert (other.status_code, other.json()["code"]) == (422, "idempotency_key_reused")
     late = await outside.post(address, json={"ok": True})
     assert (late.status_code, late.json()["code"]) == (410, "hook_gone")
 
@@ -157,6 +159,45 @@ async def test_a_signal_reaches_what_waits_in_a_loop_in_a_map(
     }
     done = await until(ada, execution, "succeeded")
     assert done["output"] == [3, 3]
+
+
+async def test_a_key_that_comes_again_counts_once_in_a_loop_and_in_a_map(
+    live_api: Api, worker: Worker
+) -> None:
+    """By then another iteration waits, which is not what the first one was for."""
+    ada = live_api.client("ada")
+    body = {"nodes": [{"id": "w", "type": "wait", "config": {"signal": "go"}}], "edges": []}
+    again = {"id": "n", "type": "loop", "config": {"body": body, "condition": "index < 2"}}
+    each = {"id": "n", "type": "map", "config": {"body": body, "window": 1, "parallelism": 1}}
+    for inside in (again, each):
+        execution = await started(ada, chain(inside), ["a", "b"])
+        url = f"/api/v1/executions/{execution}/signals/go"
+        for turn in range(2):
+            key = {"Idempotency-Key": f"k{turn}"}
+            path = f"n[{turn}]"
+            await waits_at(ada, execution, f"{path}.w")
+            told = await ada.post(url, json={"payload": turn}, headers=key)
+            assert told.status_code == 200, told.text
+            assert [one["path"] for one in told.json()["deliveries"]] == [path]
+            if turn == 0:
+                await waits_at(ada, execution, "n[1].w")
+            same = await ada.post(url, json={"payload": turn}, headers=key)
+            assert (same.status_code, same.json()) == (200, told.json())
+            other = await ada.post(url, json={"payload": "x"}, headers=key)
+            assert (other.status_code, other.json()["code"]) == (422, "idempotency_key_reused")
+        done = await until(ada, execution, "succeeded")
+        assert done["output"] == (1 if inside is again else [0, 1])
+        same = await ada.post(url, json={"payload": 1}, headers=key)
+        assert (same.status_code, same.json()) == (200, told.json())
+
+
+async def waits_at(client: httpx.AsyncClient, execution: str, place: str) -> None:
+    async with asyncio.timeout(40):
+        while True:
+            body = (await client.get(f"/api/v1/executions/{execution}")).json()
+            if place in node_of(body, "n")["meta"].get("waiting", {}).get("nodes", ()):
+                return
+            await asyncio.sleep(0.05)
 
 
 async def test_an_address_stands_nowhere_but_in_the_request(
@@ -231,6 +272,9 @@ async def test_a_signal_reaches_the_nodes_that_wait_for_it(live_api: Api, worker
     assert enough.json()["deliveries"][0]["status"] == "accepted"
     await until(ada, execution, "succeeded")
     assert (await ada.post(f"{url}/paid", json=body, headers=key)).json() == enough.json()
+    more = {"payload": {"amount": 11}}
+    other = await ada.post(f"{url}/paid", json=more, headers=key)
+    assert (other.status_code, other.json()["code"]) == (422, "idempotency_key_reused")
     late = await ada.post(f"{url}/paid", json=body)
     assert (late.status_code, late.json()["code"]) == (409, "not_waiting")
     over = await ada.post(f"{url}/paid", content=dumps({"payload": "x" * 300_000}),

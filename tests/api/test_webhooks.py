@@ -149,6 +149,8 @@ async def test_a_delivery_is_one_run_however_often_it_comes(live, anyone, make_c
     keyed = [
         await anyone.post(made["url"], json=1, headers={"Idempotency-Key": "k"}) for _ in range(2)
     ]
+    changed = await anyone.post(made["url"], json=2, headers={"Idempotency-Key": "k"})
+    assert (changed.status_code, changed.json()["code"]) == (422, "idempotency_key_reused")
     ids = [answer.json()["execution_id"] for answer in (answers[0], other, *keyed)]
     assert len(set(ids)) == 3
     # of another webhook it is another delivery

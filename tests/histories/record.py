@@ -155,6 +155,12 @@ async def answer_approval(handle: Handle) -> None:
     await asyncio.gather(*(say(user, {}) for user in ("bob", "eve", "zoe")))
 
 
+async def reject(handle: Handle) -> None:
+    await until(handle, "ask", "waiting")
+    answer = Answer("ask", "", "bob", "rejected", comment="Too dear.", role="runner")
+    await handle.execute_update(UPDATE_ANSWER, answer, result_type=AnswerResult)
+
+
 START, OUTPUT = node("s", "start"), node("o", "output")
 SPIN = "def main():\n    while True:\n        pass"
 
@@ -223,6 +229,9 @@ def cases(address: str = "") -> dict[str, Case]:
                                 OUTPUT, node("no", "output"), node("late", "output")],
                                 "s>ask", "ask:approved>o", "ask:rejected>no", "ask:timeout>late"),
                           "Send?", meanwhile=[answer_approval]),
+        "rejected": Case(graph([START, node("ask", "approval", config={
+                                "title": "{input}", "on_reject": "fail"}), OUTPUT],
+                               "s>ask", "ask:approved>o"), "Send?", meanwhile=[reject]),
         "waits": Case(graph([START, node("nap", "wait", config={"duration": 0.2}),
                              node("sig", "wait", config={"signal": "go", "count": 2,
                                                          "condition": "payload > 1"}), OUTPUT],
