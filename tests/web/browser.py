@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import signal
+from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from playwright.async_api import Browser, Page, async_playwright, expect
+from playwright.async_api import Browser, Locator, Page, async_playwright, expect
 
 from api.canvas.files import built
-from tests.openai_server import OpenAIServer, openai_server
+from tests.openai_server import OpenAIServer, Reply, openai_server
 from tests.stack import Stack
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
@@ -81,3 +84,62 @@ async def world(folder: Path) -> AsyncIterator[World]:
             await browser.close()
         finally:
             stack.stop()
+
+
+def answers(model: OpenAIServer, *replies: Reply) -> asyncio.Event:
+    """Lets the model give these, as soon as the event is set: a page that is opened later than
+    a token was sent does not show it."""
+    watched, left = asyncio.Event(), deque(replies)
+
+    async def answer(_request: dict[str, Any]) -> Reply:
+        await watched.wait()
+        return left.popleft()
+
+    model.reset()
+    model.answer = answer
+    return watched
+
+
+def drawn(page: Page, node_id: str) -> Locator:
+    return page.locator(f'.react-flow__node[data-id="{node_id}"]')
+
+
+def edge(page: Page, source: str, target: str) -> Locator:
+    return page.locator(f'.react-flow__edge[data-id="{source}:default:{target}"]')
+
+
+def of_run(page: Page, node_id: str, status: str) -> Locator:
+    return page.locator(f'[data-node="{node_id}"][data-status="{status}"]')
+
+
+def run_status(page: Page, text: str) -> Locator:
+    return page.locator("header").get_by_text(text, exact=True)
+
+
+async def start_run(page: Page, text: str) -> str:
+    """Runs the workflow whose canvas is shown; the id of the run whose page is then shown."""
+    await page.get_by_role("button", name="Run", exact=True).click()
+    dialog = page.get_by_role("dialog")
+    await dialog.get_by_label("Input").fill(text)
+    await dialog.get_by_role("button", name="Run", exact=True).click()
+    await page.wait_for_url("**/app/executions/*")
+    await expect(page.get_by_text("Live", exact=True)).to_be_visible()
+    return page.url.rpartition("/")[2]
+
+
+def asking(**config: Any) -> dict[str, Any]:
+    return {
+        "nodes": [
+            {"id": "start", "type": "start"},
+            {
+                "id": "ask",
+                "type": "llm",
+                "config": {"prompt_template": "{input}", **config},
+            },
+            {"id": "output", "type": "output"},
+        ],
+        "edges": [
+            {"source": "start", "target": "ask"},
+            {"source": "ask", "target": "output"},
+        ],
+    }

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
+
+from .browser import World, world
 
 WEB = Path(__file__).parents[2] / "web"
 LIMIT_S = 170
@@ -39,3 +41,10 @@ def npm() -> Npm:
         )
 
     return run
+
+
+@pytest.fixture(scope="package")
+async def a_world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
+    """A stack and a browser, which the room's tests share: each is another user."""
+    async with world(tmp_path_factory.mktemp("browser")) as running:
+        yield running

@@ -3,59 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from collections.abc import AsyncIterator
-from typing import Any
 
 import pytest
-from playwright.async_api import Locator, Page, expect
+from playwright.async_api import Page, expect
 
-from tests.openai_server import OpenAIServer, Reply
+from tests.openai_server import Reply
 from tests.stack import finished, save, until
 
-from .browser import MISSING, World, world
+from .browser import MISSING, World, answers, asking, drawn, edge, of_run, run_status, start_run
 
 pytestmark = pytest.mark.skipif(MISSING is not None, reason=str(MISSING))
 
 ANSWER = "The sky is blue because air scatters short waves"
 RESUME_MS = 60_000
 """A dead worker is missed after its heartbeat's time-out of 10 s, and another one starts."""
-
-
-@pytest.fixture(scope="module")
-async def a_world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
-    async with world(tmp_path_factory.mktemp("browser")) as running:
-        yield running
-
-
-def answers(model: OpenAIServer, *replies: Reply) -> asyncio.Event:
-    """Lets the model give these, as soon as the event is set: a page that is opened later than
-    a token was sent does not show it."""
-    watched, left = asyncio.Event(), deque(replies)
-
-    async def answer(_request: dict[str, Any]) -> Reply:
-        await watched.wait()
-        return left.popleft()
-
-    model.reset()
-    model.answer = answer
-    return watched
-
-
-def drawn(page: Page, node_id: str) -> Locator:
-    return page.locator(f'.react-flow__node[data-id="{node_id}"]')
-
-
-def edge(page: Page, source: str, target: str) -> Locator:
-    return page.locator(f'.react-flow__edge[data-id="{source}:default:{target}"]')
-
-
-def of_run(page: Page, node_id: str, status: str) -> Locator:
-    return page.locator(f'[data-node="{node_id}"][data-status="{status}"]')
-
-
-def run_status(page: Page, text: str) -> Locator:
-    return page.locator("header").get_by_text(text, exact=True)
 
 
 async def join(page: Page, source: str, target: str) -> None:
@@ -69,35 +30,6 @@ async def join(page: Page, source: str, target: str) -> None:
     await page.mouse.move(end["x"] + end["width"] / 2, end["y"] + end["height"] / 2, steps=8)
     await page.mouse.up()
     await expect(edge(page, source, target)).to_be_attached()
-
-
-async def start_run(page: Page, text: str) -> str:
-    """Runs the workflow whose canvas is shown; the id of the run whose page is then shown."""
-    await page.get_by_role("button", name="Run", exact=True).click()
-    dialog = page.get_by_role("dialog")
-    await dialog.get_by_label("Input").fill(text)
-    await dialog.get_by_role("button", name="Run", exact=True).click()
-    await page.wait_for_url("**/app/executions/*")
-    await expect(page.get_by_text("Live", exact=True)).to_be_visible()
-    return page.url.rpartition("/")[2]
-
-
-def asking(**config: Any) -> dict[str, Any]:
-    return {
-        "nodes": [
-            {"id": "start", "type": "start"},
-            {
-                "id": "ask",
-                "type": "llm",
-                "config": {"prompt_template": "{input}", **config},
-            },
-            {"id": "output", "type": "output"},
-        ],
-        "edges": [
-            {"source": "start", "target": "ask"},
-            {"source": "ask", "target": "output"},
-        ],
-    }
 
 
 async def test_the_chatbot_is_drawn_by_hand_and_watched_as_it_answers(a_world: World) -> None:
