@@ -130,7 +130,8 @@ class Feed:
         watched = self._watched.get(user_id)
         if watched is not None:
             track = self._track(watched, execution_id)
-            if track.last_seq is None:
+            # what the run was first heard of with is held until its beginning is there
+            if track.last_seq is None or track.told <= seq < track.last_seq:
                 track.last_seq = seq
             track.told = max(track.told, seq)
             track.waits.newcomer()

@@ -250,6 +250,23 @@ async def test_an_execution_first_heard_of_in_its_midst(bus):
         assert ears.seqs == expected
 
 
+async def test_a_watcher_who_has_less_than_a_run_is_first_heard_of_with_gets_the_rest(bus):
+    """He read the past before the run's first events were stored, and while what is heard now is
+    held: it was taken for the first that anybody here may expect."""
+    truth, ears = Truth(4), Listening()
+    async with Feed(bus, truth) as feed:
+        with feed.listening("ada", ears):
+            await publish(bus, 3)
+            async with asyncio.timeout(3):
+                while feed.last_seq("e1") != 2:
+                    await asyncio.sleep(0.001)
+            assert ears.got == []
+            feed.expect("ada", "e1", 0)
+            await publish(bus, 4)
+            await ears.until(4)
+    assert ears.seqs == [1, 2, 3, 4]
+
+
 async def test_a_hundred_watchers_cost_one_subscription_and_one_repair(redis_url):
     truth, bus = Truth(16), RedisBus(redis_url)
     everybody = [Listening() for _ in range(100)]
