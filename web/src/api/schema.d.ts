@@ -126,7 +126,8 @@ export interface paths {
         put?: never;
         /**
          * Decode
-         * @description The caller's payloads decrypted, all others as they came.
+         * @description The caller's payloads, brought from the payload store and decrypted; all others as they
+         *     came.
          */
         post: operations["decode"];
         delete?: never;
