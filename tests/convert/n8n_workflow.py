@@ -43,17 +43,14 @@ def from_n8n_nodes(nodes: Sequence[dict[str, Any]], *wires: str, **more: Any) ->
 
 
 def fields(**values: Any) -> dict[str, Any]:
-    """Parameters of Set, version 3.4: each value as it was typed."""
+    """Parameters of Set, version 3.4: each value as it was typed; of an expression that is no
+    text, (its type, the expression)."""
     kinds = {bool: "boolean", int: "number", float: "number", dict: "object", list: "array"}
-    return {
-        "assignments": {
-            "assignments": [
-                {"id": name, "name": name, "type": kinds.get(type(value), "string"), "value": value}
-                for name, value in values.items()
-            ]
-        },
-        "options": {},
-    }
+    rows = []
+    for name, given in values.items():
+        typed = given if isinstance(given, tuple) else (kinds.get(type(given), "string"), given)
+        rows.append({"id": name, "name": name, "type": typed[0], "value": typed[1]})
+    return {"assignments": {"assignments": rows}, "options": {}}
 
 
 GO = n8n_node("Go", "manualTrigger")

@@ -15,6 +15,7 @@ from tests.convert.dify_app import dify_node, end, from_dify_nodes, start
 from tests.convert.n8n_workflow import GO, from_n8n_nodes, n8n_node, set_node
 from tests.convert.test_dify import converted as dify
 from tests.convert.test_n8n import converted as n8n
+from tests.convert.test_n8n_items import if_node
 from tests.openai_server import Reply
 from workflows_def.messages import UPDATE_ANSWER, Answer, AnswerResult
 
@@ -210,3 +211,101 @@ async def test_a_list_is_picked_from_as_in_dify(
         "all": result,
         "last": result[-1] if result else None,
     }
+
+
+ROWS = [{"n": 3, "s": "b"}, {"n": 1, "s": "A"}, {"n": 2, "s": "c"}]
+
+
+def single(name: str, kind: str, parameters: Any, **beside: Any) -> dict[str, Any]:
+    return n8n_node(name, kind, {"options": {}, **parameters}, **beside)
+
+
+async def test_loop_over_items_gives_what_came_back_in_order(runner: Any) -> None:
+    found = from_n8n_nodes(
+        [GO, single("Split", "splitOut", {"fieldToSplitOut": "rows"}),
+         single("Loop", "splitInBatches", {}, typeVersion=3),
+         set_node("Twice", n=("number", "={{ $json.n * 2 }}")),
+         single("Gather", "aggregate", {"aggregate": "aggregateAllItemData"})],
+        "Go>Split", "Split>Loop", "Loop:1>Twice", "Twice>Loop", "Loop:0>Gather",
+    )  # fmt: skip
+    assert errors(validate(found.graph, specs())) == []
+    assert await run(runner, found, {"rows": ROWS}) == {"data": [{"n": 6}, {"n": 2}, {"n": 4}]}
+    assert await run(runner, found, {"rows": []}) == {"data": []}
+
+
+async def test_items_that_a_branch_ends_are_left_out_as_in_n8n(runner: Any) -> None:
+    found = from_n8n_nodes(
+        [GO, single("Split", "splitOut", {"fieldToSplitOut": "rows"}),
+         if_node("Large", "={{ $json.n }}"), set_node("Keep", s="={{ $json.s }}"),
+         single("Gather", "aggregate", {
+             "fieldsToAggregate": {"fieldToAggregate": [{"fieldToAggregate": "s"}]},
+         })],
+        "Go>Split", "Split>Large", "Large:0>Keep", "Keep>Gather",
+    )  # fmt: skip
+    assert errors(validate(found.graph, specs())) == []
+    assert await run(runner, found, {"rows": ROWS}) == {"s": ["b", "c"]}
+
+
+@pytest.mark.parametrize(
+    ("split", "given", "items"),
+    [
+        ({}, {"rows": ROWS[:1]}, ROWS[:1]),
+        ({}, {"rows": ["x", None, [5]]}, [{"rows": "x"}, {"rows": None}, {"0": 5}]),
+        ({}, {"rows": "one"}, [{"rows": "one"}]),
+        ({}, {"rows": {"k": 1}}, [{"rows": 1}]),
+        ({}, {}, []),
+        (
+            {"include": "allOtherFields"},
+            {"rows": [1], "id": 7},
+            [{"id": 7, "rows": 1}],
+        ),
+        (
+            {"fieldToSplitOut": "in.rows", "include": "selectedOtherFields",
+             "fieldsToInclude": "id", "options": {"destinationFieldName": "row"}},
+            {"in": {"rows": [1, 2]}, "id": 7},
+            [{"row": 1, "id": 7}, {"row": 2, "id": 7}],
+        ),
+    ],
+)  # fmt: skip
+async def test_split_out_gives_the_items_of_n8n(
+    runner: Any, split: Any, given: Any, items: Any
+) -> None:
+    parameters = {"fieldToSplitOut": "rows", "options": {}, **split}
+    found = from_n8n_nodes([GO, n8n_node("Split", "splitOut", parameters)], "Go>Split")
+    assert errors(validate(found.graph, specs())) == []
+    assert await run(runner, found, given) == items
+
+
+@pytest.mark.parametrize(
+    ("kind", "parameters", "output"),
+    [
+        ("limit", {"maxItems": 2}, ROWS[:2]),
+        ("limit", {"maxItems": 2, "keep": "lastItems"}, ROWS[1:]),
+        (
+            "sort",
+            {"sortFieldsUi": {"sortField": [{"fieldName": "s"}]}},
+            [ROWS[1], ROWS[0], ROWS[2]],
+        ),
+        (
+            "sort",
+            {"sortFieldsUi": {"sortField": [{"fieldName": "n", "order": "descending"}]}},
+            [ROWS[0], ROWS[2], ROWS[1]],
+        ),
+        (
+            "aggregate",
+            {"aggregate": "aggregateAllItemData", "destinationFieldName": "all",
+             "include": "specifiedFields", "fieldsToInclude": "n"},
+            {"all": [{"n": 3}, {"n": 1}, {"n": 2}]},
+        ),
+    ],
+)  # fmt: skip
+async def test_all_items_are_taken_as_in_n8n(
+    runner: Any, kind: str, parameters: Any, output: Any
+) -> None:
+    found = from_n8n_nodes(
+        [GO, single("Split", "splitOut", {"fieldToSplitOut": "rows"}),
+         single("All", kind, parameters)],
+        "Go>Split", "Split>All",
+    )  # fmt: skip
+    assert errors(validate(found.graph, specs())) == []
+    assert await run(runner, found, {"rows": ROWS}) == output

@@ -138,8 +138,15 @@ class Build:
             self._through[node.name] = view
         return self._through[node.name]
 
+    def narrow(self, node: N8nNode, view: View) -> None:
+        """What comes in is this instead."""
+        self._through[node.name] = view
+
     def own(self, node: N8nNode) -> At:
-        return At(Place(("nodes", node.node_id, "output"), node.node_id))
+        return self.own_of(node.node_id)
+
+    def own_of(self, node_id: str) -> At:
+        return At(Place(("nodes", node_id, "output"), node_id))
 
     def variable(self, node: N8nNode) -> At:
         return At(Place(("vars", node.node_id), node.node_id))

@@ -9,7 +9,7 @@ from pilot.convert.cel import slot
 from pilot.convert.n8n.build import Build, N8nNode, rows_of
 from pilot.convert.n8n.conditions import filter_expression, old_expression, written
 from pilot.convert.n8n.expression import Translation
-from pilot.convert.n8n.views import Fields
+from pilot.convert.n8n.views import At, Fields, Items
 from pilot.nodes.cases import MAX_CASES
 
 _SECONDS = {"seconds": 1, "minutes": 60, "hours": 3600, "days": 86_400}
@@ -284,6 +284,9 @@ def respond(node: N8nNode, build: Build) -> None:
     """What the webhook answers is what the execution answers."""
     given = node.parameters
     kind = str(given.get("respondWith") or "firstIncomingItem")
+    view = build.through(node)
+    if isinstance(view, Items) and kind != "allIncomingItems":
+        build.narrow(node, At(view.at.place.under(0)))
     if kind == "noData":
         value: Any = None
     elif kind in ("json", "text") and "responseBody" in given:

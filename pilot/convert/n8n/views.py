@@ -39,7 +39,15 @@ class Either:
     views: tuple[View, ...]
 
 
-View = At | Fields | Either
+@dataclass(frozen=True, slots=True)
+class Items:
+    """Many items, as a list in one place. What runs for each of them is in a map, where the view
+    is that of one; so nothing of theirs is read here but all of them."""
+
+    at: At
+
+
+View = At | Fields | Either | Items
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +76,8 @@ def read(view: View, path: Sequence[Segment], reader: str, certainty: Certainty)
             if path:
                 return read(rest, path, reader, certainty) if rest is not None else None
             return _whole(view, reader, certainty)
+        case Items(at):
+            return None if path else read(at, (), reader, certainty)
         case Either(views):
             return _first(views, path, reader, certainty)
 
@@ -106,5 +116,7 @@ def _anchor(view: View) -> Place | None:
         case Fields(fields, rest):
             inner = [*fields.values(), *([rest] if rest else [])]
             return _anchor(inner[0]) if inner else None
+        case Items(at):
+            return at.place
         case Either():
             return None

@@ -11,8 +11,10 @@ from typing import Any
 from pilot.convert.cel import Place, literal, slot
 from pilot.convert.document import MAX_EDGES, Conversion, NotConvertibleError, named, rows
 from pilot.convert.draft import Certainty, Draft
-from pilot.convert.n8n import calls, merge, models, requests, steps, triggers
+from pilot.convert.n8n import calls, items, merge, models, requests, steps, triggers
 from pilot.convert.n8n.build import Build, N8nNode, Wire
+from pilot.convert.n8n.level import Level, connect, convert_level
+from pilot.convert.n8n.regions import LOOP
 from pilot.convert.n8n.views import At
 from pilot.convert.report import Account, Source
 from pilot.graph.spec import Specs
@@ -29,6 +31,10 @@ CONVERTERS: Mapping[str, Converter] = {
     "respondToWebhook": steps.respond,
     "executeWorkflow": calls.execute_workflow,
     "stopAndError": calls.stop_and_error,
+    "splitOut": items.split_out,
+    "aggregate": items.aggregate,
+    "limit": items.limit,
+    "sort": items.sort,
     "httpRequest": requests.http_request,
     "chainLlm": models.chain,
     "agent": models.agent,
@@ -66,7 +72,9 @@ def _built(body: Mapping[str, Any], certainty: Certainty) -> Build:
         names["$execution.resumeUrl"] = f"hooks.{hooks[0].node_id}"
     build = Build(account, draft, nodes, certainty, names, attached=attached)
     account.approximated(
-        "n8n runs a node once for each item; here it runs once, for the one item that there is"
+        "n8n runs a node once for each item; here it runs once, for the one item that there is, "
+        "and what follows a node that gives many is a map",
+        action="put a Split Out or Loop Over Items behind a node that gives several items",
     )
     plugged = {name for kinds in attached.values() for found in kinds.values() for name in found}
     steps_of = {
@@ -85,10 +93,8 @@ def _built(body: Mapping[str, Any], certainty: Certainty) -> Build:
     # an object's fields are merged in the order of the edges: that of the inputs
     build.wires = wires = sorted(wires, key=lambda wire: wire.input)
     _start(start, steps_of, body, build)
-    for node in _in_order(steps_of, wires):
-        if node.name not in build.entries:
-            _step(node, build)
-    _connect(start, wires, steps_of, build)
+    level = convert_level(list(steps_of), wires, build, _step)
+    _connect(start, wires, level, build)
     return build
 
 
@@ -230,25 +236,6 @@ def _start(start: str, nodes: Mapping[str, N8nNode], body: Mapping[str, Any], bu
         triggers.report(node, _kind(node), start, timezone, build)
 
 
-def _in_order(nodes: Mapping[str, N8nNode], wires: list[Wire]) -> Iterator[N8nNode]:
-    """Sources before targets, so that a node's view is there when it is asked for. Nodes on a
-    cycle come last, in their own order."""
-    waiting = dict.fromkeys(nodes, 0)
-    targets: dict[str, list[str]] = {}
-    for wire in wires:
-        waiting[wire.target] += 1
-        targets.setdefault(wire.source, []).append(wire.target)
-    ready = [name for name, count in waiting.items() if count == 0]
-    for name in ready:
-        for target in targets.get(name, []):
-            waiting[target] -= 1
-            if waiting[target] == 0:
-                ready.append(target)
-    yield from (nodes[name] for name in ready)
-    done = set(ready)
-    yield from (node for name, node in nodes.items() if name not in done)
-
-
 def _step(node: N8nNode, build: Build) -> None:
     build.views.setdefault(node.name, build.own(node))
     converter = CONVERTERS.get(_kind(node))
@@ -261,38 +248,26 @@ def _step(node: N8nNode, build: Build) -> None:
             f"code in {language} over n8n's items is not carried",
             "write it as a code node in Python",
         )
+    elif _is(node, LOOP):
+        build.placeholder(
+            node,
+            "a loop whose body is entered or left in several places is not carried",
+            "lead all of its branches back to it, or write it as a map",
+        )
     else:
         build.placeholder(node, f"πlot has no node like n8n's {_kind(node)}")
 
 
-def _connect(start: str, wires: list[Wire], nodes: Mapping[str, N8nNode], build: Build) -> None:
+def _connect(start: str, wires: list[Wire], level: Level, build: Build) -> None:
     draft = build.draft
     outputs = {node["id"] for node in draft.nodes if node["type"] == "output"}
-    led_to: set[str] = set()
-    leaves: set[str] = set()
-    for wire in wires:
-        source, target = build.exits.get(wire.source), build.entries.get(wire.target)
-        if not source or not target:
-            continue
-        led_to.add(target)
-        if source in outputs:
-            # an answer ends here; what follows it follows what stands before it
-            for name in build.before.get(wire.source, []):
-                draft.connect(build.exits[name], target)
-            continue
-        handle = build.handles.get((wire.source, wire.output))
-        if handle == "error":
-            source = build.entries[wire.source]
-        leaves.add(source)
-        draft.connect(source, target, handle)
-        if (wire.source, wire.output) in build.also:
-            draft.connect(source, target, build.also[wire.source, wire.output])
-    for node in nodes.values():
-        entry = build.entries.get(node.name)
+    led_to, leaves = connect(wires, level, build)
+    for name in level.nodes:
+        entry = build.entries.get(name)
         if entry and entry != start and entry not in led_to:
             draft.connect(start, entry)
             leaves.add(start)
-    _ends(leaves, outputs, nodes, build)
+    _ends(leaves, outputs, level.nodes, build)
 
 
 def _ends(leaves: set[str], outputs: set[str], nodes: Mapping[str, N8nNode], build: Build) -> None:
@@ -302,7 +277,7 @@ def _ends(leaves: set[str], outputs: set[str], nodes: Mapping[str, N8nNode], bui
         exit_ = build.exits.get(node.name)
         if not exit_ or exit_ in leaves or exit_ in outputs:
             continue
-        if types.get(exit_) in (None, "condition"):
+        if types.get(exit_) in (None, "condition", "switch"):
             continue
         leaves.add(exit_)
         output = build.draft.slugs.new("output", "output")
