@@ -6,12 +6,9 @@ from dataclasses import dataclass
 
 from pydantic_core import to_json
 
+from pilot.graph.history import node_events
 from pilot.graph.plan import Plan
 from workflows_def.iterations import MAX_EVENTS
-
-ORDINARY_EVENTS, LOCAL_EVENTS, CHILD_EVENTS = 6, 2, 12
-"""What a node adds to a history at most, with the workflow tasks that it takes: one that is an
-ordinary activity, a local one, and one that has a child workflow."""
 
 MAX_WINDOWS = 100
 """Of one map: each costs its parent some nine events, and a copy of the body's plan."""
@@ -32,12 +29,10 @@ class Windows:
 
 def events_of(body: Plan) -> int:
     """The events of one iteration, at about most."""
-    events = 0
-    for node in body.nodes:
-        is_local = body.policies[node.policy].local
-        events += LOCAL_EVENTS if is_local else ORDINARY_EVENTS
-        if node.body is not None:
-            events += CHILD_EVENTS
+    events = sum(
+        node_events(is_local=body.policies[node.policy].local, has_body=node.body is not None)
+        for node in body.nodes
+    )
     return max(events, 1)
 
 

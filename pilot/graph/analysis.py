@@ -13,6 +13,7 @@ from pilot.graph.bodies import (
     body_of,
     check_body,
     check_ids,
+    check_length,
     inside,
     result_node,
 )
@@ -95,6 +96,7 @@ def _analyse(
         cleanup = cleanup_of(graph, topology, tools, issues)
         check_shape(graph, topology, tools | cleanup, issues)
     else:
+        check_length(node_specs, issues)
         check_body(graph, topology, tools, issues)
         result = result_node(graph, topology, tools)
     acyclic = check_cycle(graph, topology, issues)

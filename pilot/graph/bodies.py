@@ -6,8 +6,10 @@ given the item; its output nodes, or else its only end, say what comes of it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
+from pilot.graph.history import MAX_BODY_EVENTS, node_events
 from pilot.graph.issues import Issue
 from pilot.graph.model import Node, SubGraph
 from pilot.graph.names import Names
@@ -64,6 +66,23 @@ def check_ids(graph: SubGraph, outer: Names | None, issues: list[Issue]) -> None
         for node in graph.nodes
         if any(node.id in names.indexes for names in around)
     )
+
+
+def check_length(specs: Sequence[NodeSpec | None], issues: list[Issue]) -> None:
+    """An iteration runs in one history, which nothing can part."""
+    events = sum(
+        node_events(is_local=spec.policy.local, has_body=spec.has_body)
+        for spec in specs
+        if spec is not None
+    )
+    if events > MAX_BODY_EVENTS:
+        issues.append(
+            Issue(
+                "body_too_long",
+                f"one iteration takes about {events:,} events of history, of at most "
+                f"{MAX_BODY_EVENTS:,}: move part of the body into a workflow of its own",
+            )
+        )
 
 
 def check_body(graph: SubGraph, topology: Topology, tools: set[int], issues: list[Issue]) -> None:

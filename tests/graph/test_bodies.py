@@ -280,6 +280,14 @@ def test_how_deep_bodies_go(depth: int) -> None:
     assert found == ([] if depth == 5 else [("body_too_deep", "m6", "m1/m2/m3/m4/m5")])
 
 
+@pytest.mark.parametrize(("count", "fits"), [(780, True), (800, False)])
+def test_an_iteration_fits_into_one_history(count: int, fits: bool) -> None:
+    nodes = [node(f"c{i}", "code") for i in range(count)]
+    chain = [f"c{i}>c{i + 1}" for i in range(count - 1)]
+    found = [(issue.code, issue.node_id) for issue in around(each(nodes, *chain))]
+    assert found == ([] if fits else [("body_too_long", "each")])
+
+
 def test_a_limit_counts_the_nodes_of_bodies() -> None:
     nodes = [sets(f"n{i}", v=1) for i in range(5_000)]
     nested = each([*nodes, each(nodes, id="inner")])

@@ -332,3 +332,19 @@ async def under_way(runner: Runner, handle: Any, node_id: str, count: int) -> No
             if len(begun) >= count:
                 return
             await asyncio.sleep(0.02)
+
+
+@pytest.mark.slow
+async def test_the_longest_body_stays_below_five_thousand_events(runner: Runner) -> None:
+    size = 775
+    body = [code(f"c{i}", "def main(): return 1") for i in range(size)] + [
+        node("sum", "variable", config={"assignments": {"v": "{index}"}})
+    ]
+    edges = [f"c{i}>sum" for i in range(size)]
+    node_ = each(body, *edges, parallelism=2)
+    handle = await runner.start([S, node_, OUT], *EDGES, input=[1, 2])
+    async with asyncio.timeout(150):
+        assert len(await handle.result()) == 2
+    lengths = [len(history.events) for history in await histories(runner.client, handle.id)]
+    assert max(lengths) < 5_000
+    assert sum(lengths) > 2 * 2 * size
