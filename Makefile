@@ -10,7 +10,7 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python;
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
 	&& { echo $$python; break; }; done)
 
-.PHONY: published help setup web api-types tools run test check bench chaos docs fuzz lock clean
+.PHONY: published screenshots help setup web api-types tools run test check bench chaos docs fuzz lock clean
 .DEFAULT_GOAL := help
 
 help: ## This list
@@ -40,6 +40,9 @@ web/node_modules/.package-lock.json: web/package-lock.json web/package.json | $(
 
 $(BUILD): web/node_modules/.package-lock.json $(WEB_FILES)
 	@test ! -x web/node_modules/.bin/vite || { cd web && $(NODE) npm run --silent build -- --logLevel warn; }
+
+screenshots: setup ## The pictures of the documentation, in docs/images; needs Chromium
+	$(BIN)/python -m tests.web.screenshots
 
 published: setup ## What others read, made anew: docs/openapi.json, the graph's JSON Schema, docs/cli.md
 	$(BIN)/python -m api.openapi > docs/openapi.json

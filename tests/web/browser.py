@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from playwright.async_api import Browser, Locator, Page, async_playwright, expect
+from playwright.async_api import Browser, Locator, Page, ViewportSize, async_playwright, expect
 
 from api.canvas.files import built
 from tests.openai_server import OpenAIServer, Reply, openai_server
@@ -31,7 +31,8 @@ MISSING = (
 
 LIMIT_MS = 30_000
 """Whole stacks share two cores: what comes at all may come late."""
-SIZE = {"width": 1440, "height": 900}
+SIZE: ViewportSize = {"width": 1440, "height": 900}
+PICTURE_PX = 1920
 
 
 @dataclass
@@ -43,12 +44,17 @@ class World:
     browser: Browser
 
     @asynccontextmanager
-    async def page(self, user: str, scheme: str = "light") -> AsyncIterator[Page]:
+    async def page(
+        self, user: str, scheme: str = "light", *, picture: ViewportSize | None = None
+    ) -> AsyncIterator[Page]:
         """A page of a browser session of its own, where `user` has signed in; what its scripts
-        throw, and what its Content-Security-Policy refuses, is an error of the test."""
+        throw, and what its Content-Security-Policy refuses, is an error of the test. `picture`
+        is its size where one is made of it, in finer pixels."""
         wrong: list[str] = []
         context = await self.browser.new_context(
-            viewport=SIZE, color_scheme="dark" if scheme == "dark" else "light"
+            viewport=picture or SIZE,
+            device_scale_factor=PICTURE_PX / picture["width"] if picture else 1,
+            color_scheme="dark" if scheme == "dark" else "light",
         )
         context.set_default_timeout(LIMIT_MS)
         page = await context.new_page()

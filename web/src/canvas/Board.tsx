@@ -24,7 +24,7 @@ import { DRAGGED, Palette, QuickAdd } from "./Palette"
 import { useShortcuts } from "./useShortcuts"
 
 const NODE_TYPES = { card: Card }
-const FIT = { padding: 0.2, maxZoom: 1, duration: 200 }
+const FIT = { padding: 0.12, maxZoom: 1, duration: 200 }
 const BESIDE_X = 300
 /** From so many nodes on an overview has to be asked for. */
 const MANY = 400
