@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import AbstractContextManager
 from typing import Any
 
 from temporalio import activity
@@ -22,6 +23,18 @@ class NodeInterceptor(Interceptor):
         return _Node(next)
 
 
+def bound_to(task: NodeTask) -> AbstractContextManager[None]:
+    """Lines that are logged inside carry the ids of the node's attempt."""
+    return logs.bound(
+        execution_id=task.execution_id,
+        workflow_id=task.workflow_id,
+        node_id=task.node_id,
+        node_type=task.type,
+        attempt=activity.info().attempt,
+        user_id=task.user_id,
+    )
+
+
 class _Node(ActivityInboundInterceptor):
     async def execute_activity(self, input: ExecuteActivityInput) -> Any:
         task = input.args[0] if input.args else None
@@ -29,14 +42,7 @@ class _Node(ActivityInboundInterceptor):
             return await super().execute_activity(input)
         began, status = time.perf_counter(), "failed"
         try:
-            with logs.bound(
-                execution_id=task.execution_id,
-                workflow_id=task.workflow_id,
-                node_id=task.node_id,
-                node_type=task.type,
-                attempt=activity.info().attempt,
-                user_id=task.user_id,
-            ):
+            with bound_to(task):
                 tracing.describe(**logs.ids_of())
                 result = await super().execute_activity(input)
             status = "succeeded"

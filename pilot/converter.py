@@ -7,9 +7,10 @@ a run's history held; left out, they are what they were when the argument is rea
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from dataclasses import MISSING, fields, is_dataclass
 from functools import cache
+from operator import attrgetter
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -29,6 +30,7 @@ LEAN = frozenset({NodeResult, NodeTask, PlanNode, References, Scope, ToolCall})
 are not among them; they are the plan's own, whatever a later release has for them."""
 
 _REQUIRED = object()
+_PLAIN = frozenset({str, int, float, bool, type(None), dict})
 
 
 def lean(value: Any) -> Any:
@@ -36,31 +38,37 @@ def lean(value: Any) -> Any:
     fields that have their default. Anything else is as it was."""
     if isinstance(value, list):
         return [lean(one) for one in value] if value and is_dataclass(value[0]) else value
-    defaults = _defaults(value.__class__)
-    if defaults is None:
+    known = _fields(value.__class__)
+    if known is None:
         return value
-    written: dict[str, Any] = {}
-    for name, default in defaults:
-        field = getattr(value, name)
-        if default is _REQUIRED or field != default:
-            written[name] = lean(field)
-    return written
+    names, defaults, values = known
+    return {
+        name: one if one.__class__ in _PLAIN else lean(one)
+        for name, default, one in zip(names, defaults, values(value), strict=True)
+        if default is _REQUIRED or one != default
+    }
 
 
 @cache
-def _defaults(kind: Hashable) -> tuple[tuple[str, Any], ...] | None:
-    """The fields of a dataclass, each with the default that is left out; None for other types."""
+def _fields(
+    kind: Hashable,
+) -> tuple[tuple[str, ...], tuple[Any, ...], Callable[[Any], tuple[Any, ...]]] | None:
+    """A dataclass's fields, with the default of each that is left out, and what reads them all;
+    None for other types."""
     if not (isinstance(kind, type) and is_dataclass(kind)):
         return None
-    found = []
+    defaults: list[Any] = []
     for field in fields(kind):
         default: Any = _REQUIRED
         if kind in LEAN and field.default is not MISSING:
             default = field.default
         elif kind in LEAN and field.default_factory is not MISSING:
             default = field.default_factory()
-        found.append((field.name, default))
-    return tuple(found)
+        defaults.append(default)
+    names = tuple(field.name for field in fields(kind))
+    if len(names) > 1:
+        return names, tuple(defaults), attrgetter(*names)
+    return names, tuple(defaults), lambda one: tuple(getattr(one, name) for name in names)
 
 
 class LeanJSONConverter(PydanticJSONPlainPayloadConverter):

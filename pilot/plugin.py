@@ -41,6 +41,7 @@ from activities.registry import node_activities, resources
 from activities.scheduled import ScheduledRuns, ScheduleKeeper
 from activities.secrets import Secrets
 from activities.slots import Slots
+from activities.stretch import run_stretch
 from activities.waits import WaitNotes
 from pilot import extras, metrics
 from pilot.archive import Archive
@@ -194,6 +195,7 @@ class PilotPlugin(SimplePlugin):
             *(config.get("activities") or ()),
             *node_activities(),
             check_delivery,
+            run_stretch,
             WaitNotes(self._store).note,
             recorder.record,
             Recall(self._store, client).recall,

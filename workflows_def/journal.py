@@ -26,11 +26,19 @@ FIRST_TASK_LENGTH = 3
 task's schedule and its start. A lost attempt adds to them."""
 
 
-def _end_of(meta: dict[str, Any]) -> datetime | None:
-    """When an attempt ended by its worker's clock; None where `meta` does not say."""
+def start_of(meta: dict[str, Any]) -> datetime | None:
+    """When an attempt began by its worker's clock; None where `meta` does not say."""
     try:
-        started = datetime.fromisoformat(meta["started_at"])
-        return started + timedelta(milliseconds=meta["duration_ms"])
+        return datetime.fromisoformat(meta["started_at"])
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def _end_of(meta: dict[str, Any]) -> datetime | None:
+    """When it ended."""
+    started = start_of(meta)
+    try:
+        return started and started + timedelta(milliseconds=meta["duration_ms"])
     except (KeyError, TypeError, ValueError, OverflowError):
         return None
 
@@ -49,17 +57,19 @@ class Journal:
         what this worker did, not what the run did, so no command may depend on it but by its
         argument."""
 
-    def _time(self, meta: dict[str, Any] | None) -> str:
-        """The time of an event that follows all before it.
+    def reach(self, time: datetime | None) -> None:
+        """The next event follows this time, and all events before it.
 
         The workflow's own time stands still during a workflow task, in which any number of
-        local activities may run; what they say of their end brings it forward.
+        local activities may run; what they say of their times brings it forward.
         """
         now = workflow.now()
-        end = _end_of(meta) if meta else None
-        if end is not None and end.tzinfo is not None and end - now < MAX_AHEAD:
-            now = max(now, end)
+        if time is not None and time.tzinfo is not None and time - now < MAX_AHEAD:
+            now = max(now, time)
         self._last = max(self._last, now)
+
+    def _time(self, meta: dict[str, Any] | None) -> str:
+        self.reach(_end_of(meta) if meta else None)
         return rfc3339(self._last)
 
     @property
@@ -154,6 +164,9 @@ class LiveJournal:
         self._journal = Journal(run)
         self._path = path
         self._quiet = quiet
+
+    def reach(self, time: datetime | None) -> None:
+        self._journal.reach(time)
 
     def append(
         self,

@@ -14,6 +14,7 @@ RECORD_ACTIVITY = "record_execution"
 CHECK_DELIVERY_ACTIVITY = "check_delivery"
 RECALL_ACTIVITY = "recall_nodes"
 NOTE_WAIT_ACTIVITY = "note_wait"
+STRETCH_ACTIVITY = "run_stretch"
 
 QUERY_SNAPSHOT = "snapshot"
 QUERY_EVENTS = "events"

@@ -15,15 +15,17 @@ from pilot.graph.plan import PlanNode
 from pilot.graph.schedule import Changes, Reason, Schedule
 from pilot.graph.spec import DEFAULT_HANDLE, ERROR_HANDLE
 from pilot.graph.status import NodeStatus
+from pilot.graph.stretch import StretchResult
 from pilot.graph.task import NodeResult, Scope
 from workflows_def.dispatch import dispatch, policy_of
 from workflows_def.ending import Ending, failed
 from workflows_def.failure import Failure, failure_of, is_cancelled
-from workflows_def.journal import Journal, LiveJournal
+from workflows_def.journal import Journal, LiveJournal, start_of
 from workflows_def.messages import Recorded, RunInput
 from workflows_def.pace import Pace, history_limit
 from workflows_def.records import Records
 from workflows_def.steps import FOLLOWS, Step
+from workflows_def.stretches import Begun, Stretches
 from workflows_def.tools import Toolbox
 from workflows_def.undisturbed import undisturbed
 
@@ -71,6 +73,7 @@ class Nodes:
         self._toolbox = Toolbox(
             run, schedule, records, journal, self._pace, path, quiet, is_held=lambda: self.held
         )
+        self._stretches = Stretches(run, records, self._pace, path, quiet)
         self._ready: deque[str] = deque()
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._waiting: set[str] = set()
@@ -180,9 +183,15 @@ class Nodes:
             return
         self._starting = True  # a node that is not run makes further ones ready at once
         while self._ready and self._has_room():
+            if not self._cleaning and (begun := self._stretches.begin(self._ready, self._is_run)):
+                self._ready = deque(one for one in self._ready if one not in begun.entered)
+                stretch = asyncio.create_task(self._run_stretch(begun))
+                stretch.add_done_callback(partial(self._task_done, self._nodes[begun.first]))
+                self._tasks[begun.first] = stretch
+                continue
             node = self._nodes[self._ready.popleft()]
             self._schedule.started(node.id)
-            if node.id in self.recorded or node.id in self._reused:
+            if not self._is_run(node.id):
                 self._reuse(node, self._begin(node)[0])
                 continue
             # told here and not by its task, which runs after those of all nodes that ended in
@@ -191,6 +200,45 @@ class Nodes:
             task.add_done_callback(partial(self._task_done, node))
             self._tasks[node.id] = task
         self._starting = False
+
+    def _is_run(self, node_id: str) -> bool:
+        """Whether the node runs, and is not said to have run before."""
+        return node_id not in self.recorded and node_id not in self._reused
+
+    async def _run_stretch(self, begun: Begun) -> None:
+        """Takes what came of the nodes of a stretch as if each had run by itself."""
+        result = StretchResult(left=list(begun.entered))
+        try:
+            result = await self._stretches.run(begun.stretch)
+        except FailureError as error:
+            if self._stopping and is_cancelled(error):
+                return
+        except asyncio.CancelledError:
+            if not self._stopping:
+                raise
+            return
+        finally:
+            del self._tasks[begun.first]
+            self.changed = True
+        if self._stopping:
+            return
+        self._stretches.alone.update(result.left)
+        self._starting = True  # not before all that has ended is known
+        for ended in result.ended:
+            if self._schedule.is_ready(ended.node):  # a race may have been lost meanwhile
+                self._take(self._nodes[ended.node], ended.result, begun.entered.get(ended.node))
+        self._starting = False
+        again = [node_id for node_id in begun.entered if self._schedule.is_ready(node_id)]
+        below = [node_id for node_id in self._ready if self._schedule.is_ready(node_id)]
+        self._ready = deque([*again, *below])
+        self._start_ready()
+
+    def _take(self, node: PlanNode, result: NodeResult, entered: tuple[Any, Scope] | None) -> None:
+        """`entered`: what the node was given, where it was ready when its stretch began."""
+        self._journal.reach(start_of(result.meta))
+        self._schedule.started(node.id)
+        value, _ = self._begin(node, entered)
+        self._succeeded(node, value, result)
 
     def _reuse(self, node: PlanNode, value: Any) -> None:
         """The node ends with what it came to in another run, whose model calls were paid there."""
@@ -228,9 +276,10 @@ class Nodes:
             self.bug = task.exception()
             self.changed = True
 
-    def _begin(self, node: PlanNode) -> tuple[Any, Scope]:
+    def _begin(self, node: PlanNode, entered: tuple[Any, Scope] | None = None) -> tuple[Any, Scope]:
         """The node's whole input, and the scope that its activity is given."""
-        entered = self._records.enter(node)
+        if entered is None:
+            entered = self._records.enter(node)
         started = self._journal.append(
             EventType.NODE_STARTED,
             node_id=node.id,

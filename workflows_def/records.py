@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pilot.graph.plan import Plan, PlanNode, References
 from pilot.graph.schedule import Schedule
 from pilot.graph.status import NodeStatus
+from pilot.graph.stretch import Assigned
 from pilot.graph.task import Scope
-from pilot.graph.variables import Environment, Environments
+from pilot.graph.variables import EMPTY, Environment, Environments
 from workflows_def.messages import NodeState, RunInput
 
 USAGE_COUNTS = ("prompt_tokens", "completion_tokens")
@@ -61,6 +63,20 @@ class Records:
         environment = self._environments.enter(node.id, edges)
         value = self._input(node, edges)
         return value, self._scope(node, value, environment)
+
+    def known(self, node: PlanNode) -> Scope:
+        """What is known by now of the scope of a node that has not started: all but its input,
+        and what comes from nodes that have not ended."""
+        return replace(self._scope(node, None, EMPTY), input=None)
+
+    def assigned(self, node_id: str, names: Iterable[str]) -> Assigned:
+        """Of these variables, those that hold at a node that has entered."""
+        environment = self._environments.at(node_id)
+        return {
+            name: (setter, self._records[setter].vars[name])
+            for name in names
+            if (setter := environment.get(name)) is not None
+        }
 
     def enter_tool(self, node: PlanNode, path: str, arguments: Any) -> tuple[ToolRun, Scope]:
         """A tool is called. Nothing lies upstream of it, so its scope is what it is called with."""

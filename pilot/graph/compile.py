@@ -76,6 +76,7 @@ def compile_node(
         output_key=node.id if index == analysis.result else output_key(node, config),
         tool=index in analysis.tools,
         body=_body(index, analysis, specs),
+        pure=spec.pure and index not in analysis.tools and index not in analysis.cleanup,
     )
 
 

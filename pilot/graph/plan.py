@@ -42,7 +42,8 @@ class PlanNode:
     early (`join: any` is 1); None waits until no in-edge is unknown. A `tool` runs only when
     another node calls it. With `gathers` its input is always a map by node id, of all outputs
     that came or of the first alone; with `cancels` what runs only for it is cancelled when it
-    starts. `body` is the graph inside a loop or a map; the `references` of such a
+    starts. A `pure` one may run in one activity with others (`pilot.graph.stretch`).
+    `body` is the graph inside a loop or a map; the `references` of such a
     node are also what its body's nodes refer to outside it.
     """
 
@@ -62,6 +63,7 @@ class PlanNode:
     body: Plan | None = None
     gathers: Literal["all", "first"] | None = None
     cancels: bool = False
+    pure: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -102,6 +102,10 @@ class Schedule:
         self._open = self._is_part.count(True)
         return self.begin()
 
+    def is_ready(self, node_id: str) -> bool:
+        """Whether the node may run and has not been started."""
+        return self._index[node_id] in self._ready
+
     def started(self, node_id: str) -> None:
         index = self._index[node_id]
         assert index in self._ready, f"{node_id} is not ready"

@@ -186,6 +186,9 @@ class NodeSpec:
     `usable_as_tool` says that nodes of this type may be among them. `outside` says that what a
     node does reaches the world outside, so that a dry run may not do it.
 
+    A `pure` type's result follows from its configuration and what that refers to, it takes
+    milliseconds, and the node ends with its activity. Such nodes run together where they can.
+
     With `has_body` the configuration (a `ContainerConfig`) holds a graph in its field `body`,
     which is run for each item or iteration: `item` and `index` are in scope in it. With
     `joining` the configuration says how branches are joined, and the node's `join` does not.
@@ -210,6 +213,7 @@ class NodeSpec:
     usable_as_tool: bool = False
     has_body: bool = False
     outside: bool = True
+    pure: bool = False
     joining: Callable[[Any], Joining] | None = None
 
 

@@ -50,6 +50,10 @@ class Environments:
         self._nodes[node_id] = environment
         return environment
 
+    def at(self, node_id: str) -> Environment:
+        """That of a node which has entered and not left."""
+        return self._nodes.get(node_id, EMPTY)
+
     def leave(self, node_id: str, edges: Iterable[int], *, assigned: bool) -> None:
         """The node ended by these out-edges; `assigned` if it set its variables."""
         environment = self._nodes.pop(node_id, EMPTY)

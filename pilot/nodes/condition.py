@@ -57,4 +57,5 @@ SPEC = NodeSpec(
     passes_input=True,
     check=check,
     outside=False,
+    pure=True,
 )

@@ -62,4 +62,5 @@ SPEC = NodeSpec(
     python_scope=lambda _config: PythonScope(input=True),
     joining=joining,
     outside=False,
+    pure=True,
 )

@@ -41,4 +41,5 @@ SPEC = NodeSpec(
     handles=no_handles,
     check=check,
     outside=False,
+    pure=True,
 )

@@ -156,4 +156,5 @@ SPEC = NodeSpec(
     check=check,
     python_scope=lambda _config: PythonScope(input=True),
     outside=False,
+    pure=True,
 )

@@ -41,6 +41,7 @@ SPEC = NodeSpec(
     branches=True,
     several=lambda config: config.mode == "all",
     outside=False,
+    pure=True,
     passes_input=True,
     check=check,
 )

@@ -65,4 +65,5 @@ SPEC = NodeSpec(
     sets=sets,
     reads=reads,
     outside=False,
+    pure=True,
 )

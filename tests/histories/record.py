@@ -262,6 +262,15 @@ def cases(address: str = "") -> dict[str, Case]:
                                 OUTPUT],
                                "s>w", "w:a>v", "w:b>m", "w:c>m", "w:else>m", "v>m", "m>o",
                                max_parallel=2), 2),
+        # two stretches: one ends at a node that fails, which leaves by its branch
+        "stretches": Case(graph([START, node("a"), node("c", "condition", config={
+                                 "expression": "input > 1"}), node("b"), node("never"),
+                                 node("bad", config={"assignments": {"v": "{input.x}"}},
+                                      on_error="branch"),
+                                 node("k", "code", config={"source": "1"}), node("d"), OUTPUT,
+                                 node("e", "output")],
+                                "s>a", "a>c", "c:true>b", "c:false>never", "b>bad", "bad>never",
+                                "b>k", "k>d", "d>o", "bad:error>e"), 2),
         "map": Case(graph([START, each([DOUBLE], parallelism=3, window=4), OUTPUT],
                           "s>each", "each>o"), [1, 2, 3, 4, 5, 6, 7]),
         "map_collects": Case(graph([START, each([ODD_FAILS], on_item_error="collect",

@@ -22,6 +22,7 @@ from temporalio.worker import Worker
 from benchmarks.activations import TimedRunner
 from benchmarks.loop import shape
 from pilot.graph.compile import compile_plan
+from pilot.graph.stretch import MAX_NODES
 from pilot.nodes import specs
 from pilot.plugin import PilotPlugin
 from pilot.settings import Settings
@@ -50,7 +51,8 @@ async def test_no_activation_does_much(
             )
             assert await asyncio.wait_for(handle.result(), 150) == "done"
     busiest = max(runner.activations, key=lambda one: one.calls)
-    assert sum(one.commands for one in runner.activations) >= NODES
+    least = NODES if type == "code" else NODES // MAX_NODES
+    assert sum(one.commands for one in runner.activations) >= least
     assert 0 < busiest.calls < MAX_CALLS, busiest
 
 
