@@ -12,23 +12,28 @@ _SHOWN_FIRST = (NodeStatus.RUNNING, NodeStatus.WAITING, NodeStatus.FAILED)
 
 
 def details(plan: Plan, schedule: Schedule, status: str) -> str:
-    """Markdown: counts by status, then the nodes, those that matter first if not all fit."""
-    rows = [(node, schedule.status(node.id)) for node in plan.nodes]
-    counts: dict[NodeStatus, int] = {}
-    for _, state in rows:
-        counts[state] = counts.get(state, 0) + 1
+    """Markdown: counts by status, then the nodes, those that matter first if not all fit. It is
+    made anew with each step of the run, so it looks at no more nodes than it shows."""
+    counts = schedule.counts.items()
     lines = [
-        f"**{status}**: " + ", ".join(f"{count} {state.value}" for state, count in counts.items()),
+        f"**{status}**: " + ", ".join(f"{count} {state.value}" for state, count in counts),
         "",
         "| node | type | status |",
         "| --- | --- | --- |",
     ]
-    if len(rows) > MAX_ROWS:
-        rows.sort(key=lambda row: row[1] not in _SHOWN_FIRST)
-    lines += [
-        f"| {node.name.replace('|', '/')} | {node.type} | {state.value} |"
-        for node, state in rows[:MAX_ROWS]
-    ]
-    if len(rows) > MAX_ROWS:
-        lines.append(f"| and {len(rows) - MAX_ROWS} more | | |")
+    for index in _shown(len(plan.nodes), schedule):
+        node = plan.nodes[index]
+        name = node.name.replace("|", "/")
+        lines.append(f"| {name} | {node.type} | {schedule.status(node.id).value} |")
+    if len(plan.nodes) > MAX_ROWS:
+        lines.append(f"| and {len(plan.nodes) - MAX_ROWS} more | | |")
     return "\n".join(lines)
+
+
+def _shown(count: int, schedule: Schedule) -> list[int]:
+    """The places in the plan of the nodes that are shown."""
+    if count <= MAX_ROWS:
+        return list(range(count))
+    first = schedule.having(_SHOWN_FIRST, MAX_ROWS)
+    rest = [index for index in range(MAX_ROWS) if index not in set(first)]
+    return first + rest[: MAX_ROWS - len(first)]

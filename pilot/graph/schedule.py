@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import chain, islice
 
 from pilot.graph.plan import Plan
 from pilot.graph.status import NodeStatus
@@ -76,6 +77,8 @@ class Schedule:
         self._taken = [0] * len(self._ids)
         self._first: list[int | None] = [None] * len(self._ids)
         self._status = [NodeStatus.PENDING] * len(self._ids)
+        self._having: dict[NodeStatus, dict[int, None]] = {status: {} for status in NodeStatus}
+        self._having[NodeStatus.PENDING] = dict.fromkeys(range(len(self._ids)))
         self._reason: list[Reason | None] = [None] * len(self._ids)
         self._ready: set[int] = set()
         self._is_tool = [node.tool for node in plan.nodes]
@@ -110,13 +113,13 @@ class Schedule:
         index = self._index[node_id]
         assert index in self._ready, f"{node_id} is not ready"
         self._ready.discard(index)
-        self._status[index] = NodeStatus.RUNNING
+        self._set(index, NodeStatus.RUNNING)
 
     def waits(self, node_id: str, waiting: bool) -> None:
         """A node under way waits for something outside, or no longer does."""
         index = self._index[node_id]
         assert self._status[index] in UNDER_WAY, f"{node_id} is not under way"
-        self._status[index] = NodeStatus.WAITING if waiting else NodeStatus.RUNNING
+        self._set(index, NodeStatus.WAITING if waiting else NodeStatus.RUNNING)
 
     def completed(
         self,
@@ -169,7 +172,7 @@ class Schedule:
         """A tool is called. Whether that is its first call."""
         index = self._index[node_id]
         first = self._status[index] is NodeStatus.PENDING
-        self._status[index] = NodeStatus.RUNNING
+        self._set(index, NodeStatus.RUNNING)
         return first
 
     def end_tools(self) -> list[str]:
@@ -178,7 +181,7 @@ class Schedule:
         ended = []
         for index, is_tool in enumerate(self._is_tool):
             if is_tool and self._status[index] is NodeStatus.RUNNING:
-                self._status[index] = NodeStatus.SUCCEEDED
+                self._set(index, NodeStatus.SUCCEEDED)
                 ended.append(self._ids[index])
         return ended
 
@@ -220,6 +223,17 @@ class Schedule:
     def status(self, node_id: str) -> NodeStatus:
         return self._status[self._index[node_id]]
 
+    @property
+    def counts(self) -> dict[NodeStatus, int]:
+        """How many nodes have each status that any has."""
+        return {status: len(having) for status, having in self._having.items() if having}
+
+    def having(self, statuses: Iterable[NodeStatus], limit: int) -> list[int]:
+        """The places in the plan of nodes that have one of these statuses, some where there are
+        more than `limit`. O(limit)."""
+        found = chain.from_iterable(self._having[status] for status in statuses)
+        return sorted(islice(found, limit))
+
     def reason(self, node_id: str) -> Reason | None:
         return self._reason[self._index[node_id]]
 
@@ -255,11 +269,16 @@ class Schedule:
                     stack.append(source)
         return [self._ids[index] for index in sorted(seen)]
 
+    def _set(self, index: int, status: NodeStatus) -> None:
+        del self._having[self._status[index]][index]
+        self._status[index] = status
+        self._having[status][index] = None
+
     def _end(self, node_id: str, status: NodeStatus) -> int:
         index = self._index[node_id]
         assert self._status[index] in UNDER_WAY, f"{node_id} is not under way"
         assert status.is_final
-        self._status[index] = status
+        self._set(index, status)
         self._open -= 1
         return index
 
@@ -304,6 +323,6 @@ class Schedule:
 
     def _skip(self, index: int, reason: Reason) -> None:
         self._ready.discard(index)
-        self._status[index] = NodeStatus.SKIPPED
+        self._set(index, NodeStatus.SKIPPED)
         self._reason[index] = reason
         self._open -= self._is_part[index]
