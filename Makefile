@@ -74,8 +74,9 @@ check: setup ## Lint, format, types, and the rooms' imports
 	$(BIN)/lint-imports
 	@test ! -x web/node_modules/.bin/tsc || { cd web && $(NODE) npm run --silent check; }
 
-bench: setup ## Chains of nodes against a workflow written by hand; a code node's cost
-	$(BIN)/python -m benchmarks.chain
+bench: setup ## Runs against a workflow written by hand, big graphs, a code node
+	$(BIN)/python -m benchmarks.overhead
+	$(BIN)/python -m benchmarks.graphs
 	$(BIN)/python -m benchmarks.code
 
 # Other lengths and seeds: make chaos CHAOS="--seconds 3600 --seed 7 --workers 1"

@@ -42,6 +42,7 @@ class Stack:
     store: SqlStore
     task_queue: str
     publisher: Publisher
+    settings: Settings
 
     async def start_graph(
         self,
@@ -51,15 +52,33 @@ class Stack:
         signal: str | None = None,
         resume: Resume | None = None,
     ) -> WorkflowHandle[Any, Any]:
-        """Starts a stored graph as the API does: version, row, workflow; with a `signal` that it
-        has before it begins, and what it takes from another run."""
+        """Saves a graph and starts it as the API does: version, row, workflow; with a `signal` that
+        it has before it begins, and what it takes from another run."""
+        return await self.start_saved(
+            await self.save(graph), graph, input, signal=signal, resume=resume
+        )
+
+    async def save(self, graph: Graph) -> str:
+        """The id of a new stored workflow."""
         workflow = await self.store.create_workflow(
             USER, name="benchmark", description="", graph=graph.to_json()
         )
+        return workflow.id
+
+    async def start_saved(
+        self,
+        workflow_id: str,
+        graph: Graph,
+        input: Any,
+        *,
+        signal: str | None = None,
+        resume: Resume | None = None,
+    ) -> WorkflowHandle[Any, Any]:
+        """Starts a run of a stored graph."""
         execution = Execution(
             id=str(uuid.uuid4()),
             owner=USER,
-            workflow_id=workflow.id,
+            workflow_id=workflow_id,
             workflow_version=1,
             status=ExecutionStatus.QUEUED,
             input=input,
@@ -68,7 +87,7 @@ class Stack:
         await self.store.create_execution(execution)
         run = RunInput(
             execution.id,
-            workflow.id,
+            workflow_id,
             "benchmark",
             1,
             USER,
@@ -120,7 +139,7 @@ async def idle_stack(redis_url: str | None = None) -> AsyncIterator[Stack]:
                 client = await _connect(settings.temporal_address, plugin)
                 store = await SqlStore.open(settings.store_url)
                 assert plugin.publisher is not None
-                yield Stack(client, store, "benchmark", plugin.publisher)
+                yield Stack(client, store, "benchmark", plugin.publisher, settings)
                 await store.close()
         finally:
             server.terminate()
