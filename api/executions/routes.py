@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Header, Path, Query
+from pydantic import AwareDatetime
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -203,6 +204,12 @@ async def list_executions(
         Literal["any"] | UUID | None,
         Query(description="An execution, for those that its nodes began; `any` for all."),
     ] = None,
+    first: Annotated[
+        AwareDatetime | None, Query(alias="from", description="Created at that time, or later.")
+    ] = None,
+    last: Annotated[
+        AwareDatetime | None, Query(alias="to", description="Created before that time.")
+    ] = None,
 ) -> Response:
     """The caller's executions that no other execution began, newest first; with `workflow_id`
     those of a workflow, which may be one that somebody shares with the caller."""
@@ -210,7 +217,7 @@ async def list_executions(
     if of is not None:
         owner = await access.to_workflow(parts, caller, of, Role.VIEWER)
     began = None if parent == "any" else ROOTS if parent is None else str(parent)
-    return reply(await service.listing(parts, owner, page, of, status, began))
+    return reply(await service.listing(parts, owner, page, of, status, began, first, last))
 
 
 @router.get("/executions/{execution_id}", response_model=ExecutionOut, responses={**MISSING})

@@ -71,12 +71,16 @@ async def listing(
     workflow_id: str | None,
     status: ExecutionStatus | None,
     parent: str | None,
+    first: datetime | None = None,
+    last: datetime | None = None,
 ) -> PageOut[ExecutionSummaryOut]:
     found = await parts.store.list_executions(
         owner,
         workflow_id=workflow_id,
         status=status,
         parent=parent,
+        first=first,
+        last=last,
         limit=page.limit,
         cursor=page.cursor,
     )

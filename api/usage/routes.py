@@ -16,7 +16,7 @@ from api.problems import FORBIDDEN, INVALID, MISSING
 from api.reply import reply
 from api.route import ApiRoute
 from api.usage import service
-from api.usage.schemas import BudgetIn, BudgetOut, Day, ReportOut
+from api.usage.schemas import BudgetIn, BudgetOut, Day, DaysOut, ReportOut
 from pilot.roles import Role
 
 router = APIRouter(tags=["usage"], route_class=ApiRoute, responses={**FORBIDDEN})
@@ -45,6 +45,26 @@ async def read_usage(
     """What the caller's model calls took: tokens and US dollars, failed calls too. At most 366
     days."""
     return reply(await service.report(parts, caller.owner, first, last, group_by, page))
+
+
+@router.get("/usage/executions", response_model=DaysOut, responses={**INVALID, **MISSING})
+async def read_days(
+    parts: PartsDep,
+    caller: CallerDep,
+    workflow_id: Annotated[UUID | None, Query()] = None,
+    first: Annotated[
+        Day | None, Query(alias="from", description="The first day (UTC) [30 days up to `to`].")
+    ] = None,
+    last: Annotated[
+        Day | None, Query(alias="to", description="The last day, inclusive [today].")
+    ] = None,
+) -> Response:
+    """How many executions were begun on each day, by their status: the caller's that no other
+    execution began, or those of a workflow. At most 366 days."""
+    owner, of = caller.owner, str(workflow_id) if workflow_id is not None else None
+    if of is not None:
+        owner = await access.to_workflow(parts, caller, of, Role.VIEWER)
+    return reply(await service.days(parts, owner, of, first, last))
 
 
 @router.get("/budgets", response_model=BudgetOut)

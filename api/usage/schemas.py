@@ -10,6 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from api.pagination import PageOut
 from pilot.graph.numbers import JSON_NUMBER
+from pilot.graph.status import ExecutionStatus
 from pilot.settings import MAX_BUDGET_TOKENS, MAX_BUDGET_USD
 
 Tokens = Annotated[int, Field(ge=0, le=MAX_BUDGET_TOKENS), JSON_NUMBER]
@@ -95,3 +96,21 @@ class BudgetOut(LimitsOut):
     ceiling: LimitsOut
     used: UsedOut
     resets_at: datetime.datetime
+
+
+class DayOut(BaseModel):
+    """The executions that were begun on a day (UTC), all of them and by the status they have."""
+
+    day: datetime.date
+    total: int
+    statuses: dict[ExecutionStatus, int]
+
+
+class DaysOut(BaseModel):
+    """Days without any are left out."""
+
+    model_config = ConfigDict(serialize_by_alias=True)
+
+    first: datetime.date = Field(serialization_alias="from")
+    last: datetime.date = Field(serialization_alias="to")
+    items: list[DayOut]

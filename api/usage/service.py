@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
+from itertools import groupby
+from operator import attrgetter
 from typing import Any
 
 from api.pagination import PageQuery
@@ -11,6 +13,8 @@ from api.problems import Problem
 from api.usage.schemas import (
     BudgetIn,
     BudgetOut,
+    DayOut,
+    DaysOut,
     LimitsOut,
     ReportOut,
     TotalOut,
@@ -59,6 +63,24 @@ async def report(
         last=end,
         total=TotalOut(**_total(whole.total)),
     )
+
+
+async def days(
+    parts: Parts, owner: str, workflow_id: str | None, first: date | None, last: date | None
+) -> DaysOut:
+    """The executions of the days from `first` to `last`; the last 30 where they are not said."""
+    begin, end = _range(first, last)
+    counts = await parts.store.executions_by_day(
+        owner,
+        first=datetime.combine(begin, time.min, UTC),
+        last=datetime.combine(end, time.max, UTC),
+        workflow_id=workflow_id,
+    )
+    items = []
+    for day, of_day in groupby(counts, attrgetter("day")):
+        statuses = {one.status: one.count for one in of_day}
+        items.append(DayOut(day=day, total=sum(statuses.values()), statuses=statuses))
+    return DaysOut(first=begin, last=end, items=items)
 
 
 def _range(first: date | None, last: date | None) -> tuple[date, date]:

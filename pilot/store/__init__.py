@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from pilot.events.edition import UNKNOWN
@@ -141,8 +141,9 @@ class Execution:
     when somebody first asked to cancel it; the status says whether it has come to that. One that
     had to wait for a slot (`pilot.store.slots`) did so from `held_at` to `released_at`; one that
     is to begin later, at `start_at`, waits for it from then on. `triggered_by` is the schedule
-    (`schedule:<id>`) or webhook (`webhook:<id>`) that began it, `triggered_at` the schedule's
-    time that it was begun for, or when the webhook was called. `parent` is the run that began it.
+    (`schedule:<id>`), webhook (`webhook:<id>`) or Temporal workflow (`workflow:<id>`) that began
+    it, `triggered_at` the schedule's time that it was begun for, or when it was called. `parent`
+    is the run that began it.
 
     `mode` is `run`, `test` (one node alone) or `dry_run`; `source_id` is the execution that it
     goes on from, and `resume` what it does not run anew (`pilot.resumption.Resumption` as JSON;
@@ -200,6 +201,15 @@ class Execution:
     @property
     def temporal_workflow_id(self) -> str:
         return temporal_workflow_id(self.id)
+
+
+@dataclass(frozen=True, slots=True)
+class DayCount:
+    """The executions that were created on a day (UTC) and have a status now."""
+
+    day: date
+    status: ExecutionStatus
+    count: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -347,11 +357,21 @@ class Store(Protocol):
         workflow_id: str | None = None,
         status: ExecutionStatus | None = None,
         parent: str | None = None,
+        first: datetime | None = None,
+        last: datetime | None = None,
         limit: int = 50,
         cursor: str | None = None,
     ) -> Page[Execution]:
         """Newest first; `input` and `output` are left None in lists. `parent` is the id of the
-        execution that began them, or `ROOTS`; None: with or without one."""
+        execution that began them, or `ROOTS`; None: with or without one. `first` and `last` bound
+        when they were created: from `first` on, and before `last`."""
+        ...
+
+    async def executions_by_day(
+        self, owner: str, *, first: datetime, last: datetime, workflow_id: str | None = None
+    ) -> list[DayCount]:
+        """How many executions that no other began were created on each day (UTC) between `first`
+        and `last`, by status; the oldest day first, without those of none."""
         ...
 
     async def open_executions(

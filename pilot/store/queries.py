@@ -27,6 +27,7 @@ from pilot.store.tables import (
     executions,
     node_runs,
     triggers,
+    utc_date,
     workflow_versions,
     workflows,
 )
@@ -120,6 +121,32 @@ def executions_of(
     if parent is not None:
         return query.where(IS_CHILD, executions.c.parent_execution_id == parent)
     return query
+
+
+def between(query: Select[Any], first: datetime | None, last: datetime | None) -> Select[Any]:
+    """Only executions that were created from `first` on, and before `last`."""
+    if first is not None:
+        query = query.where(executions.c.created_at >= first)
+    if last is not None:
+        query = query.where(executions.c.created_at < last)
+    return query
+
+
+def executions_by_day(
+    owner: str, workflow_id: str | None, first: datetime, last: datetime
+) -> Select[Any]:
+    """Day (UTC), status and number of the executions that no other began."""
+    day = utc_date(executions.c.created_at).label("day")
+    query = select(day, executions.c.status, func.count()).where(
+        executions.c.owner == owner, IS_ROOT
+    )
+    if workflow_id is not None:
+        query = query.where(executions.c.workflow_id == workflow_id)
+    return (
+        between(query, first, last)
+        .group_by(day, executions.c.status)
+        .order_by(day, executions.c.status)
+    )
 
 
 def triggered_executions(owner: str, triggered_by: str) -> Select[Any]:

@@ -16,6 +16,7 @@ from pilot.events.edition import UNKNOWN
 from pilot.events.model import Event
 from pilot.graph.status import ExecutionStatus
 from pilot.store import (
+    DayCount,
     Execution,
     NodeRun,
     OpenCount,
@@ -260,14 +261,25 @@ class SqlStore:
         workflow_id: str | None = None,
         status: ExecutionStatus | None = None,
         parent: str | None = None,
+        first: datetime | None = None,
+        last: datetime | None = None,
         limit: int = 50,
         cursor: str | None = None,
     ) -> Page[Execution]:
         query = queries.executions_of(owner, workflow_id, status, parent)
+        query = queries.between(query, first, last)
         query = newest_first(query, executions, limit=limit, cursor=cursor)
         async with self._database.reading() as connection:
             found = (await connection.execute(query)).all()
         return page(found, rows.execution, limit=limit)
+
+    async def executions_by_day(
+        self, owner: str, *, first: datetime, last: datetime, workflow_id: str | None = None
+    ) -> list[DayCount]:
+        query = queries.executions_by_day(owner, workflow_id, first, last)
+        async with self._database.reading() as connection:
+            found = (await connection.execute(query)).all()
+        return [DayCount(day, ExecutionStatus(status), count) for day, status, count in found]
 
     async def open_executions(
         self, *, before: datetime, limit: int = 100, cursor: str | None = None

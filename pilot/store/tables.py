@@ -7,7 +7,7 @@ aware datetimes and kept in UTC. An index serves each query of the protocol.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 from sqlalchemy import (
@@ -32,6 +32,8 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.dialects import postgresql
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeEngine
 
 from pilot.graph.status import FINAL_EXECUTION_STATUSES, ExecutionStatus, NodeStatus
@@ -90,6 +92,23 @@ class UtcDateTime(TypeDecorator[datetime]):
         if value is None:
             return None
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class utc_date(FunctionElement[date]):  # noqa: N801 (as SQLAlchemy's own functions)
+    """The day (UTC) of a `UtcDateTime`."""
+
+    inherit_cache = True
+    type = Date()
+
+
+@compiles(utc_date, "sqlite")
+def _utc_date_in_sqlite(element: Any, compiler: Any, **options: Any) -> str:
+    return f"date({compiler.process(element.clauses, **options)})"
+
+
+@compiles(utc_date, "postgresql")
+def _utc_date_in_postgresql(element: Any, compiler: Any, **options: Any) -> str:
+    return f"(({compiler.process(element.clauses, **options)}) AT TIME ZONE 'UTC')::date"
 
 
 def _one_of(column: str, values: list[str]) -> str:

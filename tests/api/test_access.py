@@ -88,6 +88,7 @@ TABLE: dict[tuple[str, str], Row] = {
     ("GET", "/secrets"): Row(ED),
     ("DELETE", "/secrets/{name}"): Row(AD),
     ("GET", "/usage"): Row(V),
+    ("GET", "/usage/executions"): Row(V),
     ("GET", "/budgets"): Row(V),
     ("PUT", "/budgets"): Row(AD, body={"tokens_per_day": 10}),
     ("DELETE", "/budgets"): Row(AD),

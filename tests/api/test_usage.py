@@ -6,6 +6,8 @@ from uuid import uuid4
 
 import pytest
 
+from pilot.graph.status import ExecutionStatus
+from pilot.store import Execution
 from pilot.store.usage import CallKey, ModelCall
 from tests.openai_server import Reply, openai_server
 
@@ -321,3 +323,32 @@ async def test_the_ends_of_time(client, query):
     answer = await client.get(USAGE, params=query)
     assert answer.status_code == 200
     assert answer.json()["items"] == []
+
+
+async def test_executions_are_counted_by_day(api, someone, make_chain):
+    client = api.client(someone)
+    flow, other = await saved(client, make_chain()), await saved(client, make_chain())
+    now = datetime.now(UTC)
+    for workflow in (flow, flow, other):
+        await api.parts.store.create_execution(row(someone, workflow, now))
+    await api.parts.store.create_execution(row(someone, flow, now - timedelta(days=40)))
+    url = f"{USAGE}/executions"
+    body = (await client.get(url)).json()
+    assert body["to"] == str(now.date())
+    assert body["items"] == [{"day": str(now.date()), "total": 3, "statuses": {"queued": 3}}]
+    of_one = (await client.get(url, params={"workflow_id": flow})).json()
+    assert [day["total"] for day in of_one["items"]] == [2]
+    since = str((now - timedelta(days=41)).date())
+    wider = (await client.get(url, params={"from": since})).json()
+    assert [day["total"] for day in wider["items"]] == [1, 3]
+    assert (await client.get(url, params={"from": "2020-01-01"})).status_code == 422
+    listed = await client.get(E, params={"from": (now - timedelta(days=1)).isoformat()})
+    assert len(listed.json()["items"]) == 3
+    listed = await client.get(E, params={"to": (now - timedelta(days=1)).isoformat()})
+    assert len(listed.json()["items"]) == 1
+    assert (await client.get(E, params={"from": "yesterday"})).status_code == 422
+    assert (await client.get(E, params={"from": "2026-01-01T00:00:00"})).status_code == 422
+
+
+def row(owner, workflow, at):
+    return Execution(str(uuid4()), owner, workflow, 1, ExecutionStatus.QUEUED, None, at)

@@ -306,3 +306,46 @@ async def test_begun_are_the_owners_new_executions_with_events(
     both = await store.begun(["ada", "bob"], since=since)
     assert {each.execution_id for each in both} == {ids["new"], ids["theirs"]}
     assert len(await store.begun(["ada", "bob"], since=since, limit=1)) == 1
+
+
+async def test_executions_of_a_span_of_time(store, workflow, make_execution):
+    made = []
+    for hour in range(4):
+        at = datetime(2026, 3, 1, hour, tzinfo=UTC)
+        made.append((await store.create_execution(make_execution(workflow, created_at=at)))[0].id)
+    first, last = datetime(2026, 3, 1, 1, tzinfo=UTC), datetime(2026, 3, 1, 3, tzinfo=UTC)
+    for bounds, expected in (
+        ({"first": first, "last": last}, [made[2], made[1]]),
+        ({"first": first}, [made[3], made[2], made[1]]),
+        ({"last": last}, [made[2], made[1], made[0]]),
+    ):
+        page = await store.list_executions("ada", **bounds)
+        assert [one.id for one in page.items] == expected
+    page = await store.list_executions("ada", first=first, limit=2)
+    rest = await store.list_executions("ada", first=first, limit=2, cursor=page.next_cursor)
+    assert [one.id for one in (*page.items, *rest.items)] == [made[3], made[2], made[1]]
+
+
+async def test_executions_are_counted_by_the_day_in_utc(store, workflow, make_execution):
+    late = datetime(2026, 3, 1, 23, 59, 59, 999999, tzinfo=UTC)
+    east = datetime(2026, 3, 2, 4, 30, tzinfo=timezone(timedelta(hours=5)))  # still the first
+    for at, status in (
+        (late, ExecutionStatus.FAILED),
+        (east, ExecutionStatus.SUCCEEDED),
+        (late - timedelta(hours=1), ExecutionStatus.SUCCEEDED),
+        (late + timedelta(microseconds=1), ExecutionStatus.SUCCEEDED),
+        (late + timedelta(days=9), ExecutionStatus.SUCCEEDED),
+    ):
+        await store.create_execution(make_execution(workflow, created_at=at, status=status))
+    first, last = datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 3, 5, tzinfo=UTC)
+    found = await store.executions_by_day("ada", first=first, last=last)
+    assert [(str(one.day), one.status, one.count) for one in found] == [
+        ("2026-03-01", "failed", 1),
+        ("2026-03-01", "succeeded", 2),
+        ("2026-03-02", "succeeded", 1),
+    ]
+    assert found == await store.executions_by_day(
+        "ada", first=first, last=last, workflow_id=workflow.id
+    )
+    assert await store.executions_by_day("ada", first=first, last=last, workflow_id="no") == []
+    assert await store.executions_by_day("bob", first=first, last=last) == []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from pilot.errors import NotFoundError
@@ -12,6 +12,7 @@ from pilot.events.edition import UNKNOWN
 from pilot.events.model import Event
 from pilot.graph.status import ExecutionStatus
 from pilot.store import (
+    DayCount,
     Execution,
     NodeRun,
     OpenCount,
@@ -235,6 +236,8 @@ class SupabaseStore:
         workflow_id: str | None = None,
         status: ExecutionStatus | None = None,
         parent: str | None = None,
+        first: datetime | None = None,
+        last: datetime | None = None,
         limit: int = 50,
         cursor: str | None = None,
     ) -> Page[Execution]:
@@ -244,9 +247,26 @@ class SupabaseStore:
             workflow_id=None if workflow_id is None else plain(workflow_id),
             status=status,
             parent=None if parent is None else plain(parent),
+            first=None if first is None else utc(first),
+            last=None if last is None else utc(last),
             **window(limit, cursor),
         )
         return page([record(row) for row in found], rows.execution, limit=limit)
+
+    async def executions_by_day(
+        self, owner: str, *, first: datetime, last: datetime, workflow_id: str | None = None
+    ) -> list[DayCount]:
+        found = await self._connection.read(
+            "executions_by_day",
+            owner=owner_id(owner),
+            workflow_id=None if workflow_id is None else plain(workflow_id),
+            first=utc(first),
+            last=utc(last),
+        )
+        return [
+            DayCount(date.fromisoformat(day), ExecutionStatus(status), count)
+            for day, status, count in found
+        ]
 
     async def open_executions(
         self, *, before: datetime, limit: int = 100, cursor: str | None = None

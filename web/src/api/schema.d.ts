@@ -854,6 +854,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/usage/executions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Days
+         * @description How many executions were begun on each day, by their status: the caller's that no other
+         *     execution began, or those of a workflow. At most 366 days.
+         */
+        get: operations["read_days"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/webhooks/{token}": {
         parameters: {
             query?: never;
@@ -1620,6 +1641,41 @@ export interface components {
             saved_by: string | null;
             /** Version */
             version: number;
+        };
+        /**
+         * DayOut
+         * @description The executions that were begun on a day (UTC), all of them and by the status they have.
+         */
+        DayOut: {
+            /**
+             * Day
+             * Format: date
+             */
+            day: string;
+            /** Statuses */
+            statuses: {
+                [key: string]: number;
+            };
+            /** Total */
+            total: number;
+        };
+        /**
+         * DaysOut
+         * @description Days without any are left out.
+         */
+        DaysOut: {
+            /**
+             * From
+             * Format: date
+             */
+            from: string;
+            /** Items */
+            items: components["schemas"]["DayOut"][];
+            /**
+             * To
+             * Format: date
+             */
+            to: string;
         };
         /**
          * DefaultOutput
@@ -4343,6 +4399,10 @@ export interface operations {
                 status?: components["schemas"]["ExecutionStatus"];
                 /** @description An execution, for those that its nodes began; `any` for all. */
                 parent?: "any" | string | null;
+                /** @description Created at that time, or later. */
+                from?: string;
+                /** @description Created before that time. */
+                to?: string;
                 /** @description Items in a page. */
                 limit?: number;
                 /** @description `next_cursor` of the page before. */
@@ -5306,6 +5366,32 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["api__usage__schemas__ReportOut"];
+                };
+            };
+        };
+    };
+    read_days: {
+        parameters: {
+            query?: {
+                workflow_id?: string;
+                /** @description The first day (UTC) [30 days up to `to`]. */
+                from?: string;
+                /** @description The last day, inclusive [today]. */
+                to?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DaysOut"];
                 };
             };
         };
