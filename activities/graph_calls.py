@@ -21,6 +21,7 @@ from pilot.errors import ConflictError, GraphError, NotFoundError, RefusedError
 from pilot.followers import called_by
 from pilot.graph.status import ExecutionStatus
 from pilot.payloads.sizes import TEMPORAL_BYTES, Sizes
+from pilot.payloads.values import Kept
 from pilot.preparation import Preparation
 from pilot.store import Execution
 from pilot.versions import DRAFT, PUBLISHED, VersionName, named
@@ -93,7 +94,9 @@ class GraphCalls:
         store = self._preparation.store
         for progress in await store.progress([execution_id]):
             row = await store.get_execution(progress.owner, execution_id)
-            if (size := len(to_json(row.output))) > TEMPORAL_BYTES:
+            kept = Kept.of(row.output, row.id)
+            size = kept.bytes if kept else len(to_json(row.output))
+            if size > TEMPORAL_BYTES:
                 raise ApplicationError(
                     f"the output of execution {execution_id} has {size / 1e6:.1f} MB of JSON; one "
                     f"that is called by another program has at most {Sizes().text}",

@@ -23,6 +23,7 @@ from api.executions.escalation import escalating
 from api.executions.export import router as export
 from api.executions.finished import Finished
 from api.executions.iterations import router as iterations
+from api.executions.outputs import router as outputs
 from api.executions.routes import router as executions
 from api.hooks.routes import router as hooks
 from api.limits import Limits, RateHeaders, rates
@@ -106,6 +107,7 @@ def create_app(settings: Settings) -> FastAPI:
         retention,
         me,
         iterations,
+        outputs,
         triggers,
         webhooks,
         node_types.router,

@@ -8,7 +8,7 @@ requests bring problem documents only, and no answer holds a token or a secret's
 
 from __future__ import annotations
 
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette_compress import CompressMiddleware, add_compress_type, remove_compress_type
 
 from api.problems import MEDIA_TYPE as PROBLEM
@@ -20,8 +20,19 @@ add_compress_type(PROBLEM)
 remove_compress_type("text/event-stream")
 
 
+WHOLE = "/output"
+"""Ends the paths of answers that are read in parts too: a part of what was compressed could not be
+asked for."""
+
+
+class _Compressed(CompressMiddleware):
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"].endswith(WHOLE):
+            await self.app(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
+
+
 def compressed(app: ASGIApp) -> CompressMiddleware:
     """ASGI middleware, at levels whose time is below that of making the answer."""
-    return CompressMiddleware(
-        app, minimum_size=MIN_BYTES, zstd_level=3, brotli_quality=4, gzip_level=4
-    )
+    return _Compressed(app, minimum_size=MIN_BYTES, zstd_level=3, brotli_quality=4, gzip_level=4)

@@ -21,13 +21,13 @@ import os
 import shutil
 from collections import defaultdict
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from pilot.errors import NotFoundError
+from pilot.errors import CiphertextError, NotFoundError, PayloadGoneError
 from pilot.events.model import rfc3339
 from pilot.events.wire import dumps
 from pilot.store import Execution, NodeRun, Store
@@ -101,10 +101,12 @@ def call_line(call: ModelCall) -> dict[str, Any]:
 async def lines(store: Store, execution: Execution) -> AsyncIterator[bytes]:
     """An execution and all that it owns; of one that has been deleted meanwhile, what was still
     there."""
-    yield _line(execution_line(execution))
+    output = await _whole(store, execution.output, execution.id)
+    yield _line(execution_line(replace(execution, output=output)))
     with contextlib.suppress(NotFoundError):
         for run in await store.node_runs(execution.owner, execution.id):
-            yield _line(node_line(execution.id, run))
+            output = await _whole(store, run.output, execution.id)
+            yield _line(node_line(execution.id, replace(run, output=output)))
         async for placed in _iterations(store, execution.id):
             yield _line(iteration_line(execution.id, placed))
         for wait in await store.waits.of_execution(execution.id):
@@ -113,6 +115,13 @@ async def lines(store: Store, execution: Execution) -> AsyncIterator[bytes]:
             yield _line(call_line(call))
         async for line in event_lines(store, execution):
             yield line
+
+
+async def _whole(store: Store, output: Any, execution_id: str) -> Any:
+    """What has been lost is not waited for: then it is said where it was."""
+    with contextlib.suppress(PayloadGoneError, CiphertextError):
+        return await store.values.whole(output, execution_id)
+    return output
 
 
 async def event_lines(store: Store, execution: Execution) -> AsyncIterator[bytes]:

@@ -108,7 +108,7 @@ def _follow(
                     f"to end it: pilot cancel {execution.id}"
                 )
                 return Exit.LEFT
-            return _conclude(await _recorded(client, execution.id), mode)
+            return await _conclude(client, await _recorded(client, execution.id), mode)
 
     try:
         return asyncio.run(follow())
@@ -161,10 +161,14 @@ async def _recorded(client: AsyncClient, execution_id: str) -> Execution:
         await asyncio.sleep(0.1)
 
 
-def _conclude(execution: Execution, mode: Mode) -> int:
+async def _conclude(client: AsyncClient, execution: Execution, mode: Mode) -> int:
     if execution.status is ExecutionStatus.SUCCEEDED:
         if mode is not Mode.JSON:
-            print(as_text(execution.output), flush=True)
+            output = execution.output
+            if execution.large_output is not None:
+                pieces = [piece async for piece in client.executions.output(execution.id)]
+                output = json.loads(b"".join(pieces))
+            print(as_text(output), flush=True)
         return Exit.DONE
     error = execution.error
     where = f" at {error.node_id}" if error is not None and error.node_id else ""

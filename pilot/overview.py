@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import defaultdict
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -35,6 +36,14 @@ async def find(client: AsyncClient, target: str) -> tuple[str, dict[str, Any]]:
     raise ApiError(
         f"{target}: neither an execution nor a workflow of yours", code="not_found", status=404
     )
+
+
+async def print_output(client: AsyncClient, execution_id: str, node_id: str | None) -> None:
+    """The JSON of an output, as it comes."""
+    async for piece in client.executions.output(execution_id, node_id):
+        sys.stdout.buffer.write(piece)
+    sys.stdout.buffer.write(b"\n")
+    sys.stdout.flush()
 
 
 def show_list(what: str, body: dict[str, Any]) -> None:
@@ -111,6 +120,9 @@ def show_execution(body: dict[str, Any]) -> None:
         console.print(Text(f"failed{where}: {one.error.message} [{one.error.code}]", "red"))
     if one.output is not None:
         console.print(Text(as_text(one.output)))
+    if one.large_output is not None:
+        size = f"{one.large_output / 1e6:.1f} MB"
+        console.print(Text(f"the output has {size}: pilot show {one.id} --output -", "dim"))
     if one.temporal_url:
         console.print(Text(f"in Temporal: {one.temporal_url}", "dim"))
 

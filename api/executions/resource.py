@@ -12,6 +12,7 @@ from api.executions.schemas import (
     ErrorOut,
     ExecutionOut,
     ExecutionSummaryOut,
+    LargeOut,
     NodeOut,
     ParentOut,
     QueueOut,
@@ -22,6 +23,7 @@ from api.executions.schemas import (
 )
 from api.pending import Pending, Retry
 from pilot.graph.status import ExecutionStatus, NodeStatus
+from pilot.payloads.values import Kept
 from pilot.resumption import Mode
 from pilot.settings import Settings
 from pilot.store import Execution, NodeRun, Parent, Store
@@ -44,8 +46,10 @@ async def execution_out(
         queue=await _queue_out(store, execution, since),
         waiting=_waiting_out(execution, since),
         input=execution.input,
-        output=execution.output,
-        nodes=list(nodes_out(_shown_graph(execution, version.graph, runs), runs, pending)),
+        **_output(execution.output, execution.id, "output"),
+        nodes=list(
+            nodes_out(execution.id, _shown_graph(execution, version.graph, runs), runs, pending)
+        ),
     )
 
 
@@ -123,7 +127,10 @@ def _triggered_out(execution: Execution) -> TriggeredOut | None:
 
 
 def nodes_out(
-    graph: dict[str, Any], runs: Iterable[NodeRun], pending: Pending | None = None
+    execution_id: str,
+    graph: dict[str, Any],
+    runs: Iterable[NodeRun],
+    pending: Pending | None = None,
 ) -> Iterable[NodeOut]:
     """The graph's nodes in its order, those without any state yet as `pending`; a node that
     ran several times, in a loop, once for each path."""
@@ -139,13 +146,13 @@ def nodes_out(
             )
             continue
         for run in states:
-            yield _node_out(run, retries.get((run.node_id, run.path)))
+            yield _node_out(execution_id, run, retries.get((run.node_id, run.path)))
     for states in by_id.values():
         for run in states:
-            yield _node_out(run, retries.get((run.node_id, run.path)))
+            yield _node_out(execution_id, run, retries.get((run.node_id, run.path)))
 
 
-def _node_out(run: NodeRun, retry: Retry | None) -> NodeOut:
+def _node_out(execution_id: str, run: NodeRun, retry: Retry | None) -> NodeOut:
     if run.status.is_final:
         retry = None  # it has ended since
     return NodeOut.model_construct(
@@ -157,11 +164,26 @@ def _node_out(run: NodeRun, retry: Retry | None) -> NodeOut:
         attempt=run.attempt if retry is None else max(retry.attempt, run.attempt or 0),
         started_at=run.started_at,
         finished_at=run.finished_at,
-        output=run.output,
+        **_output(run.output, execution_id, _place(run)),
         meta=run.meta,
         error=run.error,
         waiting=None if retry is None or retry.at is None else _retry_out(retry),
     )
+
+
+def _place(run: NodeRun) -> str:
+    place = f"nodes/{quote(run.node_id, safe='')}/output"
+    return f"{place}?path={quote(run.path, safe='')}" if run.path else place
+
+
+def _output(output: Any, execution_id: str, place: str) -> dict[str, Any]:
+    """The fields `output` and `large_output`."""
+    kept = Kept.of(output, execution_id)
+    if kept is None:
+        return {"output": output}
+    href = f"/api/v1/executions/{execution_id}/{place}"
+    large = LargeOut.model_construct(bytes=kept.bytes, preview=kept.preview, href=href)
+    return {"output": None, "large_output": large}
 
 
 def _retry_out(retry: Retry) -> WaitingOut:

@@ -174,6 +174,15 @@ class QueueOut(BaseModel):
     position: int | None = Field(default=None, exclude_if=absent)
 
 
+class LargeOut(BaseModel):
+    """An output that is too large to stand here: `bytes` of JSON, how it begins, and where it is
+    whole, to be read in parts too (`Range`)."""
+
+    bytes: int
+    preview: str
+    href: str
+
+
 class NodeOut(BaseModel):
     """One node of the run. `path` is its iteration inside loops, empty outside."""
 
@@ -186,6 +195,9 @@ class NodeOut(BaseModel):
     started_at: datetime | None = None
     finished_at: datetime | None = None
     output: Any = None
+    large_output: LargeOut | None = Field(
+        default=None, exclude_if=absent, description="In place of an `output` over 1.9 MB."
+    )
     meta: dict[str, Any] = Field(default_factory=dict)
     error: dict[str, Any] | None = None
     waiting: WaitingOut | None = Field(default=None, exclude_if=absent)
@@ -250,4 +262,7 @@ class ExecutionOut(ExecutionSummaryOut):
     )
     input: Any
     output: Any
+    large_output: LargeOut | None = Field(
+        default=None, exclude_if=absent, description="In place of an `output` over 1.9 MB."
+    )
     nodes: list[NodeOut]

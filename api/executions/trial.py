@@ -18,6 +18,7 @@ from pilot.graph.single import compile_single
 from pilot.graph.spec import DEFAULT_HANDLE, ERROR_HANDLE
 from pilot.graph.status import ExecutionStatus, NodeStatus
 from pilot.graph.task import Scope
+from pilot.payloads.values import Values
 from pilot.resumption import Mode, Resumption
 from pilot.store import Execution, NodeRun
 
@@ -46,13 +47,13 @@ async def try_node(
         workflow_id=workflow_id,
         workflow_version=workflow.version,
         status=ExecutionStatus.QUEUED,
-        input=_input(node, graph, given, recorded),
+        input=await _input(node, graph, given, recorded),
         started_by=None if user_id == owner else user_id,
         timeout_s=given.timeout_s,
         created_at=datetime.now(UTC),
         mode=Mode.TEST.value,
         source_id=None if recorded is None else recorded.execution.id,
-        resume=Resumption(node=node_id, given=_scope(node, plan, given, recorded)).to_json(),
+        resume=Resumption(node=node_id, given=await _scope(node, plan, given, recorded)).to_json(),
     )
     started = await begin(parts, row, workflow.name, plan)
     assert started is not None, "a new id was taken"
@@ -63,8 +64,13 @@ class Recording:
     """What an execution came to: its nodes' rows by id, and the variables that were set."""
 
     def __init__(
-        self, execution: Execution, runs: Iterable[NodeRun], variables: dict[str, Any]
+        self,
+        execution: Execution,
+        runs: Iterable[NodeRun],
+        variables: dict[str, Any],
+        values: Values,
     ) -> None:
+        self._values = values
         self.execution = execution
         self.runs = {run.node_id: run for run in runs if not run.path}
         self.variables = variables
@@ -73,6 +79,10 @@ class Recording:
         """The node's row where it has an output."""
         run = self.runs.get(node_id)
         return run if run is not None and run.status in _HAS_OUTPUT else None
+
+    async def output(self, run: NodeRun) -> Any:
+        """Whole. Raises as `Values.read` does."""
+        return await self._values.whole(run.output, self.execution.id)
 
 
 _HAS_OUTPUT = (NodeStatus.SUCCEEDED, NodeStatus.FAILED)
@@ -91,10 +101,10 @@ async def _recorded(parts: Parts, owner: str, workflow_id: str, execution_id: st
         for event in events:
             variables |= event.data.get("vars") or {}
         after = events[-1].seq or 0
-    return Recording(execution, runs, variables)
+    return Recording(execution, runs, variables, parts.store.values)
 
 
-def _input(node: PlanNode, graph: Graph, given: TryIn, recorded: Recording | None) -> Any:
+async def _input(node: PlanNode, graph: Graph, given: TryIn, recorded: Recording | None) -> Any:
     """What the node gets: what is given, else what it got in the recording."""
     if "input" in given.model_fields_set or recorded is None:
         return given.input
@@ -102,7 +112,7 @@ def _input(node: PlanNode, graph: Graph, given: TryIn, recorded: Recording | Non
     if not sources:
         return recorded.execution.input
     values = {
-        edge.source: _given_on(edge.source, graph, recorded)
+        edge.source: await _given_on(edge.source, graph, recorded)
         for edge in sources
         if (run := recorded.ran(edge.source)) is not None
         and (edge.source_handle or DEFAULT_HANDLE) in _handles(run)
@@ -110,7 +120,7 @@ def _input(node: PlanNode, graph: Graph, given: TryIn, recorded: Recording | Non
     return next(iter(values.values())) if len(values) == 1 else values or None
 
 
-def _given_on(node_id: str, graph: Graph, recorded: Recording) -> Any:
+async def _given_on(node_id: str, graph: Graph, recorded: Recording) -> Any:
     """The node's output. One that passes its input on has none of its own: that of the node above
     it, and so on up."""
     seen: set[str] = set()
@@ -118,7 +128,7 @@ def _given_on(node_id: str, graph: Graph, recorded: Recording) -> Any:
         seen.add(node_id)
         run = recorded.ran(node_id)
         if run is None or run.output is not None:
-            return None if run is None else run.output
+            return None if run is None else await recorded.output(run)
         above = [edge.source for edge in graph.edges if edge.target == node_id]
         above = [one for one in above if recorded.ran(one) is not None]
         if not above:
@@ -134,7 +144,7 @@ def _handles(run: NodeRun) -> tuple[str, ...]:
     return (DEFAULT_HANDLE,) if branch is None else (str(branch),)
 
 
-def _scope(node: PlanNode, plan: Plan, given: TryIn, recorded: Recording | None) -> Scope:
+async def _scope(node: PlanNode, plan: Plan, given: TryIn, recorded: Recording | None) -> Scope:
     """What the node refers to, and its tools."""
     nodes = {one: part.model_dump() for one, part in given.nodes.items()}
     variables = dict(given.vars)
@@ -147,7 +157,7 @@ def _scope(node: PlanNode, plan: Plan, given: TryIn, recorded: Recording | None)
             wanted = set(recorded.runs) - {one.id for one in plan.nodes}
         for one in sorted(wanted - set(nodes)):
             if (run := recorded.ran(one)) is not None:
-                nodes[one] = {"output": run.output, "meta": run.meta}
+                nodes[one] = {"output": await recorded.output(run), "meta": run.meta}
         names = recorded.variables if node.references.all_vars else node.references.vars
         for name in names:
             if name in recorded.variables:

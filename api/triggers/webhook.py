@@ -37,6 +37,7 @@ from pilot.errors import (
 )
 from pilot.events.model import rfc3339
 from pilot.graph.status import ExecutionStatus
+from pilot.payloads.values import Kept
 from pilot.store import Execution
 from pilot.store.triggers import Trigger, TriggerKind
 from pilot.triggers.configuration import MAX_WAIT_S, SignatureConfig, WebhookConfig
@@ -102,7 +103,8 @@ async def call_webhook(
         row = await executions.wait(parts, row.owner, row.id, seconds)
     shown = ReceivedOut(execution_id=row.id, status=row.status)
     if seconds and row.status is ExecutionStatus.SUCCEEDED:
-        shown.output = row.output
+        # one that is too large to stand in a row is not given to strangers
+        shown.output = None if Kept.of(row.output, row.id) else row.output
     elif seconds and row.error is not None:
         shown.error = str(row.error.get("code", "failed"))
     headers = {"Idempotent-Replayed": "true"} if started.replayed else {}

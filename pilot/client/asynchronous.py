@@ -232,6 +232,17 @@ class AsyncExecutions:
             async for line in lines:
                 yield json.loads(line)
 
+    async def output(
+        self, execution_id: str, node_id: str | None = None, path: str = ""
+    ) -> AsyncIterator[bytes]:
+        """The JSON of a run's output, or of a node's, however large, as it comes."""
+        place = "" if node_id is None else f"/nodes/{_id(node_id)}"
+        query = f"?{urlencode({'path': path})}" if path else ""
+        where = f"/executions/{_id(execution_id)}{place}/output{query}"
+        async with self._transport.pieces(where, EXPORT_QUIET_S) as pieces:
+            async for piece in pieces:
+                yield piece
+
     async def delete(self, execution_id: str) -> None:
         """Deletes one that has ended. `ApiError` (409) where it has not."""
         await self._transport.request("DELETE", f"/executions/{_id(execution_id)}")

@@ -170,8 +170,9 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Execution:
-    """A run. `input`, `output` and `nodes` are empty in a list. `queue` says why it has not begun,
-    `waiting` why it does not go on. `temporal_url` opens it in Temporal's Web UI."""
+    """A run. `input`, `output` and `nodes` are empty in a list. An output that is too large to be
+    here has its size in `large_output` (bytes of JSON), and is read by itself. `queue` says why it
+    has not begun, `waiting` why it does not go on. `temporal_url` opens it in Temporal's Web UI."""
 
     id: str
     workflow_id: str
@@ -180,6 +181,7 @@ class Execution:
     created_at: datetime
     input: Any = None
     output: Any = None
+    large_output: int | None = None
     error: Error | None = None
     nodes: list[Node] = field(default_factory=list)
     usage: Usage = NO_USAGE
@@ -200,6 +202,7 @@ class Execution:
             created_at=read_time(body["created_at"]),
             input=body.get("input"),
             output=body.get("output"),
+            large_output=(body.get("large_output") or {}).get("bytes"),
             error=Error.from_json(body.get("error")),
             nodes=[Node.from_json(node) for node in body.get("nodes") or []],
             usage=Usage.from_json(body.get("usage")),

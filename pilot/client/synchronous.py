@@ -258,6 +258,11 @@ class Executions:
             self._executions.export(first=first, last=last, workflow_id=workflow_id)
         )
 
+    def output(
+        self, execution_id: str, node_id: str | None = None, path: str = ""
+    ) -> Iterator[bytes]:
+        return self._iterate(self._executions.output(execution_id, node_id, path))
+
     def delete(self, execution_id: str) -> None:
         self._run(self._executions.delete(execution_id))
 

@@ -132,6 +132,23 @@ class Transport:
         except httpx.HTTPError as error:
             raise self.unreachable(error) from error
 
+    @asynccontextmanager
+    async def pieces(self, path: str, quiet_s: float) -> AsyncIterator[AsyncIterator[bytes]]:
+        """An answer's body as it comes."""
+        try:
+            async with self._http.stream(
+                "GET",
+                path,
+                headers=await self.headers(),
+                timeout=httpx.Timeout(TIMEOUT_S, read=quiet_s),
+            ) as answer:
+                if not answer.is_success:
+                    await answer.aread()
+                    raise error_of(answer)
+                yield answer.aiter_bytes()
+        except httpx.HTTPError as error:
+            raise self.unreachable(error) from error
+
     def unreachable(self, error: Exception) -> ApiError:
         reason = str(error) or type(error).__name__
         return ApiError(f"no πlot answers at {self.url} ({reason})", code="unreachable")

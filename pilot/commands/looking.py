@@ -79,12 +79,23 @@ def list_(
 
 
 @examples(
-    "pilot show $EXECUTION", "pilot show $WORKFLOW", "pilot show $EXECUTION --json | jq .output"
+    "pilot show $EXECUTION",
+    "pilot show $WORKFLOW",
+    "pilot show $EXECUTION --json | jq .output",
+    "pilot show $EXECUTION --output fetch > fetched.json",
 )
 def show(
     target: Annotated[
         str, typer.Argument(metavar="ID", help="An execution's id, or a workflow's.")
     ],
+    output: Annotated[
+        str | None,
+        typer.Option(
+            "--output",
+            metavar="NODE",
+            help="Print the JSON of this node's output instead, whole; - for the run's own.",
+        ),
+    ] = None,
     server: Server = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
     user: User = "dev",
@@ -94,9 +105,13 @@ def show(
 
     With --json: as `GET /api/v1/executions/{id}` or `/workflows/{id}` gives it.
     """
-    from pilot.overview import find, show_execution, show_workflow
+    from pilot.overview import find, print_output, show_execution, show_workflow
     from pilot.signin import with_client
 
+    if output is not None:
+        node = None if output == "-" else output
+        with_client(server, data_dir, user, lambda client: print_output(client, target, node))
+        return
     kind, body = with_client(server, data_dir, user, lambda client: find(client, target))
     if as_json:
         print_json(body)

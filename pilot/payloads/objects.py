@@ -83,6 +83,15 @@ class Objects:
             raise PayloadGoneError(f"the object {key} of the payload store was altered")
         return data
 
+    async def part(self, key: str, begin: int, end: int) -> bytes:
+        """The bytes from `begin` to before `end`, or to the object's own end. Nobody can see by
+        them whether it was altered. Raises `PayloadGoneError`."""
+        with _answering():
+            try:
+                return bytes(await self._store.get_range_async(key, start=begin, end=end))
+            except FileNotFoundError:
+                raise PayloadGoneError(f"the payload store has no object {key}") from None
+
     async def size(self, key: str) -> int:
         """In bytes. Raises `PayloadGoneError`."""
         with _answering():

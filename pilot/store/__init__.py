@@ -16,6 +16,7 @@ from pilot.events.model import Event
 from pilot.graph.status import ExecutionStatus, NodeStatus
 
 if TYPE_CHECKING:
+    from pilot.payloads.values import Values
     from pilot.store.api_keys import ApiKeyStore
     from pilot.store.forgetting import ForgettingStore
     from pilot.store.iterations import IterationStore
@@ -239,8 +240,11 @@ def temporal_workflow_id(execution_id: str) -> str:
 class Store(Protocol):
     """Every implementation passes the contract suite in `tests/store/`.
 
-    Methods raise `UnavailableError` when the database does not answer.
+    Methods raise `UnavailableError` when the database does not answer. `values` keeps outputs that
+    are too large for a row; `output` of an execution or a node is then a reference (`Kept`).
     """
+
+    values: Values
 
     @property
     def secrets(self) -> SecretStore: ...

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pilot.payloads.values import Values
 from pilot.settings import Settings
 from pilot.store import Store
 
@@ -9,8 +10,15 @@ from pilot.store import Store
 async def open_store(settings: Settings) -> Store:
     """Supabase with SUPABASE_URL, unless DATABASE_URL says otherwise; else a SQL database.
 
-    Connects to nothing yet: `ping` says whether it answers. Raises `SettingsError`.
+    Connects to nothing yet: `ping` says whether it answers. Outputs that are too large for a row
+    go to the payload store, where there is one. Raises `SettingsError`.
     """
+    store = await _open(settings)
+    store.values = Values.open(settings)
+    return store
+
+
+async def _open(settings: Settings) -> Store:
     if not settings.uses_supabase:
         from pilot.store.sql import SqlStore  # noqa: PLC0415 (one of the two is needed)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from pilot.events.preview import cut
+from pilot.payloads.values import previewed
 from pilot.store import json_text
 
 MAX_DATA_BYTES = 8_192
@@ -19,6 +20,7 @@ def event_data(data: dict[str, Any]) -> str:
 
     Raises `ValueError` for what JSON cannot hold.
     """
+    data = previewed(data)
     text = json_text.dumps(data)
     if len(text.encode()) <= MAX_DATA_BYTES:
         return text

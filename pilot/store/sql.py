@@ -15,6 +15,7 @@ from pilot.errors import ConflictError, NotFoundError, StaleVersionError
 from pilot.events.edition import UNKNOWN
 from pilot.events.model import Event
 from pilot.graph.status import ExecutionStatus
+from pilot.payloads.values import NO_VALUES, Values
 from pilot.store import (
     DayCount,
     Execution,
@@ -59,6 +60,7 @@ class SqlStore:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._versions = Versions()
+        self.values: Values = NO_VALUES
         self.secrets: SecretStore = SqlSecrets(database)
         self.shares: ShareStore = SqlShares(database)
         self.publications: PublicationStore = SqlPublications(database)
@@ -354,14 +356,14 @@ class SqlStore:
     ) -> None:
         """As the protocol says. Live-only events are left out. Raises `ValueError` for an
         event of another execution and for what JSON cannot hold (NaN)."""
-        batch = Batch.of(execution_id, events)
+        batch = Batch.of(execution_id, await self.values.aside(execution_id, events))
         if batch.events:
             async with self._database.writing() as connection:
                 await append(connection, batch, edition)
 
     async def replace_events(self, execution_id: str, events: Sequence[Event]) -> None:
         """As the protocol says. Raises as `append_events` does."""
-        batch = Batch.of(execution_id, events)
+        batch = Batch.of(execution_id, await self.values.aside(execution_id, events))
         async with self._database.writing() as connection:
             await forget(connection, execution_id)
             await append(connection, batch)

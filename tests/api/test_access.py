@@ -65,6 +65,8 @@ TABLE: dict[tuple[str, str], Row] = {
     ("DELETE", "/executions/{execution_id}"): Row(AD, "execution"),
     ("GET", "/executions/{execution_id}/events"): Row(V, "execution"),
     ("GET", "/executions/{execution_id}/nodes/{node_id}/iterations"): Row(V, "execution"),
+    ("GET", "/executions/{execution_id}/output"): Row(V, "execution"),
+    ("GET", "/executions/{execution_id}/nodes/{node_id}/output"): Row(V, "execution"),
     ("GET", "/executions/{execution_id}/children"): Row(V, "execution"),
     ("POST", "/executions/{execution_id}/cancel"): Row(R, "execution"),
     ("POST", "/executions/{execution_id}/pause"): Row(R, "execution"),

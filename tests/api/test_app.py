@@ -66,6 +66,8 @@ def test_the_document_names_every_route(document):
         ("GET", "/api/v1/me/deletion"),
         ("GET", "/api/v1/executions/{execution_id}/events"),
         ("GET", "/api/v1/executions/{execution_id}/nodes/{node_id}/iterations"),
+        ("GET", "/api/v1/executions/{execution_id}/nodes/{node_id}/output"),
+        ("GET", "/api/v1/executions/{execution_id}/output"),
         ("GET", "/api/v1/executions/{execution_id}/children"),
         ("POST", "/api/v1/executions/{execution_id}/cancel"),
         ("POST", "/api/v1/executions/{execution_id}/retry"),

@@ -11,6 +11,7 @@ from pilot.errors import NotFoundError
 from pilot.events.edition import UNKNOWN
 from pilot.events.model import Event
 from pilot.graph.status import ExecutionStatus
+from pilot.payloads.values import NO_VALUES, Values
 from pilot.store import (
     DayCount,
     Execution,
@@ -62,6 +63,7 @@ class SupabaseStore:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self.values: Values = NO_VALUES
         self.secrets: SecretStore = SupabaseSecrets(connection)
         self.shares: ShareStore = SupabaseShares(connection)
         self.publications: PublicationStore = SupabasePublications(connection)
@@ -329,12 +331,13 @@ class SupabaseStore:
     ) -> None:
         """As the protocol says. Live-only events are left out. Raises `ValueError` for an
         event of another execution and for what JSON cannot hold (NaN)."""
-        batch = Batch.of(execution_id, events)
+        batch = Batch.of(execution_id, await self.values.aside(execution_id, events))
         if batch.events:
             await self._append(batch, edition)
 
     async def replace_events(self, execution_id: str, events: Sequence[Event]) -> None:
         """As the protocol says. Raises as `append_events` does."""
+        events = await self.values.aside(execution_id, events)
         await self._append(Batch.of(execution_id, events), UNKNOWN, forget=True)
 
     async def _append(self, batch: Batch, edition: str, *, forget: bool = False) -> None:

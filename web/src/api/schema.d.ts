@@ -346,6 +346,47 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/executions/{execution_id}/nodes/{node_id}/output": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Node Output
+         * @description The output of a node of a run, whole.
+         */
+        get: operations["read_node_output"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/executions/{execution_id}/output": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Output
+         * @description The output of a run, whole, as it is in `output` where it is not too large for that; null
+         *     for one that has none yet.
+         */
+        get: operations["read_output"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/executions/{execution_id}/pause": {
         parameters: {
             query?: never;
@@ -1913,6 +1954,8 @@ export interface components {
             id: string;
             /** Input */
             input: unknown;
+            /** @description In place of an `output` over 1.9 MB. */
+            large_output?: components["schemas"]["LargeOut"] | null;
             /** @description `run`; `test`: one node alone; `dry_run`: what reaches outside was recorded. */
             mode: components["schemas"]["Mode"];
             /** Nodes */
@@ -2242,6 +2285,19 @@ export interface components {
         };
         JsonValue: unknown;
         /**
+         * LargeOut
+         * @description An output that is too large to stand here: `bytes` of JSON, how it begins, and where it is
+         *     whole, to be read in parts too (`Range`).
+         */
+        LargeOut: {
+            /** Bytes */
+            bytes: number;
+            /** Href */
+            href: string;
+            /** Preview */
+            preview: string;
+        };
+        /**
          * LimitsOut
          * @description A day's limits (UTC); null: none.
          */
@@ -2474,6 +2530,8 @@ export interface components {
             finished_at?: string | null;
             /** Id */
             id: string;
+            /** @description In place of an `output` over 1.9 MB. */
+            large_output?: components["schemas"]["LargeOut"] | null;
             /** Meta */
             meta?: {
                 [key: string]: unknown;
@@ -4667,6 +4725,100 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["PageOut_IterationOut_"];
                 };
+            };
+        };
+    };
+    read_node_output: {
+        parameters: {
+            query?: {
+                /** @description The node's `path`, where it has one. */
+                path?: string;
+            };
+            header?: {
+                /** @description One range of bytes. */
+                Range?: string;
+                /** @description The range only if this is still the tag. */
+                "if-range"?: string;
+                /** @description 304 if this is still the tag. */
+                "if-none-match"?: string;
+            };
+            path: {
+                execution_id: string;
+                node_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The output, as JSON. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                };
+            };
+            /** @description The bytes of `Content-Range`. */
+            206: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": string;
+                };
+            };
+            /** @description It is what `If-None-Match` names. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    read_output: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description One range of bytes. */
+                Range?: string;
+                /** @description The range only if this is still the tag. */
+                "if-range"?: string;
+                /** @description 304 if this is still the tag. */
+                "if-none-match"?: string;
+            };
+            path: {
+                execution_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The output, as JSON. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                };
+            };
+            /** @description The bytes of `Content-Range`. */
+            206: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": string;
+                };
+            };
+            /** @description It is what `If-None-Match` names. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
         };
     };
