@@ -8,14 +8,22 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 import sys
 import tempfile
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from playwright.async_api import Page, ViewportSize, expect
 
+from pilot.graph.status import ExecutionStatus
+from pilot.settings import Settings
+from pilot.store import Execution
+from pilot.store.open import open_store
+from pilot.store.usage import CallKey, ModelCall
 from tests.openai_server import Reply
 from tests.stack import execute
 
@@ -71,10 +79,52 @@ async def run(shown: World, page: Page, workflow: str) -> None:
     await expect(run_status(page, "Running")).to_be_visible()
 
 
+async def executions(shown: World, page: Page, workflow: str) -> None:
+    """A month of them, as they would be in the store by then."""
+    await _lived(shown, workflow)
+    await page.goto(page.url.partition("/app")[0] + "/app/executions")
+    await expect(page.get_by_role("row")).not_to_have_count(0)
+    await expect(page.get_by_role("figure").first).to_contain_text("Runs a day")
+
+
+async def _lived(shown: World, workflow: str) -> None:
+    chance, now = random.Random(3), datetime.now(UTC)
+    endings = [ExecutionStatus.SUCCEEDED] * 12 + [ExecutionStatus.FAILED, ExecutionStatus.CANCELLED]
+    store = await open_store(Settings(pilot_data_dir=shown.stack.data_dir, pilot_env="development"))
+    for day in range(30):
+        for _ in range(chance.randint(2, 14) if (now - timedelta(days=day)).weekday() < 5 else 1):
+            at = now - timedelta(days=day, minutes=chance.randint(3, 600))
+            took = timedelta(seconds=chance.uniform(1, 40))
+            cost = chance.randint(300, 9_000) * 1_000
+            row = Execution(
+                str(uuid4()),
+                USER,
+                workflow,
+                1,
+                chance.choice(endings),
+                None,
+                at,
+                usage={
+                    "prompt_tokens": cost // 4_000,
+                    "completion_tokens": cost // 9_000,
+                    "cost_usd": cost / 1e9,
+                },
+                started_at=at,
+                finished_at=at + took,
+            )
+            await store.create_execution(row)
+            key = CallKey(row.id, "reply", "", "run", 1, 1)
+            await store.usage.record(
+                ModelCall(key, USER, workflow, "gpt-5-mini", 400, 90, cost, at)
+            )
+    await store.close()
+
+
 Shot = Callable[[World, Page, str], Awaitable[None]]
 SHOTS: dict[str, tuple[Shot, str, ViewportSize]] = {
     "canvas": (canvas, "light", {"width": 1540, "height": 900}),
     "run": (run, "dark", {"width": 1280, "height": 750}),
+    "executions": (executions, "light", {"width": 1280, "height": 750}),
 }
 
 
