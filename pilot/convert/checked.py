@@ -37,6 +37,7 @@ def checked(found: Conversion, specs: Specs) -> Conversion:
                 name=source.name if source else None,
                 node_id=node_id,
                 field=issue.field,
+                action="mend the node in the graph: it does not run before",
             )
         )
     return replace(found, report=replace(report, findings=(*report.findings, *added[:MAX_ADDED])))

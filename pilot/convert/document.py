@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,8 @@ from pilot.graph.model import SETTINGS, Graph
 
 MAX_NODES, MAX_EDGES = 10_000, 40_000
 """What a graph may have: more is refused before any work on it."""
+MAX_NUMBER = 2.0**53
+"""Over it a number is not exact any more."""
 MAX_NAME_CHARS = 200
 MAX_DESCRIPTION_CHARS = 10_000
 
@@ -64,6 +67,21 @@ def named(body: Mapping[str, Any], fallback: str) -> tuple[str, str]:
         (name if isinstance(name, str) and name else fallback)[:MAX_NAME_CHARS],
         (description if isinstance(description, str) else "")[:MAX_DESCRIPTION_CHARS],
     )
+
+
+def real(value: Any, default: float) -> float:
+    """A number of a document, however it is written; the default for what is none."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return default
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):
+        return default
+    return number if math.isfinite(number) and abs(number) < MAX_NUMBER else default
+
+
+def whole(value: Any, default: int) -> int:
+    return int(real(value, default))
 
 
 def graph_of(body: Mapping[str, Any]) -> Graph:

@@ -115,11 +115,12 @@ def _foreign(node: dict[str, Any], node_id: str, specs: Specs, account: Account)
     source = _source(node, node_id)
     if not known:
         account.dropped(
-            f"nothing says what a node of type {given!r} does: give it a type of πlot's",
+            f"nothing says what a node of type {given!r} does",
             source,
             "type",
             original=given,
             severity="error",
+            action="give it a type of πlot's",
         )
         return {**node, "type": given}
     node["type"] = known[0]

@@ -168,7 +168,7 @@ def test_a_webhook_workflow_is_carried_whole() -> None:
     edges = {(one.source, one.target, one.source_handle) for one in found.graph.edges}
     assert ("large", "tell_the_crm", "true") in edges
     assert ("large", "small", "false") in edges
-    said = [one.message for one in found.report.findings]
+    said = [f"{one.message}: {one.action}" for one in found.report.findings]
     assert any("once for each item" in one for one in said)
     assert any("CRM_TOKEN" in one for one in said)
     assert any("does nothing" in one for one in said)

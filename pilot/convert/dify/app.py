@@ -6,16 +6,17 @@ refers to one of those needs a guard.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from pilot.convert.cel import Place, braced_json
 from pilot.convert.dify import containers, lists, models, people, places, requests, steps, tools
 from pilot.convert.dify.build import Build, DifyNode
+from pilot.convert.dify.reading import check_version, nodes_of, own_ids, say_lost_edges
 from pilot.convert.dify.scope import Scope, rows_of
 from pilot.convert.document import Conversion, NotConvertibleError, named, rows
 from pilot.convert.draft import Certainty, Draft
-from pilot.convert.report import Account, Source
+from pilot.convert.report import Account
 from pilot.graph.spec import ERROR_HANDLE, Specs
 from pilot.nodes.wait import TIMEOUT_HANDLE
 
@@ -46,10 +47,6 @@ _INSTEAD = {
     "loop-end": "say in the loop's break conditions when it ends",
 }
 """What to put in the place of a node that is not carried."""
-
-_NOTES = ("custom-note", "note", "")
-_INNER = ("iteration-start", "loop-start")
-_OLDEST, _NEWEST = (0, 1), (0, 6)
 
 
 def from_dify(body: Mapping[str, Any], specs: Specs) -> Conversion:
@@ -84,8 +81,8 @@ def _built(
     account = Account("dify")
     scope = Scope(account, chat=mode == "advanced-chat", certainty=certainty)
     build = Build(scope, Draft(), mode)
-    _check_version(body, account)
-    nodes = list(_nodes(graph, build))
+    check_version(body, account)
+    nodes = own_ids(nodes_of(graph, build), account)
     setup = _setup(workflow, nodes, build)
     for node in nodes:
         scope.outputs.setdefault(node.id, {}).update(places.outputs(node))
@@ -95,12 +92,15 @@ def _built(
     for node in nodes:
         inside.setdefault(node.parent, []).append(node)
     _convert(graph, inside, "", setup, build)
-    for parent, children in inside.items():
-        if parent and parent not in build.entries:
-            for node in children:
-                account.dropped(
-                    "it lies inside a node that is not there", node.source, severity="error"
-                )
+    for node in nodes:
+        if node.id not in build.entries:
+            account.dropped(
+                "it lies inside a node that is not there",
+                node.source,
+                severity="error",
+                action="put it into a map or loop, or take it out",
+            )
+    say_lost_edges(graph, nodes, build)
     return build
 
 
@@ -147,48 +147,6 @@ def _misplaced(node: DifyNode, children: Sequence[DifyNode]) -> str | None:
     return None
 
 
-def _check_version(body: Mapping[str, Any], account: Account) -> None:
-    version = str(body.get("version") or "0.1.0")
-    parts = version.split(".")
-    known = len(parts) >= 2 and all(part.isdigit() for part in parts[:2])
-    if not known or not _OLDEST <= (int(parts[0]), int(parts[1])) <= _NEWEST:
-        account.approximated(
-            f"the DSL's version {version} is not one that this was written for (0.1 to 0.6)",
-            original=version,
-        )
-
-
-def _nodes(graph: Mapping[str, Any], build: Build) -> Iterator[DifyNode]:
-    """All nodes that do something, those inside of others too."""
-    for given in rows(graph, "nodes"):
-        data = given.get("data")
-        data = data if isinstance(data, dict) else {}
-        kind, node_id = str(data.get("type") or ""), str(given.get("id"))
-        title = str(data.get("title") or kind)
-        if given.get("type") == "custom-note" or kind in _NOTES:
-            source = Source(node_id, title or "note", "note", node_id)
-            build.scope.account.dropped(
-                "notes are not carried",
-                source,
-                original=str(data.get("text") or ""),
-                severity="info",
-            )
-            continue
-        if kind in _INNER:
-            continue
-        slug = build.draft.slugs.new("start" if kind == "start" else title, kind)
-        source = Source(node_id, title, kind, slug)
-        parent = given.get("parentId") or data.get("iteration_id") or data.get("loop_id")
-        at = given.get("position")
-        at = at if isinstance(at, dict) else {}
-        place = (_coordinate(at.get("x")), _coordinate(at.get("y")))
-        yield DifyNode(source, data, place, str(parent or ""))
-
-
-def _coordinate(value: Any) -> float:
-    return round(value, 2) if isinstance(value, int | float) else 0.0
-
-
 def _setup(workflow: Mapping[str, Any], nodes: list[DifyNode], build: Build) -> str | None:
     """A node behind the start that sets the app's variables; None where there are none. The
     values of secret ones are left where they are: they become names of πlot's secrets."""
@@ -204,9 +162,10 @@ def _setup(workflow: Mapping[str, Any], nodes: list[DifyNode], build: Build) -> 
         if one.get("value_type") == "secret":
             scope.env[name] = Place(("secrets", name))
             account.dropped(
-                f"the value of the secret {name} is not carried: store it under that name",
+                f"the value of the secret {name} is not carried",
                 field=f"environment_variables.{name}",
                 severity="warning",
+                action="store it under that name",
             )
             continue
         assignments[f"env_{name}"[:64]] = braced_json(one.get("value"))
@@ -218,6 +177,7 @@ def _setup(workflow: Mapping[str, Any], nodes: list[DifyNode], build: Build) -> 
         account.approximated(
             f"the conversation variable {name} lives for one run here, not for a conversation",
             field=f"conversation_variables.{name}",
+            action="keep it where you start runs, and hand it over as an input",
         )
     if not assignments:
         return None

@@ -8,6 +8,7 @@ from typing import Any
 
 from pilot.convert.cel import Place
 from pilot.convert.dify.scope import Scope, rows_of
+from pilot.convert.document import real, whole
 from pilot.convert.draft import Draft
 from pilot.convert.report import Source
 from pilot.graph.model import MAX_RETRY_ATTEMPTS
@@ -118,8 +119,8 @@ class Build:
         beside: dict[str, Any] = {}
         retry = node.data.get("retry_config")
         if isinstance(retry, dict) and (retry.get("retry_enabled") or retry.get("enabled")):
-            attempts = int(retry.get("max_retries") or 0) + 1
-            pause_s = float(retry.get("retry_interval") or 0) / 1000
+            attempts = whole(retry.get("max_retries"), 0) + 1
+            pause_s = real(retry.get("retry_interval"), 0) / 1000
             beside["retry"] = {
                 "max_attempts": min(max(attempts, 1), MAX_RETRY_ATTEMPTS),
                 "initial_s": min(max(pause_s, 0.1), 86_400),
@@ -147,6 +148,7 @@ class Build:
                         "only the default body is carried: a failed request has no status here",
                         node.source,
                         "default_value",
+                        action="by on_error: branch, what follows can give the other values",
                     )
                 return values.get("body", "")
         return values

@@ -93,6 +93,7 @@ def _concatenated(text: str, scope: Scope, source: Source, field: str) -> str:
         field,
         original=text,
         severity="error",
+        action="put the text into a variable first, and compare that",
     )
     return untranslated(text)
 
@@ -105,5 +106,6 @@ def _drop(operator: str, given: Mapping[str, Any], scope: Scope, source: Source,
         field,
         original=original,
         severity="error",
+        action="write the comparison as CEL, or as a code node",
     )
     return untranslated(original)

@@ -11,6 +11,7 @@ from pilot.convert.cel import Place, braced_json, slot
 from pilot.convert.dify.build import Build, DifyNode
 from pilot.convert.dify.conditions import conjunction
 from pilot.convert.dify.scope import number, rows_of
+from pilot.convert.document import whole
 from pilot.convert.draft import Draft
 from pilot.nodes.loop import MAX_ITERATIONS
 from pilot.nodes.map import MAX_PARALLELISM
@@ -53,7 +54,7 @@ def iteration(node: DifyNode, inside: Sequence[DifyNode], build: Build, convert:
                 items if isinstance(items, list) else ["?"], node.source, "iterator_selector"
             )
         ),
-        "parallelism": min(max(int(parallel or 1), 1), MAX_PARALLELISM),
+        "parallelism": min(max(whole(parallel, 1), 1), MAX_PARALLELISM),
         "on_item_error": _ON_ERROR.get(str(data.get("error_handle_mode")), "fail"),
         "body": {"nodes": body.draft.nodes, "edges": body.draft.edges},
     }
@@ -62,6 +63,7 @@ def iteration(node: DifyNode, inside: Sequence[DifyNode], build: Build, convert:
             "Dify makes one list of the items' lists; here a list of lists stays one",
             node.source,
             "flatten_output",
+            action="flatten the list by a code node behind the map",
         )
     build.add(node, "map", config)
 
@@ -97,7 +99,7 @@ def loop(node: DifyNode, inside: Sequence[DifyNode], build: Build, convert: Conv
             for one in rows_of(data.get("loop_variables"))
         },
         "condition": f"!({broken})",
-        "max_iterations": min(max(int(data.get("loop_count") or 1), 1), MAX_ITERATIONS),
+        "max_iterations": min(max(whole(data.get("loop_count"), 1), 1), MAX_ITERATIONS),
         "on_limit": "stop",
         "body": {"nodes": body.draft.nodes, "edges": body.draft.edges},
     }
@@ -121,7 +123,12 @@ def _initial(one: Any, node: DifyNode, build: Build) -> Any:
             return braced_json(json.loads(value or "null"))
         except (ValueError, RecursionError):
             build.scope.account.dropped(
-                "its value is no JSON", node.source, field, original=value, severity="error"
+                "its value is no JSON",
+                node.source,
+                field,
+                original=value,
+                severity="error",
+                action="write its value as JSON",
             )
     return braced_json(value)
 

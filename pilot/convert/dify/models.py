@@ -61,7 +61,10 @@ def llm(node: DifyNode, build: Build) -> None:
     vision = node.data.get("vision")
     if isinstance(vision, dict) and vision.get("enabled"):
         build.scope.account.dropped(
-            "images are not handed on: add them as content parts", node.source, "vision"
+            "images are not handed on",
+            node.source,
+            "vision",
+            action="add them to `messages` as content parts",
         )
     build.add(node, "llm", config)
 
@@ -91,6 +94,7 @@ def configured(node: DifyNode, build: Build) -> dict[str, Any]:
             node.source,
             "model",
             original=f"{provider}/{name}",
+            action="give the model by LiteLLM's name: provider/model",
         )
     config: dict[str, Any] = {"model": f"{known}/{name}" if known else name or "gpt-3.5-turbo"}
     given = model.get("completion_params")
@@ -118,6 +122,7 @@ def configured(node: DifyNode, build: Build) -> dict[str, Any]:
                 node.source,
                 f"model.completion_params.{theirs}",
                 original=str(value),
+                action="see whether the answers are as before",
             )
     return config
 
@@ -185,11 +190,12 @@ def jinja(
     if found is not None:
         return found
     build.scope.account.dropped(
-        "this Jinja2 is more than texts with values in them: write it as a code node",
+        "this Jinja2 is more than texts with values in them",
         node.source,
         field,
         original=text,
         severity="error",
+        action="write it as a code node",
     )
     return slot(untranslated(text))
 

@@ -13,7 +13,8 @@ from typing import Any
 
 from pilot.convert.cel import Place, literal
 from pilot.convert.dify.build import Build, DifyNode
-from pilot.convert.dify.scope import number, rows_of
+from pilot.convert.dify.scope import rows_of
+from pilot.convert.document import real
 from pilot.nodes.approval import APPROVED, REJECTED
 from pilot.nodes.wait import TIMEOUT_HANDLE
 
@@ -36,11 +37,11 @@ def human_input(node: DifyNode, build: Build) -> None:
     a switch behind it has a handle a button."""
     data, account = node.data, build.scope.account
     content = _FIELD.sub(lambda match: f"[{match[1]}]", str(data.get("form_content") or ""))
-    hours = number(data.get("timeout", 36)) or "36"
+    amount = real(data.get("timeout"), 36)
     unit = _SECONDS.get(str(data.get("timeout_unit") or "hour"), 3600)
     config: dict[str, Any] = {
         "title": (node.source.name or "Human input")[:1000].replace("{", "{{").replace("}", "}}"),
-        "timeout": float(hours) * unit,
+        "timeout": amount * unit,
     }
     text = build.scope.template(content, node.source, "form_content")
     if text.strip():

@@ -34,7 +34,13 @@ def http_request(node: DifyNode, build: Build) -> None:
         "response": "text",
     }
     if method not in _METHODS:
-        account.dropped(f"no method {method}", node.source, "method", severity="error")
+        account.dropped(
+            f"no method {method}",
+            node.source,
+            "method",
+            severity="error",
+            action="choose one of the http node's methods",
+        )
     headers = dict(_lines(data.get("headers"), node, build, "headers"))
     query = dict(_lines(data.get("params"), node, build, "params"))
     _body(node, build, config, headers)
@@ -50,7 +56,12 @@ def http_request(node: DifyNode, build: Build) -> None:
     if not (retries or data.get("error_strategy")):
         config["success"] = _ALL_ANSWERS
     if data.get("ssl_verify") is False:
-        account.dropped("certificates are always checked here", node.source, "ssl_verify")
+        account.dropped(
+            "certificates are always checked here",
+            node.source,
+            "ssl_verify",
+            action="have a certificate that the worker trusts",
+        )
     beside: dict[str, Any] = {}
     given = data.get("timeout")
     if isinstance(given, dict):
@@ -76,6 +87,7 @@ def _lines(text: Any, node: DifyNode, build: Build, field: str) -> Iterator[tupl
                 field,
                 original=line,
                 severity="error",
+                action="write the name as it is",
             )
             continue
         yield name.strip(), build.scope.template(value.strip(), node.source, field)
@@ -104,6 +116,7 @@ def _body(node: DifyNode, build: Build, config: dict[str, Any], headers: dict[st
                 "body",
                 original=str(data),
                 severity="error",
+                action="send it as JSON, a form or raw",
             )
 
 
@@ -142,6 +155,7 @@ def _auth(node: DifyNode, build: Build) -> dict[str, str] | None:
         "Dify encodes `user:password` itself; here the secret is what stands after `Basic `",
         node.source,
         "authorization",
+        action="store user:password in base64",
     )
     return {"type": "header", "name": "Authorization", "value": f"Basic {key}"}
 
@@ -153,9 +167,10 @@ def _key(node: DifyNode, build: Build, inner: Mapping[str, Any]) -> str:
         return build.scope.template(key, node.source, "authorization.api_key")
     name = f"{node.node_id.upper()}_API_KEY"[:64]
     build.scope.account.dropped(
-        f"the key is not carried: store it as the secret {name}",
+        "the key is not carried",
         node.source,
         "authorization.api_key",
         severity="error",
+        action=f"store it as the secret {name}",
     )
     return slot(f"secrets.{name}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -75,6 +76,7 @@ class Scope:
                 field,
                 original=original,
                 severity="error",
+                action="give it by an input, a variable or a secret",
             )
             return untranslated(original)
         if place.path[0] == "secrets" and source.type not in ("http-request", "llm"):
@@ -84,6 +86,7 @@ class Scope:
                 field,
                 original=place.cel,
                 severity="error",
+                action="refer to it where it is used, in an http or llm node",
             )
         if self.certainty.sure(source.node_id, place.setter):
             return place.cel
@@ -112,6 +115,7 @@ class Scope:
             field,
             original=f"{{{{#{name}#}}}}",
             severity="error",
+            action="give it by an input, a variable or a secret",
         )
         return untranslated(f"{{{{#{name}#}}}}")
 
@@ -136,6 +140,8 @@ def number(text: Any) -> str | None:
     """A number as CEL, however it is written; None for no number."""
     try:
         value = float(text)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
+        return None
+    if not math.isfinite(value):
         return None
     return literal(int(value)) if value.is_integer() and abs(value) < 2**53 else literal(value)

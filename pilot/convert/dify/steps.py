@@ -68,7 +68,10 @@ def _input(given: Mapping[str, Any], node: DifyNode, build: Build) -> dict[str, 
         field["required"] = False
     if kind.startswith("file"):
         build.scope.account.approximated(
-            "a file is {name, content_type, base64} in the input", node.source, f"variables.{name}"
+            "a file is {name, content_type, base64} in the input",
+            node.source,
+            f"variables.{name}",
+            action="hand files over in this shape",
         )
     return field
 
@@ -132,6 +135,7 @@ def code(node: DifyNode, build: Build) -> None:
                 f"variables.{name}",
                 original=original,
                 severity="error",
+                action="give it by an input or a variable",
             )
             arguments.append(f"{name}={untranslated(original)}")
             continue
@@ -223,12 +227,16 @@ def assigner(node: DifyNode, build: Build) -> None:
                 field,
                 original=str(selector),
                 severity="error",
+                action="write it to a variable of the run",
             )
             continue
         name = str(place.path[1])
         if node.parent and place in build.scope.conversation.values():
             build.scope.account.approximated(
-                "what is written inside a map or loop counts only there", node.source, field
+                "what is written inside a map or loop counts only there",
+                node.source,
+                field,
+                action="give it out as the map's or loop's output",
             )
         value, operation = _assigned(item, place, node, build, field)
         if name in assignments:
@@ -237,6 +245,7 @@ def assigner(node: DifyNode, build: Build) -> None:
                 node.source,
                 field,
                 severity="error",
+                action="write it by two variable nodes",
             )
         assignments[name] = value
         if operation != "set":
@@ -280,5 +289,6 @@ def _assigned(
         field,
         original=operation,
         severity="error",
+        action="write it as CEL in a variable node",
     )
     return slot(untranslated(operation)), "set"

@@ -12,7 +12,8 @@ from typing import Any
 from pilot.convert.cel import Place
 from pilot.convert.dify.build import Build, DifyNode
 from pilot.convert.dify.models import configured, told_history
-from pilot.convert.dify.scope import number, rows_of
+from pilot.convert.dify.scope import rows_of
+from pilot.convert.document import whole
 from pilot.convert.report import Source
 from pilot.nodes.llm import MAX_TOOL_ROUNDS, MAX_TOOLS
 
@@ -106,9 +107,9 @@ def agent(node: DifyNode, build: Build) -> None:
     config["prompt_template"] = query
     if isinstance(node.data.get("memory"), dict):
         told_history(node, build, config)
-    rounds = number(values.get("maximum_iterations") or values.get("max_iterations"))
-    if rounds is not None and float(rounds) >= 1:
-        config["max_tool_rounds"] = min(int(float(rounds)), MAX_TOOL_ROUNDS)
+    rounds = whole(values.get("maximum_iterations", values.get("max_iterations")), 0)
+    if rounds >= 1:
+        config["max_tool_rounds"] = min(rounds, MAX_TOOL_ROUNDS)
     wanted = [one for one in rows_of(values.get("tools")) if one.get("enabled", True)]
     tools = [_plugged(one, node, build) for one in wanted[:MAX_TOOLS]]
     if tools:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pilot.convert.cel import Place, Segment, braced, literal, slot, untranslated
+from pilot.convert.document import real, whole
 from pilot.convert.draft import Certainty, Draft
 from pilot.convert.n8n.expression import Translation, translate
 from pilot.convert.n8n.views import At, Either, Read, View, read
@@ -133,6 +134,7 @@ class Build:
                     "n8n runs it once for each branch that arrives; here it runs once, with the "
                     "first of them that ran",
                     node.source,
+                    action="give each branch a node of its own, where several of them run",
                 )
             view = Either(tuple(views)) if len(views) > 1 else views[0] if views else None
             self._through[node.name] = view
@@ -168,15 +170,22 @@ class Build:
         found = translate(source, resolve, self.names)
         if found is None:
             self.account.dropped(
-                "this JavaScript has no translation: write it as CEL, or as a code node",
+                "this JavaScript has no translation",
                 node.source,
                 field,
                 original=source.strip(),
                 severity="error",
+                action="write it as CEL, or as a code node",
             )
             return Translation(untranslated(source.strip()), "other")
         for note in found.notes:
-            self.account.approximated(note, node.source, field, original=source.strip())
+            self.account.approximated(
+                note,
+                node.source,
+                field,
+                original=source.strip(),
+                action="see whether it matters for your data",
+            )
         return found
 
     def template(self, value: Any, node: N8nNode, field: str) -> Any:
@@ -260,8 +269,8 @@ class Build:
         if node.given.get("retryOnFail"):
             tries, pause_ms = node.given.get("maxTries"), node.given.get("waitBetweenTries")
             beside["retry"] = {
-                "max_attempts": min(int(tries or 3), MAX_RETRY_ATTEMPTS),
-                "initial_s": max(float(pause_ms if pause_ms is not None else 1000) / 1000, 0.1),
+                "max_attempts": min(max(whole(tries, 3), 1), MAX_RETRY_ATTEMPTS),
+                "initial_s": min(max(real(pause_ms, 1000) / 1000, 0.1), 86_400),
                 "backoff": 1,
             }
         wanted = node.given.get("onError")
@@ -271,7 +280,9 @@ class Build:
         elif wanted == "continueRegularOutput" or node.given.get("continueOnFail"):
             beside["on_error"] = "continue"
             self.account.approximated(
-                "after a failure the value is null here, not an item with `error`", node.source
+                "after a failure the value is null here, not an item with `error`",
+                node.source,
+                action="by on_error: branch, the error is the input of the handle `error`",
             )
         return beside
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -88,7 +89,12 @@ def _condition(
     if operation in ("exists", "notExists"):
         return _exists(one.get("leftValue"), operation, node, build, field)
     if fold and kind == "string":
-        build.account.approximated("upper and lower case are told apart here", node.source, field)
+        build.account.approximated(
+            "upper and lower case are told apart here",
+            node.source,
+            field,
+            action="compare by lowerAscii()",
+        )
     return written(operation, kind, one.get("leftValue"), one.get("rightValue"), node, build, field)
 
 
@@ -106,6 +112,7 @@ def written(
             field,
             original=original,
             severity="error",
+            action="write the comparison as CEL, or as a code node",
         )
         return untranslated(original)
     left = build.value(first, node, field).text
@@ -123,7 +130,7 @@ def _constant(value: Any, kind: str) -> Any:
             number = float(value)
         except ValueError:
             return value
-        return int(number) if number.is_integer() else number
+        return int(number) if number.is_integer() else number if math.isfinite(number) else value
     if kind == "boolean" and value.lower() in ("true", "false"):
         return value.lower() == "true"
     return value

@@ -100,6 +100,7 @@ def _add(node: N8nNode, build: Build, config: dict[str, Any], fields: tuple[str,
                 node.source,
                 kind,
                 original=", ".join(plugged[kind]),
+                action="give the llm node `tools` and a `history`",
             )
     build.add(node, "llm", config)
     answer: View = build.own(node)
@@ -134,6 +135,7 @@ def _model(node: N8nNode, build: Build) -> dict[str, Any]:
             node.source,
             "ai_languageModel",
             original=", ".join(one.source.type for one in models) or None,
+            action="set `model`",
         )
     for index, one in enumerate(found):
         provider = MODELS[one.source.type.rsplit(".", 1)[-1]]
@@ -152,6 +154,7 @@ def _model(node: N8nNode, build: Build) -> dict[str, Any]:
                 node.source,
                 "ai_outputParser",
                 original=name,
+                action="set `output_schema`",
             )
             continue
         config["output_schema"] = schema
@@ -177,6 +180,7 @@ def _options(
                 node.source,
                 f"options.{name}",
                 original=str(options[name]),
+                action="see whether the answers are as before",
             )
 
 

@@ -29,7 +29,7 @@ def http_request(node: N8nNode, build: Build) -> None:
     else:
         build.account.dropped(
             "the method is no template here", node.source, "method", original=method,
-            severity="error",
+            severity="error", action="branch by a switch, with an http node a method",
         )  # fmt: skip
         config["method"] = "POST"
     query = _pairs(node, build, "query")
@@ -91,6 +91,7 @@ def _options(node: N8nNode, build: Build, config: dict[str, Any]) -> None:
                 node.source,
                 f"options.{name}",
                 original=json.dumps(node.options[name]),
+                action="do it around the node: pages by a loop, batches by a map",
             )
 
 
@@ -124,6 +125,7 @@ def _json(text: Any, node: N8nNode, build: Build, field: str) -> Any:
             field,
             original=text,
             severity="error",
+            action="write the JSON with templates in its values",
         )
         return None
 
@@ -165,7 +167,7 @@ def _body(node: N8nNode, build: Build, config: dict[str, Any], headers: dict[str
     else:
         build.account.dropped(
             f"a body of type {kind} is not carried", node.source, "contentType", original=kind,
-            severity="error",
+            severity="error", action="send it as JSON, a form or raw",
         )  # fmt: skip
 
 
@@ -185,11 +187,12 @@ def _auth(node: N8nNode, build: Build) -> dict[str, str] | None:
     if name[0].isdigit():
         name = f"KEY_{name}"
     build.account.dropped(
-        f"the credential {named or kind!r} is not carried: store it as the secret {name}",
+        f"the credential {named or kind!r} is not carried",
         node.source,
         "authentication",
         original=kind,
         severity="warning" if kind in ("httpBearerAuth", "httpBasicAuth") else "error",
+        action=f"store it as the secret {name}, and see that `auth` is of its kind",
     )
     if kind in ("httpBasicAuth", "basicAuth"):
         return {

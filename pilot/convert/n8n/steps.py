@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 from pilot.convert.cel import slot
+from pilot.convert.document import real, whole
 from pilot.convert.n8n.build import Build, N8nNode, rows_of
 from pilot.convert.n8n.conditions import filter_expression, old_expression, written
 from pilot.convert.n8n.expression import Translation
@@ -55,7 +57,7 @@ def switch(node: N8nNode, build: Build) -> None:
             str(one.get("operation") or ("equal" if kind != "number" else "smaller")),
             kind, given.get("value1"), one.get("value2"), node, build, f"rules[{index}]",
         )  # fmt: skip
-        cases.append((int(one.get("output") or 0), expression))
+        cases.append((whole(one.get("output"), 0), expression))
     for index, (output, _) in enumerate(cases):
         build.handles.setdefault((node.name, output), f"case_{index + 1}")
     # several rules may lead to one output: they are one case
@@ -76,8 +78,9 @@ def switch(node: N8nNode, build: Build) -> None:
         build.handles[node.name, fallback] = build.handles.get((node.name, fallback), "else")
         if fallback in merged:
             build.account.dropped(
-                "the fallback is an output of a rule too: connect the handle `else` by hand",
+                "the fallback is an output of a rule too",
                 node.source, "fallbackOutput", original=str(fallback),
+                action="connect the handle `else` by hand",
             )  # fmt: skip
     if not config:
         build.placeholder(node, "a switch without rules")
@@ -188,7 +191,7 @@ def _typed(kind: str, value: Any, node: N8nNode, build: Build, field: str) -> An
             number = float(value)
         except (TypeError, ValueError):
             return build.template(value, node, field)
-        return int(number) if number.is_integer() else number
+        return int(number) if number.is_integer() else number if math.isfinite(number) else value
     if kind == "boolean" and isinstance(value, str):
         return value.lower() == "true"
     if kind in ("array", "object") and isinstance(value, str):
@@ -242,7 +245,7 @@ def _span(amount: Any, unit: str, node: N8nNode, build: Build, field: str) -> An
     if isinstance(amount, str):
         value = build.value(amount, node, field).text
         return slot(f"double({value}) * {_SECONDS[unit]}.0")
-    return float(amount) * _SECONDS[unit]
+    return real(amount, 1) * _SECONDS[unit]
 
 
 def _wait_for_call(node: N8nNode, build: Build) -> None:
@@ -301,5 +304,6 @@ def respond(node: N8nNode, build: Build) -> None:
         build.account.dropped(
             "an execution's answer has no status or headers of its own", node.source, "options",
             original=json.dumps(dict(node.options)),
+            action="have the caller read them in the answer",
         )  # fmt: skip
     build.add(node, "output", {"value": value})

@@ -10,6 +10,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from pilot.convert.document import whole
 from pilot.convert.n8n.build import Build, N8nNode, rows_of
 from pilot.convert.report import Source
 from pilot.nodes.start import InputType
@@ -215,7 +216,4 @@ def _written(expression: Any) -> tuple[str, None, str | None]:
 
 
 def _int(given: Mapping[str, Any], name: str, default: int) -> int:
-    value = given.get(name)
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return default
-    return int(value)
+    return whole(given.get(name), default)

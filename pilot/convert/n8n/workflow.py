@@ -5,15 +5,16 @@ It is built twice, as Dify's: only a graph that is there says which of its nodes
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from pilot.convert.cel import Place, literal, slot
-from pilot.convert.document import MAX_EDGES, Conversion, NotConvertibleError, named, rows
+from pilot.convert.document import Conversion, NotConvertibleError, named
 from pilot.convert.draft import Certainty, Draft
 from pilot.convert.n8n import calls, items, merge, models, requests, steps, triggers
 from pilot.convert.n8n.build import Build, N8nNode, Wire
 from pilot.convert.n8n.level import Level, connect, convert_level
+from pilot.convert.n8n.reading import lost, named_nodes, say_what_is_beside, wires_of
 from pilot.convert.n8n.regions import LOOP
 from pilot.convert.n8n.views import At
 from pilot.convert.report import Account, Source
@@ -59,8 +60,9 @@ def _built(body: Mapping[str, Any], certainty: Certainty) -> Build:
     account = Account("n8n")
     draft = Draft()
     start = draft.slugs.new("start", "start")
-    nodes = {node.name: node for node in _nodes(body, draft)}
-    wires, attached = _wires(body, nodes)
+    nodes = named_nodes(body, draft, account)
+    wires, attached = wires_of(body, nodes, account)
+    say_what_is_beside(body, account)
     names = {
         "$execution.id": "execution.id",
         "$workflow.name": literal(named(body, "n8n")[0]),
@@ -80,6 +82,9 @@ def _built(body: Mapping[str, Any], certainty: Certainty) -> Build:
     steps_of = {
         name: node for name, node in nodes.items() if name not in plugged and not _is(node, *_NOTES)
     }
+    for wire in wires:
+        if wire.source not in steps_of or wire.target not in steps_of:
+            lost(wire.source, wire.target, "a note, or a node that is plugged in", account)
     wires = [wire for wire in wires if wire.source in steps_of and wire.target in steps_of]
     wires = _spliced(wires, steps_of, build)
     for node in nodes.values():
@@ -96,51 +101,6 @@ def _built(body: Mapping[str, Any], certainty: Certainty) -> Build:
     level = convert_level(list(steps_of), wires, build, _step)
     _connect(start, wires, level, build)
     return build
-
-
-def _nodes(body: Mapping[str, Any], draft: Draft) -> Iterator[N8nNode]:
-    for given in rows(body, "nodes"):
-        name, kind = str(given.get("name") or ""), str(given.get("type") or "")
-        parameters = given.get("parameters")
-        at = given.get("position")
-        x, y = at if isinstance(at, list) and len(at) == 2 else (0, 0)
-        slug = draft.slugs.new(name, kind.rsplit(".", 1)[-1])
-        source = Source(str(given.get("id") or name), name, kind, slug)
-        version = given.get("typeVersion")
-        yield N8nNode(
-            source,
-            given,
-            parameters if isinstance(parameters, dict) else {},
-            (x if isinstance(x, int | float) else 0, y if isinstance(y, int | float) else 0),
-            version if isinstance(version, int | float) else 1,
-        )
-
-
-def _wires(
-    body: Mapping[str, Any], nodes: Mapping[str, N8nNode]
-) -> tuple[list[Wire], dict[str, dict[str, list[str]]]]:
-    """The connections of items, and what is plugged into AI nodes."""
-    wires: list[Wire] = []
-    attached: dict[str, dict[str, list[str]]] = {}
-    connections = body.get("connections")
-    for source, kinds in (connections if isinstance(connections, dict) else {}).items():
-        if source not in nodes or not isinstance(kinds, dict):
-            continue
-        for kind, outputs in kinds.items():
-            for output, targets in enumerate(outputs if isinstance(outputs, list) else []):
-                for one in targets if isinstance(targets, list) else []:
-                    target = str(one.get("node")) if isinstance(one, dict) else ""
-                    if target not in nodes:
-                        continue
-                    if kind == "main":
-                        index = one.get("index")
-                        index = index if isinstance(index, int) else 0
-                        wires.append(Wire(source, output, target, index))
-                    else:
-                        attached.setdefault(target, {}).setdefault(kind, []).append(source)
-        if len(wires) > MAX_EDGES:
-            raise NotConvertibleError(f"more than {MAX_EDGES:,} connections")
-    return wires, attached
 
 
 def _kind(node: N8nNode) -> str:
@@ -173,6 +133,8 @@ def _spliced(wires: list[Wire], nodes: Mapping[str, N8nNode], build: Build) -> l
     for wire in wires:
         if wire.source in idle and wire.output == 0:
             following.setdefault(wire.source, []).append((wire.target, wire.input))
+        elif wire.source in idle:
+            lost(wire.source, wire.target, "a node that is switched off", build.account)
     kept: dict[Wire, None] = {}
     steps = 0
     for wire in wires:
@@ -201,7 +163,11 @@ def _left_out(node: N8nNode, plugged: set[str], build: Build) -> None:
             original=str(node.parameters.get("content") or ""),
             severity="info",
         )
-    elif node.name in plugged and _kind(node) not in models.MODELS:
+    elif node.name in plugged and _kind(node) in models.MODELS:
+        build.account.approximated(
+            "it is part of the node that it is plugged into", node.source, severity="info"
+        )
+    elif node.name in plugged:
         build.account.dropped(
             "it is plugged into another node, which says what of it is carried",
             node.source,
