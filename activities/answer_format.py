@@ -19,6 +19,7 @@ from pilot.nodes.llm import LlmConfig, answer_schema
 
 MAX_MISMATCHES = 10
 MAX_MISMATCH_CHARS = 300
+MAX_RULE_CHARS = 200
 
 _FENCED = re.compile(r"```[A-Za-z0-9_-]*[ \t]*\n(.*?)\n?[ \t]*```", re.DOTALL)
 
@@ -38,6 +39,9 @@ class Mismatch:
 
     path: str
     message: str
+    """With the value, or a part of it."""
+    rule: str = ""
+    """What the schema asks there, such as `type "number"`: nothing of the value."""
 
     def __str__(self) -> str:
         return f"{self.path}: {self.message}"
@@ -137,6 +141,13 @@ def _mismatches(value: Any, schema: dict[str, Any]) -> list[Mismatch]:
     # an empty registry: the default one fetches what a `$ref` names
     validator = Draft202012Validator(schema, registry=Registry())
     return [
-        Mismatch(error.json_path, error.message[:MAX_MISMATCH_CHARS])
+        Mismatch(error.json_path, error.message[:MAX_MISMATCH_CHARS], _rule(error))
         for error in islice(validator.iter_errors(value), MAX_MISMATCHES)
     ]
+
+
+def _rule(error: Any) -> str:
+    if error.validator is None:  # the schema `false`
+        return "nothing may stand here"
+    asked = json.dumps(error.validator_value, ensure_ascii=False)
+    return f"{error.validator} {asked if len(asked) <= MAX_RULE_CHARS else '…'}"

@@ -20,6 +20,7 @@ from pilot.converter import lean
 from pilot.errors import GraphError, RefusedError
 from pilot.events.wire import dumps
 from pilot.graph.compile import compile_plan
+from pilot.graph.issues import errors
 from pilot.graph.model import Graph
 from pilot.graph.plan import Plan
 from pilot.graph.spec import Specs
@@ -55,7 +56,7 @@ class Preparation:
         graph = Graph.model_validate(workflow.graph)
         workflow_id = workflow.id if isinstance(workflow, Workflow) else workflow.workflow_id
         issues = await call_issues(self.store, owner, workflow.graph, workflow_id)
-        if issues:
+        if errors(issues):
             raise GraphError(issues)
         secrets = await self.store.secrets.names(owner)
         plan = await asyncio.to_thread(compile_plan, graph, self.specs, secrets)

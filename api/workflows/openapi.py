@@ -14,7 +14,7 @@ from api.executions.schemas import ExecutionOut
 from api.problems import ProblemOut
 from pilot.graph.model import Graph
 from pilot.nodes.input_schema import graph_input_schema
-from pilot.nodes.output_schema import graph_output_schema
+from pilot.nodes.output_schema import embedded, graph_output_schema
 from pilot.store import Workflow, WorkflowVersion
 
 _REFERENCE = "#/components/schemas/{model}"
@@ -53,7 +53,7 @@ def _execute(workflow: Workflow | WorkflowVersion) -> dict[str, Any]:
     output = graph_output_schema(graph)
     if output:
         content = finished["content"]["application/json"]
-        told = {"properties": {"output": {"anyOf": [output, {"type": "null"}]}}}
+        told = {"properties": {"output": {"anyOf": [embedded(output), {"type": "null"}]}}}
         content["schema"] = {"allOf": [content["schema"], told]}
     body: dict[str, Any] = {"type": "object", "properties": {"input": schema}}
     body["additionalProperties"] = False

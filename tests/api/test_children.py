@@ -298,3 +298,17 @@ async def test_what_a_workflow_answers_is_typed(client: httpx.AsyncClient) -> No
     assert await issues_of(client, left) == []
     untyped = await saved(client, answering(None))
     assert await issues_of(client, chain(calling(untyped, version=1))) == []
+
+
+async def test_what_is_only_warned_of_is_run(live_api: Api, worker: Worker) -> None:
+    client = live_api.client(f"ada_{uuid4().hex[:8]}")
+    closed = {"type": "object", "properties": {"n": {}}, "additionalProperties": False}
+    called = await saved(client, answering(closed))
+    never = "{nodes.call.output.n > 1 ? nodes.call.output.m : 0}"
+    read = {"id": "read", "type": "variable", "config": {"assignments": {"v": never}}}
+    made = (await client.post(URL, json=chain(calling(called), read))).json()
+    assert [(one["code"], one["severity"]) for one in made["issues"]] == [
+        ("unknown_output_field", "warning")
+    ]
+    answer = await client.post(f"{URL}/{made['id']}/execute?wait=30", json={"input": 7})
+    assert (answer.status_code, answer.json()["status"]) == (200, "succeeded"), answer.text
