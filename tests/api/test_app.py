@@ -110,6 +110,7 @@ def test_the_document_names_every_route(document):
         ("POST", "/api/v1/codec/decode"),
         ("POST", "/api/v1/codec/encode"),
         ("GET", "/api/v1/usage"),
+        ("GET", "/api/v1/usage/executions"),
         ("GET", "/api/v1/budgets"),
         ("PUT", "/api/v1/budgets"),
         ("DELETE", "/api/v1/budgets"),
