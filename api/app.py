@@ -25,6 +25,7 @@ from api.executions.finished import Finished
 from api.executions.iterations import router as iterations
 from api.executions.outputs import router as outputs
 from api.executions.routes import router as executions
+from api.executions.waits import router as waits
 from api.hooks.routes import router as hooks
 from api.limits import Limits, RateHeaders, rates
 from api.live.connections import Connections
@@ -108,6 +109,7 @@ def create_app(settings: Settings) -> FastAPI:
         me,
         iterations,
         outputs,
+        waits,
         triggers,
         webhooks,
         node_types.router,

@@ -48,8 +48,11 @@ from workflows_def.messages import (
     QUERY_EVENTS,
     QUERY_SNAPSHOT,
     QUERY_WAITERS,
+    QUERY_WAITS,
     EventsPage,
     RunInput,
+    Standing,
+    StandingPage,
     Waiters,
 )
 from workflows_def.prune import PruneResult
@@ -246,6 +249,28 @@ class Runs:
                 if nodes:
                     found[workflow_id] = nodes
         return found
+
+    async def waits(
+        self, execution_id: str, *, most: int, nodes: int
+    ) -> tuple[list[Standing], bool] | None:
+        """What the nodes of a run wait for, also in its children and in theirs, and whether that
+        is all; at most so many workflows are asked, each for at most so many `nodes`. None: the
+        run cannot say. Raises `Problem` (503)."""
+        found: list[Standing] = []
+        is_all = True
+        asked = [temporal_workflow_id(execution_id)]
+        async with _answering(UPDATE_LIMIT):
+            for workflow_id in asked:  # it grows
+                answer = await self._ask(workflow_id, QUERY_WAITS, nodes, StandingPage)
+                if answer is None:
+                    if workflow_id == asked[0]:
+                        return None
+                    continue  # it has just ended
+                found += answer.waits
+                left = most - len(asked)
+                is_all = is_all and not answer.more and len(answer.children) <= left
+                asked += answer.children[:left]
+        return found, is_all
 
     async def _ask(
         self, workflow_id: str, query: str, argument: Any, result_type: type[T]

@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
-from pilot.client import ApiError, AsyncClient, Execution, Workflow
+from pilot.client import ApiError, AsyncClient, Execution, Wait, Workflow
 from pilot.events.model import Event, EventType, rfc3339
 from pilot.graph.model import SubGraph
 from pilot.graphfile import describe
@@ -125,6 +125,28 @@ def show_execution(body: dict[str, Any]) -> None:
         console.print(Text(f"the output has {size}: pilot show {one.id} --output -", "dim"))
     if one.temporal_url:
         console.print(Text(f"in Temporal: {one.temporal_url}", "dim"))
+
+
+def show_waits(body: dict[str, Any]) -> None:
+    """A line for each node, its webhook's address below it."""
+    console = Console()
+    for one in map(Wait.from_json, body["items"]):
+        line = Text(f"{one.path}.{one.node_id}" if one.path else one.node_id, "bold")
+        line.append(f"  {one.kind}", "yellow")
+        for detail in (one.signal, one.title):
+            if detail is not None:
+                line.append(f" {detail}")
+        if one.required is not None:
+            line.append(f" ({one.approvals} of {one.required})")
+        line.append(f"  since {_moment(one.since)}", "dim")
+        if one.until is not None:
+            line.append(f", until {_moment(one.until)}", "dim")
+        line.append(f"  {one.execution_id}", "dim")
+        console.print(line, soft_wrap=True)
+        if one.url is not None:
+            console.print(Text(f"  {one.url}"), soft_wrap=True)
+    if not body["complete"]:
+        console.print(Text("more may wait: the run could not say all of it", "dim"))
 
 
 def show_workflow(body: dict[str, Any]) -> None:

@@ -16,12 +16,15 @@ from workflows_def.inbox import Inbox, Receiving
 from workflows_def.messages import (
     QUERY_CHILD,
     QUERY_WAITERS,
+    QUERY_WAITS,
     SIGNAL_CHILD_PROGRESS,
     SIGNAL_PAUSE,
     SIGNAL_RESUME,
     ChildProgress,
+    StandingPage,
     Waiters,
 )
+from workflows_def.standing import StandingWaits
 
 if TYPE_CHECKING:
     from workflows_def.nodes import Nodes
@@ -33,6 +36,7 @@ class NodeHost(Receiving):
     def __init__(self) -> None:
         self.inbox = Inbox(self._may_wait)
         self.children = Children()
+        self.standing = StandingWaits()
         self.held = False
         self._running: dict[str, Nodes] = {}
 
@@ -89,6 +93,11 @@ class NodeHost(Receiving):
     def waiters(self, node_ids: list[str]) -> Waiters:
         """Where nodes of these ids wait here for what is sent to them, and where else to ask."""
         return Waiters(self.inbox.waiting(node_ids), self.children.ids)
+
+    @workflow.query(name=QUERY_WAITS)
+    def waits(self, most: int) -> StandingPage:
+        """What nodes wait for here now, so many at most, and where else to ask."""
+        return self.standing.page(most, self.children.ids)
 
 
 def host() -> NodeHost:

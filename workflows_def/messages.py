@@ -26,6 +26,7 @@ SIGNAL_CHILD_PROGRESS = "child_progress"
 SIGNAL_ENOUGH = "enough"
 QUERY_CHILD = "child"
 QUERY_WAITERS = "waiters"
+QUERY_WAITS = "waits"
 UPDATE_ANSWER = "answer"
 
 SEARCH_ATTRIBUTE_USER = "PilotUser"
@@ -141,6 +142,32 @@ class Waiters:
 
     nodes: list[tuple[str, str]]
     children: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A node that waits now: for what (`duration`, `until`, `signal`, `webhook`, `approval`),
+    since when, and until when at the latest, both RFC 3339; and what such a node tells of it."""
+
+    node_id: str
+    path: str
+    kind: str
+    since: str
+    until: str | None = None
+    signal: str | None = None
+    title: str | None = None
+    required: int | None = None
+    approvals: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StandingPage:
+    """The answer of the query `waits`: what nodes wait for in this workflow now, whether there
+    are more of them, and the ids of its child workflows."""
+
+    waits: list[Standing]
+    children: list[str]
+    more: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ from workflows_def.journal import Journal, LiveJournal, start_of
 from workflows_def.messages import Recorded, RunInput
 from workflows_def.pace import Pace, history_limit
 from workflows_def.records import Records
-from workflows_def.steps import FOLLOWS, Step
+from workflows_def.steps import FOLLOWS, Step, follow
 from workflows_def.stretches import Begun, Stretches
 from workflows_def.tools import Toolbox
 from workflows_def.undisturbed import undisturbed
@@ -322,7 +322,7 @@ class Nodes:
         self, node: PlanNode, value: Any, scope: Scope, first: NodeResult
     ) -> NodeResult:
         step = Step(self._run, node, value, scope, self._path, first, self._pace, self)
-        return await FOLLOWS[node.type](step)
+        return await follow(step)
 
     def wait(self, node: PlanNode, waiting: dict[str, Any]) -> None:
         self._tell(node, EventType.NODE_WAITING, NodeStatus.WAITING, {"waiting": waiting})

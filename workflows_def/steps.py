@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from pilot.graph.plan import PlanNode
 from pilot.graph.task import NodeResult, Scope
+from workflows_def.host import host
 from workflows_def.messages import RunInput
 from workflows_def.pace import Pace
 
@@ -62,6 +63,7 @@ class Step:
     def waits(self, **waiting: Any) -> None:
         """Tells that the node waits for something outside: what for, and until when."""
         self.nodes.wait(self.node, waiting)
+        host().standing.begin(self.node.id, self.path, waiting)
 
     def progress(self, **progress: Any) -> None:
         """Tells how far the node is: `done`, `failed`, `total`. Each is an event, so the caller
@@ -86,3 +88,11 @@ Follow = Callable[[Step], Awaitable[NodeResult]]
 
 FOLLOWS: dict[str, Follow] = {}
 """By node type."""
+
+
+async def follow(step: Step) -> NodeResult:
+    """What the node's type does after its activity, to the end."""
+    try:
+        return await FOLLOWS[step.node.type](step)
+    finally:
+        host().standing.end(step.node.id, step.path)

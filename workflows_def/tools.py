@@ -27,7 +27,7 @@ from workflows_def.messages import RunInput
 from workflows_def.pace import Pace
 from workflows_def.paths import join
 from workflows_def.records import Records, ToolRun
-from workflows_def.steps import FOLLOWS, Step
+from workflows_def.steps import Step, follow
 
 MAX_CALLS_IN_FLIGHT = 200
 """Of one run, beside its nodes: Temporal refuses a workflow more than 2,000 open activities."""
@@ -197,7 +197,7 @@ class Toolbox:
             return result
         teller = _Call(self, run)
         step = Step(self._run, tool, scope.input, scope, path, result, self._pace, teller)
-        return await FOLLOWS[tool.type](step)
+        return await follow(step)
 
     def _failed(self, tool: PlanNode, run: ToolRun, failure: Failure) -> tuple[str, str | None]:
         run.record.error, run.record.meta = failure.to_json(), failure.meta

@@ -12,7 +12,17 @@ again and goes on where it was, each `seq` once. What the server refuses is an `
 from pilot.client.approvals import Approval
 from pilot.client.asynchronous import AsyncClient
 from pilot.client.problem import ApiError
-from pilot.client.resources import Error, Execution, Node, Page, Trigger, Usage, Waiting, Workflow
+from pilot.client.resources import (
+    Error,
+    Execution,
+    Node,
+    Page,
+    Trigger,
+    Usage,
+    Wait,
+    Waiting,
+    Workflow,
+)
 from pilot.client.synchronous import Client
 from pilot.client.versions import Publication, Version, VersionsDiff
 from pilot.events.model import Event, EventType
@@ -33,6 +43,7 @@ __all__ = [
     "Usage",
     "Version",
     "VersionsDiff",
+    "Wait",
     "Waiting",
     "Workflow",
 ]

@@ -12,7 +12,7 @@ from uuid import uuid4
 
 from pilot.client.approvals import AsyncApprovals
 from pilot.client.problem import Issues, issue_from_json
-from pilot.client.resources import Deletion, Execution, Page, Trigger, Workflow
+from pilot.client.resources import Deletion, Execution, Page, Trigger, Wait, Workflow
 from pilot.client.transport import TIMEOUT_S, Token, Transport
 from pilot.client.versions import AsyncVersions
 from pilot.client.watch import Watch
@@ -190,6 +190,11 @@ class AsyncExecutions:
         return Execution.from_json(
             await self._transport.request("GET", f"/executions/{_id(execution_id)}")
         )
+
+    async def waits(self, execution_id: str) -> Sequence[Wait]:
+        """What the run waits for now, also inside of loops, maps and the runs that it waits for."""
+        path = f"/executions/{_id(execution_id)}/waits"
+        return Page.of(Wait.from_json)(await self._transport.request("GET", path)).items
 
     async def page(
         self,

@@ -73,6 +73,40 @@ class Workflow:
 
 
 @dataclass(frozen=True, slots=True)
+class Wait:
+    """A node that waits now: for a `duration`, `until` a time, a `signal`, a `webhook` (`url` is
+    where it is answered) or an `approval`. `path` says in which iteration."""
+
+    execution_id: str
+    node_id: str
+    path: str
+    kind: str
+    since: datetime
+    until: datetime | None = None
+    signal: str | None = None
+    title: str | None = None
+    required: int | None = None
+    approvals: int | None = None
+    url: str | None = None
+
+    @classmethod
+    def from_json(cls, body: dict[str, Any]) -> Wait:
+        return cls(
+            execution_id=body["execution_id"],
+            node_id=body["node_id"],
+            path=body.get("path", ""),
+            kind=body["for"],
+            since=read_time(body["since"]),
+            until=maybe_time(body.get("until")),
+            signal=body.get("signal"),
+            title=body.get("title"),
+            required=body.get("required"),
+            approvals=body.get("approvals"),
+            url=body.get("url"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Usage:
     prompt_tokens: int = 0
     completion_tokens: int = 0

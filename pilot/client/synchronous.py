@@ -18,7 +18,7 @@ from pilot.client.asynchronous import (
     AsyncWorkflows,
 )
 from pilot.client.problem import Issues
-from pilot.client.resources import Deletion, Execution, Page, Trigger, Workflow
+from pilot.client.resources import Deletion, Execution, Page, Trigger, Wait, Workflow
 from pilot.client.transport import Token
 from pilot.client.versions import AsyncVersions, Publication, Version, VersionsDiff
 from pilot.events.model import Event
@@ -241,6 +241,9 @@ class Executions:
 
     def get(self, execution_id: str) -> Execution:
         return self._run(self._executions.get(execution_id))
+
+    def waits(self, execution_id: str) -> Sequence[Wait]:
+        return self._run(self._executions.waits(execution_id))
 
     def list(
         self, *, workflow_id: str | None = None, status: ExecutionStatus | None = None

@@ -1,10 +1,11 @@
-"""`pilot list`, `show` and `logs`."""
+"""`pilot list`, `show`, `waits` and `logs`."""
 # ruff: noqa: PLC0415 (see pilot.commands)
 
 from __future__ import annotations
 
 from enum import StrEnum
 from typing import Annotated, Any
+from urllib.parse import quote
 
 import typer
 
@@ -29,7 +30,7 @@ class Listed(StrEnum):
 
 def add_looking_commands(app: typer.Typer) -> None:
     app.command("list", rich_help_panel=RUNS)(list_)
-    for command in (show, logs):
+    for command in (show, waits, logs):
         app.command(rich_help_panel=RUNS)(command)
 
 
@@ -119,6 +120,29 @@ def show(
         show_execution(body)
     else:
         show_workflow(body)
+
+
+@examples("pilot waits $ID", "pilot waits $ID --json | jq -r '.items[].url'")
+def waits(
+    execution: ExecutionId,
+    server: Server = None,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+    user: User = "dev",
+    as_json: Json = False,
+) -> None:
+    """Show what a run waits for now, and where a webhook is answered.
+
+    With --json: as `GET /api/v1/executions/{id}/waits` gives it.
+    """
+    from pilot.overview import show_waits
+    from pilot.signin import with_client
+
+    path = f"/executions/{quote(execution, safe='')}/waits"
+    body = with_client(server, data_dir, user, lambda client: client.transport.request("GET", path))
+    if as_json:
+        print_json(body)
+    else:
+        show_waits(body)
 
 
 @examples("pilot logs $ID", "pilot logs $ID --node clean --follow")

@@ -68,6 +68,7 @@ TABLE: dict[tuple[str, str], Row] = {
     ("GET", "/executions/{execution_id}/output"): Row(V, "execution"),
     ("GET", "/executions/{execution_id}/nodes/{node_id}/output"): Row(V, "execution"),
     ("GET", "/executions/{execution_id}/children"): Row(V, "execution"),
+    ("GET", "/executions/{execution_id}/waits"): Row(V, "execution"),
     ("POST", "/executions/{execution_id}/cancel"): Row(R, "execution"),
     ("POST", "/executions/{execution_id}/pause"): Row(R, "execution"),
     ("POST", "/executions/{execution_id}/resume"): Row(R, "execution"),

@@ -65,6 +65,7 @@ async def test_json_is_the_apis_own(stack: Stack, runs: dict[str, str]) -> None:
         (("list",), "/workflows"),
         (("list", "executions", "--workflow", workflow), f"/executions?workflow_id={workflow}"),
         (("show", good), f"/executions/{good}"),
+        (("waits", good), f"/executions/{good}/waits"),
         (("show", workflow), f"/workflows/{workflow}"),
         (("versions", workflow), f"/workflows/{workflow}/versions"),
         (("diff", workflow, "1", "draft"), f"/workflows/{workflow}/versions/diff?from=1&to=draft"),

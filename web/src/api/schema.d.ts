@@ -469,6 +469,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/executions/{execution_id}/waits": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Waits
+         * @description What the run waits for now: its nodes, also inside of loops and maps, and those of the
+         *     executions that it waits for, as far as the caller may see them. Empty of one that has ended.
+         */
+        get: operations["list_waits"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/hooks/{token}": {
         parameters: {
             query?: never;
@@ -3803,6 +3824,45 @@ export interface components {
             version: number;
         };
         /**
+         * WaitOut
+         * @description A node that waits: `for` a duration, until a time, for a signal, a webhook or an approval.
+         *     `path` says which iteration it is in, `until` when the time is over. Who may run the workflow
+         *     is told the `url` that a webhook is answered at.
+         */
+        WaitOut: {
+            /** Approvals */
+            approvals?: number | null;
+            /** Execution Id */
+            execution_id: string;
+            /**
+             * For
+             * @enum {string}
+             */
+            for: "duration" | "until" | "signal" | "webhook" | "approval";
+            /** Node Id */
+            node_id: string;
+            /**
+             * Path
+             * @default
+             */
+            path?: string;
+            /** Required */
+            required?: number | null;
+            /** Signal */
+            signal?: string | null;
+            /**
+             * Since
+             * Format: date-time
+             */
+            since: string;
+            /** Title */
+            title?: string | null;
+            /** Until */
+            until?: string | null;
+            /** Url */
+            url?: string | null;
+        };
+        /**
          * WaitingOut
          * @description What is waited for: `retry` (a node, until the next attempt is due, with the error of the
          *     last one) or `no_worker` (a run that has begun; none is there since).
@@ -3823,6 +3883,21 @@ export interface components {
             since?: string | null;
             /** Until */
             until?: string | null;
+        };
+        /**
+         * WaitsOut
+         * @description All on one page, those that have waited longest first.
+         */
+        WaitsOut: {
+            /**
+             * Complete
+             * @description False where more may wait: no worker answered, or there are too many.
+             */
+            complete: boolean;
+            /** Items */
+            items: components["schemas"]["WaitOut"][];
+            /** Next Cursor */
+            next_cursor?: string | null;
         };
         /**
          * WebhookConfig
@@ -4933,6 +5008,28 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["SignalOut"];
+                };
+            };
+        };
+    };
+    list_waits: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                execution_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WaitsOut"];
                 };
             };
         };
