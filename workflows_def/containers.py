@@ -17,6 +17,9 @@ from workflows_def.steps import Step
 
 NOTHING = Plan([], [], [])
 
+PATCH_STILL_WAITS = "a count does not end a wait"
+"""How far a child is, and that it waits, it tells in signals that may overtake each other."""
+
 
 def place_of(step: Step) -> str:
     """The node with its path: what the paths of its iterations begin with."""

@@ -13,7 +13,13 @@ from temporalio import workflow
 from pilot.graph.iteration import LoopFollow, read_follow
 from pilot.graph.task import NodeResult
 from workflows_def.children import Share
-from workflows_def.containers import child_id, failed_iteration, place_of, within_of
+from workflows_def.containers import (
+    PATCH_STILL_WAITS,
+    child_id,
+    failed_iteration,
+    place_of,
+    within_of,
+)
 from workflows_def.host import host
 from workflows_def.iterations import LOOP_TYPE, LoopInput, LoopResult
 from workflows_def.messages import ChildProgress
@@ -27,13 +33,18 @@ async def run_loop(step: Step) -> NodeResult:
         return step.result(follow.state, meta=_meta(LoopResult()))
 
     done = 0
+    waits = False
 
     def heard(progress: ChildProgress) -> None:
-        nonlocal done
+        nonlocal done, waits
+        if progress.waiting is not None:
+            waits = bool(progress.waiting)
         if progress.waiting:
             step.waits(nodes=progress.waiting)
             return
         done = max(done, progress.done)
+        if waits and workflow.patched(PATCH_STILL_WAITS):
+            return
         step.progress(done=done, failed=0)
 
     await workflow.wait_condition(lambda: not step.nodes.held)

@@ -11,7 +11,13 @@ from temporalio import workflow
 from pilot.graph.iteration import MapFollow, read_follow
 from pilot.graph.task import NodeResult
 from workflows_def.children import Share
-from workflows_def.containers import child_id, failed_iteration, place_of, within_of
+from workflows_def.containers import (
+    PATCH_STILL_WAITS,
+    child_id,
+    failed_iteration,
+    place_of,
+    within_of,
+)
 from workflows_def.host import host
 from workflows_def.iterations import (
     ITEMS_TYPE,
@@ -165,7 +171,8 @@ class _Map:
             return
         if progress.waiting is None:
             self._under_way[progress.child] = progress
-            self._tell()
+            if not (self._waits and workflow.patched(PATCH_STILL_WAITS)):
+                self._tell()
             return
         self._waiting[progress.child] = progress.waiting
         self._tell_waiting()
