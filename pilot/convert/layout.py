@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from pilot.graph.model import Graph
+from pilot.graph.model import SubGraph
 
 COLUMN, ROW = 260.0, 140.0
 
 
-def positions(graph: Graph) -> dict[str, tuple[float, float]]:
+def positions(graph: SubGraph) -> dict[str, tuple[float, float]]:
     """A place for every node: its own, or one in the column after its last source. Linear."""
     ids = {node.id for node in graph.nodes}
     targets: dict[str, list[str]] = defaultdict(list)

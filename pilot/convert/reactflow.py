@@ -7,14 +7,16 @@ https://reactflow.dev/api-reference/types/react-flow-json-object
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from typing import Any
 
+from pilot.convert.checked import checked
 from pilot.convert.document import Conversion, NotConvertibleError, graph_of, named, rows, settings
 from pilot.convert.layout import positions
 from pilot.convert.report import Account, Source
+from pilot.convert.subflows import drawn_inside, fold, levels, may_hold, without_groups
 from pilot.graph.model import Edge, Graph, Node
-from pilot.graph.spec import DEFAULT_HANDLE, ERROR_HANDLE, Specs, one_handle
+from pilot.graph.spec import BODY, DEFAULT_HANDLE, ERROR_HANDLE, Specs, one_handle
 
 OURS = "pilot"
 _POLICY = ("config", "retry", "timeout_s", "on_error", "join", "on_cancel")
@@ -26,20 +28,32 @@ _BUILT_IN_TYPES = {"input": "start", "output": "output"}
 def to_reactflow(name: str, description: str, graph: Graph) -> dict[str, Any]:
     """The graph as `ReactFlowInstance.toObject()` would give it, with its name beside it. Nodes
     without a position are given one."""
-    placed = positions(graph)
+    inside = drawn_inside(graph)
+    nodes: list[dict[str, Any]] = []
+    edges: list[Edge] = []
+    for level in levels(graph, inside):
+        placed = positions(level)
+        nodes += [_node_out(node, placed, inside) for node in level.nodes]
+        edges += level.edges
     body: dict[str, Any] = {
         "name": name,
         "description": description,
-        "nodes": [_node_out(node, placed) for node in graph.nodes],
-        "edges": [_edge_out(edge, index) for index, edge in enumerate(graph.edges)],
+        "nodes": nodes,
+        "edges": [_edge_out(edge, index) for index, edge in enumerate(edges)],
         "viewport": {"x": 0, "y": 0, "zoom": 1},
     }
     return body | graph.settings
 
 
-def _node_out(node: Node, placed: Mapping[str, tuple[float, float]]) -> dict[str, Any]:
+def _node_out(
+    node: Node, placed: Mapping[str, tuple[float, float]], inside: Set[str]
+) -> dict[str, Any]:
     own = node.model_dump(mode="json", exclude_unset=True)
     ours: dict[str, Any] = {name: own.pop(name) for name in _POLICY if name in own}
+    if node.id in inside:
+        # its body stands beside it, as nodes that lie in it
+        ours["config"] = {key: value for key, value in ours["config"].items() if key != BODY}
+        ours["subflow"] = True
     given = own.pop("data", None)
     data: dict[str, Any] = dict(given) if isinstance(given, dict) else {}
     if given is not None and not isinstance(given, dict):
@@ -65,7 +79,7 @@ def _edge_out(edge: Edge, index: int) -> dict[str, Any]:
 def from_reactflow(body: Mapping[str, Any], specs: Specs) -> Conversion:
     """Raises `NotConvertibleError` for what is no flow at all."""
     account = Account("reactflow")
-    given = list(rows(body, "nodes"))
+    given = without_groups(list(rows(body, "nodes")), list(rows(body, "edges")), account)
     nodes = [_node_in(node, specs, account) for node in given]
     foreign = {
         node["id"]: node["type"]
@@ -73,9 +87,16 @@ def from_reactflow(body: Mapping[str, Any], specs: Specs) -> Conversion:
         if _ours(was) is None
     }
     edges = [_edge_in(edge, foreign, specs) for edge in rows(body, "edges")]
+    holders = {
+        node["id"]
+        for node, was in zip(nodes, given, strict=True)
+        if may_hold(node, specs) and ((ours := _ours(was)) is None or ours.get("subflow"))
+    }
+    nodes, edges = fold(nodes, edges, holders, account)
     graph: dict[str, Any] = {"nodes": nodes, "edges": edges} | settings(body)
     name, description = named(body, "React Flow")
-    return Conversion(name, description, graph_of(graph), account.report())
+    found = Conversion(name, description, graph_of(graph), account.report())
+    return checked(found, specs) if foreign else found
 
 
 def _node_in(given: Mapping[str, Any], specs: Specs, account: Account) -> dict[str, Any]:

@@ -64,3 +64,18 @@ def test_no_name_becomes_syntax(ids: list[str], text: str) -> None:
     assert lines[-1] == ""
     assert len(lines) == 4 + len(nodes) + 1 + 1
     assert all(LINE.fullmatch(line) for line in lines[4:-1]), lines
+
+
+@given(st.text(min_size=1), st.text(min_size=1))
+def test_no_name_in_a_body_becomes_syntax(text: str, handle: str) -> None:
+    body = {
+        "nodes": [{"id": one, "type": "code", "config": {"name": text}} for one in "xy"],
+        "edges": [{"source": "x", "target": "y", "source_handle": handle}],
+    }
+    nodes = [{"id": "m", "type": "map", "config": {"name": text, "body": body}}]
+    lines = to_mermaid("t", Graph.model_validate({"nodes": nodes, "edges": []})).split("\n")[4:-1]
+    assert re.fullmatch(r'  subgraph n0\["[^"<>`|\\]*"\]', lines[0])
+    assert lines[-1] == "  end"
+    inner = re.compile(LINE.pattern.replace(r"n\d+", r"n0_\d+").replace("  n0", "    n0"))
+    assert all(inner.fullmatch(line) for line in lines[1:-1]), lines
+    assert len(lines) == 5
