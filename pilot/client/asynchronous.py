@@ -201,20 +201,50 @@ class AsyncExecutions:
         *,
         workflow_id: str | None = None,
         status: ExecutionStatus | None = None,
+        parent: str | None = None,
         cursor: str | None = None,
         limit: int = PAGE,
     ) -> Page[Execution]:
-        query = {"workflow_id": workflow_id, "status": status, "cursor": cursor, "limit": limit}
+        query = {
+            "workflow_id": workflow_id,
+            "status": status,
+            "parent": parent,
+            "cursor": cursor,
+            "limit": limit,
+        }
         answer = await self._transport.request("GET", "/executions", query=query)
         return Page.of(Execution.from_json)(answer)
 
     async def list(
-        self, *, workflow_id: str | None = None, status: ExecutionStatus | None = None
+        self,
+        *,
+        workflow_id: str | None = None,
+        status: ExecutionStatus | None = None,
+        parent: str | None = None,
     ) -> AsyncIterator[Execution]:
-        """Newest first, without input, output and nodes."""
+        """Newest first, without input, output and nodes: those that no other began, or those that
+        the nodes of the execution `parent` did; `parent="any"` are all."""
         cursor: str | None = None
         while True:
-            page = await self.page(workflow_id=workflow_id, status=status, cursor=cursor)
+            page = await self.page(
+                workflow_id=workflow_id, status=status, parent=parent, cursor=cursor
+            )
+            for execution in page.items:
+                yield execution
+            if (cursor := page.next_cursor) is None:
+                return
+
+    async def children(self, execution_id: str) -> AsyncIterator[Execution]:
+        """The runs that the execution's `workflow` nodes began, newest first, as `list` gives
+        them; of an execution that is shared with the caller those that are, too."""
+        cursor: str | None = None
+        while True:
+            answer = await self._transport.request(
+                "GET",
+                f"/executions/{_id(execution_id)}/children",
+                query={"cursor": cursor, "limit": PAGE},
+            )
+            page = Page.of(Execution.from_json)(answer)
             for execution in page.items:
                 yield execution
             if (cursor := page.next_cursor) is None:

@@ -203,6 +203,22 @@ class Node:
 
 
 @dataclass(frozen=True, slots=True)
+class Parent:
+    """The node of another execution that began this one; `path` is which of its runs, in loops,
+    in maps and as a model's tool."""
+
+    execution_id: str
+    node_id: str
+    path: str = ""
+
+    @classmethod
+    def from_json(cls, body: dict[str, Any] | None) -> Parent | None:
+        if body is None:
+            return None
+        return cls(body["execution_id"], body["node_id"], body.get("path") or "")
+
+
+@dataclass(frozen=True, slots=True)
 class Execution:
     """A run. `input`, `output` and `nodes` are empty in a list. An output that is too large to be
     here has its size in `large_output` (bytes of JSON), and is read by itself. `queue` says why it
@@ -225,6 +241,7 @@ class Execution:
     waiting: Waiting | None = None
     temporal_url: str | None = None
     start_at: datetime | None = None
+    parent: Parent | None = None
 
     @classmethod
     def from_json(cls, body: dict[str, Any]) -> Execution:
@@ -246,6 +263,7 @@ class Execution:
             waiting=Waiting.from_json(body.get("waiting")),
             temporal_url=(body.get("temporal") or {}).get("url"),
             start_at=maybe_time(body.get("start_at")),
+            parent=Parent.from_json(body.get("parent")),
         )
 
 

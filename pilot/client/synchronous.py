@@ -246,9 +246,18 @@ class Executions:
         return self._run(self._executions.waits(execution_id))
 
     def list(
-        self, *, workflow_id: str | None = None, status: ExecutionStatus | None = None
+        self,
+        *,
+        workflow_id: str | None = None,
+        status: ExecutionStatus | None = None,
+        parent: str | None = None,
     ) -> Iterator[Execution]:
-        return self._iterate(self._executions.list(workflow_id=workflow_id, status=status))
+        return self._iterate(
+            self._executions.list(workflow_id=workflow_id, status=status, parent=parent)
+        )
+
+    def children(self, execution_id: str) -> Iterator[Execution]:
+        return self._iterate(self._executions.children(execution_id))
 
     def export(
         self,

@@ -10,6 +10,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
+from pilot.client import AsyncClient, Execution, Parent
 from pilot.nodes.workflow import MAX_DEPTH
 from tests.api.conftest import Api, Gate, Worker, chain
 
@@ -312,3 +313,36 @@ async def test_what_is_only_warned_of_is_run(live_api: Api, worker: Worker) -> N
     ]
     answer = await client.post(f"{URL}/{made['id']}/execute?wait=30", json={"input": 7})
     assert (answer.status_code, answer.json()["status"]) == (200, "succeeded"), answer.text
+
+
+async def test_a_watcher_follows_what_is_called(live_api: Api, worker: Worker) -> None:
+    user = f"ada_{uuid4().hex[:8]}"
+    client = live_api.client(user)
+    called = await saved(client, chain(name="Called"))
+    body = {"nodes": [calling(called, "inner")], "edges": []}
+    each = {"id": "each", "type": "map", "config": {"items": "{[1, 2]}", "body": body}}
+    caller = await saved(client, chain(calling(called), each, name="Caller"))
+    async with AsyncClient(live_api.url, live_api.token(user)) as pilot:
+        run = await pilot.execute(caller, 7)
+        found: list[str] = []
+        async for event in pilot.watch(run.id):
+            meta = event.data.get("meta") or {}
+            if event.type == "node.progress" and event.node_id == "call" and not event.path:
+                found.append(meta["child_execution_id"])
+        [child] = found
+        began, *_, ended = [event async for event in pilot.watch(child)]
+        assert (began.type, began.data["parent_execution_id"]) == ("execution.started", run.id)
+        assert (ended.type, ended.data["output"]) == ("execution.succeeded", 7)
+        assert (await pilot.executions.get(run.id)).parent is None
+        assert (await pilot.executions.get(child)).parent == Parent(run.id, "call")
+        children = [one async for one in pilot.executions.children(run.id)]
+        assert {_place(one) for one in children} == {"call", "each[0]:inner", "each[1]:inner"}
+        listed = [one async for one in pilot.executions.list(parent=run.id)]
+        assert {one.id for one in listed} == {one.id for one in children}
+        assert [one.id async for one in pilot.executions.list()] == [run.id]
+
+
+def _place(execution: Execution) -> str:
+    assert execution.parent is not None
+    path = execution.parent.path
+    return f"{path}:{execution.parent.node_id}" if path else execution.parent.node_id
