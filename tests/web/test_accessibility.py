@@ -158,7 +158,14 @@ async def test_every_page(a_world: World, scheme: str) -> None:
         await found.look("executions")
         await page.goto(f"{url}/settings")
         await expect(page.get_by_role("heading", name="Settings")).to_be_visible()
-        await found.look("settings")
+        async with a_world.stack.client(user) as client:
+            await client.post("/api/v1/secrets", json={"name": "KEY", "value": "x"})
+            await client.post("/api/v1/api-keys", json={"name": "nightly"})
+            await client.put("/api/v1/budgets", json={"usd_per_day": 1})
+        for tab, shown in (("secrets", "KEY"), ("keys", "nightly"), ("usage", "of $1.00 a day")):
+            await page.goto(f"{url}/settings?tab={tab}")
+            await expect(page.get_by_role("main").get_by_text(shown, exact=True)).to_be_visible()
+            await found.look(f"settings: {tab}")
         await page.goto(f"{url}/nowhere")
         await expect(page.get_by_role("main")).to_be_visible()
         await found.look("no such page")
