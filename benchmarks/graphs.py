@@ -32,7 +32,6 @@ from pilot.graph.schedule import Schedule
 from pilot.graph.spec import DEFAULT_HANDLE
 from pilot.graph.validate import validate
 from pilot.nodes import specs
-from pilot.plugin import PilotPlugin
 from worker import warm_up
 
 LARGEST = 9_998
@@ -121,7 +120,7 @@ async def run(bench: Stack, graph: Graph, before: Figures) -> Figures:
         await handle.result()
         run_s = time.perf_counter() - begin
     history = await handle.fetch_history()
-    replayer = Replayer(workflows=[], plugins=[PilotPlugin()])
+    replayer = Replayer(workflows=[], plugins=[bench.plugin])
     begin = time.perf_counter()
     await replayer.replay_workflow(history)
     replay_s = time.perf_counter() - begin

@@ -43,6 +43,7 @@ class Stack:
     task_queue: str
     publisher: Publisher
     settings: Settings
+    plugin: PilotPlugin
 
     async def start_graph(
         self,
@@ -139,7 +140,7 @@ async def idle_stack(redis_url: str | None = None) -> AsyncIterator[Stack]:
                 client = await _connect(settings.temporal_address, plugin)
                 store = await SqlStore.open(settings.store_url)
                 assert plugin.publisher is not None
-                yield Stack(client, store, "benchmark", plugin.publisher, settings)
+                yield Stack(client, store, "benchmark", plugin.publisher, settings, plugin)
                 await store.close()
         finally:
             server.terminate()

@@ -277,3 +277,15 @@ async def test_under_a_steady_load_the_store_is_given_rests_and_a_flush_does_not
         assert store.seqs("ended") == [1]
         assert len(store.calls) <= calls + 25  # its own, and at most one round under way
     assert all(store.seqs(f"e{n}") == list(range(1, seq + 1)) for n in range(20))
+
+
+async def test_a_flush_does_not_wait_for_the_pause_after_a_batch(monkeypatch: pytest.MonkeyPatch):
+    """A run's end would be late by it."""
+    monkeypatch.setattr(publisher_module, "BUS_INTERVAL_S", 30)
+    store = RecordingStore()
+    async with Publisher(InProcessBus(), store) as publisher:
+        for seq in (1, 2):
+            publisher.emit(envelope(seq))
+            async with asyncio.timeout(5):
+                await publisher.flush("e1")
+            assert store.seqs("e1")[-1] == seq
