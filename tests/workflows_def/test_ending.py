@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
-from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError
+from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError, WorkflowHistory
 from temporalio.exceptions import ApplicationError, CancelledError
 from temporalio.worker import Replayer, Worker
 
@@ -147,6 +147,13 @@ async def healthy(runner: Runner) -> bool:
     return bool(await runner.run([S, OUT], "s>o", input=1) == 1)
 
 
+async def replayed(runner: Runner, history: WorkflowHistory) -> None:
+    """By a worker that finds large values where the runner's puts them."""
+    converter = runner.client.data_converter
+    replayer = Replayer(workflows=[], plugins=[PilotPlugin()], data_converter=converter)
+    await replayer.replay_workflow(history)
+
+
 async def failed_tasks(handle: Any) -> int:
     history = await handle.fetch_history()
     return sum(event.HasField("workflow_task_failed_event_attributes") for event in history.events)
@@ -240,7 +247,7 @@ async def test_large_values_go_out_in_several_workflow_tasks(runner: Runner) -> 
     assert await runner.result(handle) == {f"k{i}": 1_000_000 for i in range(8)}
     assert await failed_tasks(handle) == 0
     history = await handle.fetch_history()
-    await Replayer(workflows=[], plugins=[PilotPlugin()]).replay_workflow(history)
+    await replayed(runner, history)
 
 
 async def test_large_results_of_local_activities_do_too(runner: Runner) -> None:
@@ -252,7 +259,7 @@ async def test_large_results_of_local_activities_do_too(runner: Runner) -> None:
     assert await runner.result(handle) == 1_000_000
     assert await failed_tasks(handle) == 0
     history = await handle.fetch_history()
-    await Replayer(workflows=[], plugins=[PilotPlugin()]).replay_workflow(history)
+    await replayed(runner, history)
 
 
 async def test_a_run_ends_before_its_history_is_too_long(
