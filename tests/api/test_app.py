@@ -69,6 +69,7 @@ def test_the_document_names_every_route(document):
         ("GET", "/api/v1/executions/{execution_id}/nodes/{node_id}/output"),
         ("GET", "/api/v1/executions/{execution_id}/output"),
         ("GET", "/api/v1/executions/{execution_id}/children"),
+        ("GET", "/api/v1/executions/{execution_id}/waits"),
         ("POST", "/api/v1/executions/{execution_id}/cancel"),
         ("POST", "/api/v1/executions/{execution_id}/retry"),
         ("POST", f"{W}/{{workflow_id}}/nodes/{{node_id}}/test"),
