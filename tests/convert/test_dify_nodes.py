@@ -11,6 +11,7 @@ from pilot.graph.issues import errors
 from pilot.graph.validate import validate
 from pilot.nodes import specs
 from tests.convert.dify_app import dify_node, end, from_dify_nodes, start
+from tests.convert.test_n8n_flow import trigger_body
 
 
 def node(found: Conversion, node_id: str) -> Any:
@@ -19,6 +20,53 @@ def node(found: Conversion, node_id: str) -> Any:
 
 def sound(found: Conversion) -> None:
     assert errors(validate(found.graph, specs())) == []
+
+
+def test_triggers_are_the_start_and_say_what_to_create() -> None:
+    hook = dify_node(
+        "hook", "trigger-webhook", method="POST", headers=[{"name": "X-Order"}],
+        params=[{"name": "q"}], body=[{"name": "total", "type": "number"}],
+    )  # fmt: skip
+    tick = dify_node(
+        "tick", "trigger-schedule", mode="visual", frequency="weekly", timezone="Asia/Tokyo",
+        visual_config={"time": "2:30 PM", "weekdays": ["mon", "fri"]},
+    )  # fmt: skip
+    outputs = end(a=["hook", "X_Order"], b=["hook", "q"], c=["hook", "total"])
+    variables = [{"name": "SHOP", "value": "tea", "value_type": "string"}]
+    found = from_dify_nodes(
+        [hook, tick, outputs], "hook>e", "tick>e", environment_variables=variables
+    )
+    sound(found)
+    assert [one.type for one in found.graph.nodes] == ["variable", "start", "output"]
+    assert node(found, "e").config["value"] == {
+        "a": '{nodes.start.output.headers["x-order"]}',
+        "b": "{nodes.start.output.query.q}",
+        "c": "{nodes.start.output.body.total}",
+    }
+    said = {one.name: str(one.action) for one in found.report.findings if one.field}
+    webhook = trigger_body(said["hook"]).webhook
+    schedule = trigger_body(said["tick"]).schedule
+    assert webhook is not None
+    assert webhook.headers == ["x-order"]
+    assert schedule is not None
+    assert (list(schedule.cron), schedule.timezone) == (["30 14 * * mon,fri"], "Asia/Tokyo")
+
+
+@pytest.mark.parametrize(
+    ("data", "cron"),
+    [
+        ({"mode": "cron", "cron_expression": "5 4 * * *"}, "5 4 * * *"),
+        ({"frequency": "hourly", "visual_config": {"on_minute": 7}}, "7 * * * *"),
+        ({"frequency": "daily", "visual_config": {"time": "12:05 AM"}}, "5 0 * * *"),
+        ({"frequency": "monthly", "visual_config": {"monthly_days": [1, "last"]}}, "0 0 1 * *"),
+    ],
+)
+def test_a_schedule_is_a_cron_expression(data: Any, cron: str) -> None:
+    found = from_dify_nodes([dify_node("tick", "trigger-schedule", **data), end()], "tick>e")
+    [said] = [one for one in found.report.findings if one.name == "tick"]
+    schedule = trigger_body(str(said.action)).schedule
+    assert schedule is not None
+    assert list(schedule.cron) == [cron]
 
 
 def asks(actions: dict[str, str], *inputs: str, **more: Any) -> dict[str, Any]:

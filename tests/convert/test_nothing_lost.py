@@ -175,7 +175,11 @@ def dify_flows(draw: st.DrawFn) -> dict[str, Any]:
         st.sampled_from([*IDS, "gone"]),
     )  # fmt: skip
     edges = [f"{a}:{b}>{c}" for a, b, c in draw(st.lists(edge, max_size=12, unique=True))]
-    return dify_app(nodes, *edges)
+    variables = [
+        {"name": "KEY", "value": "x", "value_type": draw(st.sampled_from(["string", "secret"]))}
+    ]
+    more = draw(st.sampled_from([{}, {"environment_variables": variables}]))
+    return dify_app(nodes, *edges, **more)
 
 
 @RUNS

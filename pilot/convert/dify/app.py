@@ -10,7 +10,17 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from pilot.convert.cel import Place, braced_json
-from pilot.convert.dify import containers, lists, models, people, places, requests, steps, tools
+from pilot.convert.dify import (
+    containers,
+    lists,
+    models,
+    people,
+    places,
+    requests,
+    steps,
+    tools,
+    triggers,
+)
 from pilot.convert.dify.build import Build, DifyNode
 from pilot.convert.dify.reading import check_version, nodes_of, own_ids, say_lost_edges
 from pilot.convert.dify.scope import Scope, rows_of
@@ -40,6 +50,7 @@ CONVERTERS: Mapping[str, Converter] = {
     "list-operator": lists.list_operator,
     "tool": tools.tool,
     "agent": tools.agent,
+    **dict.fromkeys(triggers.KINDS, triggers.trigger),
 }
 _INSTEAD = {
     "knowledge-retrieval": "ask your retriever by an http node",
@@ -85,7 +96,8 @@ def _built(
     nodes = own_ids(nodes_of(graph, build), account)
     setup = _setup(workflow, nodes, build)
     for node in nodes:
-        scope.outputs.setdefault(node.id, {}).update(places.outputs(node))
+        found = places.outputs(node) | triggers.outputs(node, scope.start)
+        scope.outputs.setdefault(node.id, {}).update(found)
         if places.is_whole(node):
             scope.whole[node.id] = Place(("nodes", node.node_id, "output"), node.node_id)
     inside: dict[str, list[DifyNode]] = {}
@@ -142,7 +154,7 @@ def _misplaced(node: DifyNode, children: Sequence[DifyNode]) -> str | None:
         if node.parent:
             return "a loop in a loop is not carried"
         return None if children else "there is nothing inside of it"
-    if node.parent and node.source.type in ("answer", "end", "start", "loop-end"):
+    if node.parent and node.source.type in ("answer", "end", "loop-end", *triggers.STARTS):
         return f"πlot has no {node.source.type} inside of a map or loop"
     return None
 
@@ -151,7 +163,8 @@ def _setup(workflow: Mapping[str, Any], nodes: list[DifyNode], build: Build) -> 
     """A node behind the start that sets the app's variables; None where there are none. The
     values of secret ones are left where they are: they become names of πlot's secrets."""
     scope, account = build.scope, build.scope.account
-    begin = next((node for node in nodes if node.source.type == "start"), None)
+    starts = (node for node in nodes if node.source.type in triggers.STARTS and not node.parent)
+    begin = next(starts, None)
     if begin is None:
         return None
     scope.start = begin.node_id
@@ -195,9 +208,9 @@ def _connect(
     them leads to."""
     drawn = {node.id: node for node in nodes}
     if setup is not None:
-        begin = next(node for node in nodes if node.source.type == "start")
-        build.draft.connect(begin.node_id, setup)
-        build.exits[begin.id] = setup
+        start = build.scope.start
+        build.draft.connect(start, setup)
+        build.exits |= {node.id: setup for node in nodes if build.exits[node.id] == start}
     edges = [
         (
             str(edge.get("source")),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from pilot.convert.dify import triggers
 from pilot.convert.dify.build import Build, DifyNode
 from pilot.convert.document import real, rows
 from pilot.convert.report import Account, Source
@@ -76,7 +77,7 @@ def nodes_of(graph: Mapping[str, Any], build: Build) -> Iterator[DifyNode]:
             continue
         if kind in _INNER:
             continue
-        slug = build.draft.slugs.new("start" if kind == "start" else title, kind)
+        slug = build.draft.slugs.new("start" if kind in triggers.STARTS else title, kind)
         source = Source(node_id, title, kind, slug)
         parent = given.get("parentId") or data.get("iteration_id") or data.get("loop_id")
         at = given.get("position")

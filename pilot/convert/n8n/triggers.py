@@ -13,6 +13,7 @@ from typing import Any
 from pilot.convert.document import whole
 from pilot.convert.n8n.build import Build, N8nNode, rows_of
 from pilot.convert.report import Source
+from pilot.convert.trigger_calls import creating
 from pilot.nodes.start import InputType
 
 INPUTS: Mapping[str, list[dict[str, Any]]] = {
@@ -89,14 +90,8 @@ def report(node: N8nNode, kind: str, start: str, timezone: Any, build: Build) ->
                 f"nothing in πlot listens as {kind} does: what it gives is the execution's input",
                 source, "type", original=node.source.type,
                 action="have the other side call a webhook: "
-                + _body(source.name, {"webhook": {"input_from": "body"}}),
+                + creating(source.name, {"webhook": {"input_from": "body"}}),
             )  # fmt: skip
-
-
-def _body(name: str, kind: Mapping[str, Any]) -> str:
-    """The call that creates a trigger. The workflow has an id once it is saved."""
-    body = {"name": name[:200], "workflow_id": "<its id>", **kind}
-    return f"POST /api/v1/triggers {json.dumps(body, ensure_ascii=False)}"
 
 
 def _webhook(node: N8nNode, source: Source, build: Build) -> None:
@@ -108,7 +103,7 @@ def _webhook(node: N8nNode, source: Source, build: Build) -> None:
     build.account.approximated(
         "a webhook is created beside the workflow, and has an address of its own",
         source, "parameters", original=json.dumps(dict(given)), severity="info",
-        action=_body(source.name, {"webhook": webhook}),
+        action=creating(source.name, {"webhook": webhook}),
     )  # fmt: skip
     if method != "POST":
         build.account.dropped(
@@ -145,7 +140,9 @@ def _schedule(node: N8nNode, source: Source, timezone: Any, build: Build) -> Non
     build.account.approximated(
         "a schedule is created beside the workflow; its runs are given what the schedule says",
         source, "parameters", original=json.dumps(dict(given)), severity="warning",
-        action=_body(source.name, {"schedule": schedule, "input": {"timestamp": "{scheduled_at}"}})
+        action=creating(
+            source.name, {"schedule": schedule, "input": {"timestamp": "{scheduled_at}"}}
+        )
         + "".join(f"; {note}" for note in notes),
     )  # fmt: skip
 
