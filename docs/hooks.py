@@ -13,6 +13,7 @@ from pilot.graph.spec import NodeSpec, Policy
 from pilot.nodes import BUILT_IN
 
 LINK = re.compile(r"\[([^\]]+)\]\(((?:\.\./)+)[^)]*\)")
+MARKED = re.compile(r"^(```\w+) (?:graph|node|elsewhere)$", re.M)
 PAGES = {f"nodes/{spec.type}.md": spec for spec in BUILT_IN}
 
 
@@ -20,8 +21,8 @@ def on_page_markdown(markdown: str, *, page: Any, **_: Any) -> str:
     path: str = page.file.src_uri
     up = path.count("/")
     text = LINK.sub(lambda link: link[0] if link[2].count("../") <= up else link[1], markdown)
-    # a mark for the tests, of which the highlighter knows nothing
-    text = text.replace("```json graph\n", "```json\n")
+    # marks for the tests, of which the highlighter knows nothing
+    text = MARKED.sub(r"\1", text)
     spec = PAGES.get(path)
     return text if spec is None else f"{text}\n\n{reference(spec)}"
 

@@ -18,7 +18,9 @@ import pytest
 
 from tests.stack import Stack, clean_environment
 
-ROOT = Path(__file__).parents[2]
+from .pages import PAGES as FILES
+from .pages import ROOT, blocks
+
 GUARD = 'curl() { command curl --silent --show-error --fail-with-body --max-time 60 "$@"; }\n'
 USER = "reader"
 AS_IT_COMES = "http://127.0.0.1:8000"
@@ -84,8 +86,9 @@ PAGES: dict[str, Page] = {
 }
 
 
-def blocks(page: str) -> list[str]:
-    return re.findall(r"^```(?:sh|bash)\n(.*?)^```", (ROOT / page).read_text(), re.S | re.M)
+def scripts(page: str) -> list[str]:
+    """A page's commands that can be run: not those marked as a reader's `elsewhere`."""
+    return [block.text for block in blocks() if block.page == page and block.info in ("sh", "bash")]
 
 
 def run(script: str, stack: Stack, folder: Path, names: dict[str, str]) -> str:
@@ -134,7 +137,7 @@ def test_the_page_s_commands_run(
     (tmp_path / ".venv" / "bin").symlink_to(Path(sys.executable).parent)
     (tmp_path / ".pilot").symlink_to(stack.data_dir)
     variables = answer = ""
-    for block in blocks(page):
+    for block in scripts(page):
         script = variables + (block if not answer else _filled(block, answer))
         answer = run(script, stack, tmp_path, names)
         variables += "".join(re.findall(r"^[A-Z]+=.*\n", block, re.M))
@@ -150,8 +153,7 @@ def _id(answer: str) -> str:
 
 
 def test_no_page_is_left_out() -> None:
-    pages = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
-    names = [str(page.relative_to(ROOT)) for page in pages]
-    with_commands = {name for name in names if blocks(name)}
+    names = [str(page.relative_to(ROOT)) for page in FILES]
+    with_commands = {name for name in names if scripts(name)}
     assert with_commands - PAGES.keys() - ELSEWHERE.keys() == set()
     assert PAGES.keys() | ELSEWHERE.keys() <= set(names)
