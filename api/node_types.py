@@ -3,18 +3,20 @@ editors of files."""
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 from fastapi import APIRouter
 from pydantic import BaseModel, Field, ValidationError
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from api.auth import CallerDep
-from api.parts import PartsDep
-from api.reply import reply
+from api.reply import UNCHANGED, IfNoneMatch, unless_known
 from api.route import ApiRoute
+from pilot.events.wire import dumps
 from pilot.graph.json_schema import graph_schema
 from pilot.graph.spec import ERROR_HANDLE, NodeSpec
+from pilot.nodes import specs
 
 router = APIRouter(tags=["node types"], route_class=ApiRoute)
 
@@ -62,17 +64,29 @@ class NodeTypesOut(BaseModel):
     items: list[NodeTypeOut]
 
 
-@router.get("/node-types", response_model=NodeTypesOut)
-async def list_node_types(parts: PartsDep, _: CallerDep) -> Response:
+@router.get("/node-types", response_model=NodeTypesOut, responses={**UNCHANGED})
+async def list_node_types(_: CallerDep, if_none_match: IfNoneMatch = None) -> Response:
     """Every installed node type."""
-    return reply(NodeTypesOut(items=[_shown(spec) for spec in parts.specs.values()]))
+    return unless_known(_palette(), if_none_match)
 
 
-@router.get("/schema/graph.json", response_model=dict[str, Any])
-async def read_graph_schema(parts: PartsDep, _: CallerDep) -> Response:
+@router.get("/schema/graph.json", response_model=dict[str, Any], responses={**UNCHANGED})
+async def read_graph_schema(_: CallerDep, if_none_match: IfNoneMatch = None) -> Response:
     """The JSON Schema (2020-12) of a workflow's file, with every installed node type: for editors,
     which a file tells by `$schema`."""
-    return JSONResponse(graph_schema(parts.specs))
+    return unless_known(_schema(), if_none_match)
+
+
+# A process's node types stay as they are, and their schemas take tens of milliseconds to make.
+@lru_cache(maxsize=1)
+def _palette() -> bytes:
+    shown = NodeTypesOut(items=[_shown(spec) for spec in specs().values()])
+    return shown.model_dump_json().encode()
+
+
+@lru_cache(maxsize=1)
+def _schema() -> bytes:
+    return dumps(graph_schema(specs()))
 
 
 def _shown(spec: NodeSpec) -> NodeTypeOut:

@@ -32,7 +32,7 @@ from api.live import sse
 from api.pagination import PageDep, PageOut
 from api.parts import Parts, PartsDep
 from api.problems import CONFLICT, DOWN, FORBIDDEN, GONE, INVALID, MISSING, OVER_BUDGET, Problem
-from api.reply import reply
+from api.reply import UNCHANGED, IfNoneMatch, reply, unless_known
 from api.route import ApiRoute
 from pilot.events.wire import dumps
 from pilot.graph.status import ExecutionStatus
@@ -193,7 +193,11 @@ def _headers(started: Started) -> dict[str, str]:
     return headers
 
 
-@router.get("/executions", response_model=PageOut[ExecutionSummaryOut], responses={**MISSING})
+@router.get(
+    "/executions",
+    response_model=PageOut[ExecutionSummaryOut],
+    responses={**MISSING, **UNCHANGED},
+)
 async def list_executions(
     parts: PartsDep,
     caller: CallerDep,
@@ -210,6 +214,7 @@ async def list_executions(
     last: Annotated[
         AwareDatetime | None, Query(alias="to", description="Created before that time.")
     ] = None,
+    if_none_match: IfNoneMatch = None,
 ) -> Response:
     """The caller's executions that no other execution began, newest first; with `workflow_id`
     those of a workflow, which may be one that somebody shares with the caller."""
@@ -217,15 +222,22 @@ async def list_executions(
     if of is not None:
         owner = await access.to_workflow(parts, caller, of, Role.VIEWER)
     began = None if parent == "any" else ROOTS if parent is None else str(parent)
-    return reply(await service.listing(parts, owner, page, of, status, began, first, last))
+    found = await service.listing(parts, owner, page, of, status, began, first, last)
+    return unless_known(found, if_none_match)
 
 
-@router.get("/executions/{execution_id}", response_model=ExecutionOut, responses={**MISSING})
-async def read_execution(parts: PartsDep, caller: CallerDep, execution_id: UUID) -> Response:
+@router.get(
+    "/executions/{execution_id}",
+    response_model=ExecutionOut,
+    responses={**MISSING, **UNCHANGED},
+)
+async def read_execution(
+    parts: PartsDep, caller: CallerDep, execution_id: UUID, if_none_match: IfNoneMatch = None
+) -> Response:
     """A run with all its nodes."""
     owner = await access.to_execution(parts, caller, str(execution_id), Role.VIEWER)
     body = await service.read_body(parts, owner, str(execution_id))
-    return Response(body, media_type="application/json")
+    return unless_known(body, if_none_match)
 
 
 @router.delete(

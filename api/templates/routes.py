@@ -13,7 +13,7 @@ from api.etag import etag
 from api.pagination import PageOut
 from api.parts import PartsDep
 from api.problems import FORBIDDEN, INVALID, MISSING, not_found
-from api.reply import reply
+from api.reply import UNCHANGED, IfNoneMatch, reply, unless_known
 from api.route import ApiRoute
 from api.templates.schemas import TemplateOut, TemplateSummaryOut, TemplateUse, summary_of
 from api.workflows import service
@@ -28,12 +28,12 @@ router = APIRouter(
 TemplateId = Annotated[str, Path(max_length=100, pattern=r"^[\w-]+$")]
 
 
-@router.get("", response_model=PageOut[TemplateSummaryOut])
-async def list_templates(caller: CallerDep) -> Response:
+@router.get("", response_model=PageOut[TemplateSummaryOut], responses={**UNCHANGED})
+async def list_templates(caller: CallerDep, if_none_match: IfNoneMatch = None) -> Response:
     """All templates, on one page, without their graphs."""
     access.own(caller, Role.VIEWER)
     items = [TemplateSummaryOut(**summary_of(one)) for one in templates().values()]
-    return reply(PageOut(items=items, next_cursor=None))
+    return unless_known(PageOut(items=items, next_cursor=None), if_none_match)
 
 
 @router.get("/{template_id}", response_model=TemplateOut, responses={**MISSING})

@@ -14,7 +14,7 @@ from api.etag import etag, none_match_hits
 from api.pagination import PageDep, PageOut
 from api.parts import PartsDep
 from api.problems import CONFLICT, FORBIDDEN, INVALID, MISSING
-from api.reply import reply
+from api.reply import IfNoneMatch, reply
 from api.route import ApiRoute
 from api.versions import service
 from api.versions.schemas import (
@@ -75,7 +75,7 @@ async def read_version(
     caller: CallerDep,
     workflow_id: UUID,
     version: Number,
-    if_none_match: Annotated[str | None, Header(max_length=1000)] = None,
+    if_none_match: IfNoneMatch = None,
 ) -> Response:
     """A version as it was saved."""
     owner = await access.to_workflow(parts, caller, str(workflow_id), Role.VIEWER)

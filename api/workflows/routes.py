@@ -16,7 +16,7 @@ from api.limits import Rate, counted_as
 from api.pagination import PageDep, PageOut
 from api.parts import PartsDep
 from api.problems import CONFLICT, FORBIDDEN, INVALID, MISSING
-from api.reply import reply
+from api.reply import UNCHANGED, IfNoneMatch, reply, unless_known
 from api.route import ApiRoute
 from api.workflows import openapi, service
 from api.workflows.schemas import (
@@ -44,7 +44,7 @@ async def create_workflow(parts: PartsDep, caller: CallerDep, body: WorkflowIn) 
     return reply(made, 201, {"Location": location, "ETag": etag(made.version)})
 
 
-@router.get("", response_model=PageOut[WorkflowSummaryOut])
+@router.get("", response_model=PageOut[WorkflowSummaryOut], responses={**UNCHANGED})
 async def list_workflows(
     parts: PartsDep,
     caller: CallerDep,
@@ -52,11 +52,14 @@ async def list_workflows(
     shared: Annotated[
         bool, Query(description="Those that others share with the caller, instead of their own.")
     ] = False,
+    if_none_match: IfNoneMatch = None,
 ) -> Response:
     """The caller's workflows, newest first, without their graphs."""
     if shared:
-        return reply(await service.shared(parts.store, caller.grantees, page))
-    return reply(await service.listing(parts.store, caller.owner, page))
+        found = await service.shared(parts.store, caller.grantees, page)
+    else:
+        found = await service.listing(parts.store, caller.owner, page)
+    return unless_known(found, if_none_match)
 
 
 @router.post("/validate", response_model=ValidationOut, responses={**INVALID})
@@ -69,13 +72,13 @@ async def validate_graph(parts: PartsDep, caller: CallerDep, body: GraphIn) -> R
 @router.get(
     "/{workflow_id}",
     response_model=WorkflowOut,
-    responses={**MISSING, 304: {"description": "It is still the version of If-None-Match."}},
+    responses={**MISSING, **UNCHANGED},
 )
 async def read_workflow(
     parts: PartsDep,
     caller: CallerDep,
     workflow_id: UUID,
-    if_none_match: Annotated[str | None, Header(max_length=1000)] = None,
+    if_none_match: IfNoneMatch = None,
 ) -> Response:
     """A workflow at its newest version."""
     owner = await access.to_workflow(parts, caller, str(workflow_id), Role.VIEWER)

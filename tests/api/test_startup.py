@@ -1,4 +1,4 @@
-"""What an API process loads before it is asked for anything."""
+"""What the processes load before they are asked for anything."""
 
 from __future__ import annotations
 
@@ -30,6 +30,25 @@ FOR_SOME_REQUESTS = {
 """Each costs every process up to 18 MB and a second of its start, and is imported by what needs
 it, when it is needed."""
 
+FOR_SOME_NODES = {
+    "alembic",
+    "api",
+    "fastapi",
+    "jsonschema",
+    "litellm",
+    "numpy",
+    "openai",
+    "opentelemetry.sdk",
+    "pilot.store.supabase",
+    "redis",
+    "sentry_sdk",
+    "supabase",
+    "temporalio.testing",
+    "tiktoken",
+    "yaml",
+}
+"""The same for a worker, which loads a model client only once it polls, in a thread."""
+
 START = """
 import asyncio, json, sys
 from api.app import opened
@@ -44,6 +63,12 @@ async def start():
         print(json.dumps(list(sys.modules)))
 
 asyncio.run(start())
+"""
+
+WORKER = """
+import json, sys
+import worker
+print(json.dumps(list(sys.modules)))
 """
 
 SUPERVISED = """
@@ -65,6 +90,13 @@ def test_the_api_starts_without_what_few_requests_need(tmp_path: Path) -> None:
     assert "api.executions.routes" in modules
     assert "pilot.store.sql" in modules
     assert not modules & FOR_SOME_REQUESTS
+
+
+def test_a_worker_starts_without_what_few_nodes_need() -> None:
+    modules = loaded(WORKER)
+    assert "activities.llm" in modules
+    assert "workflows_def.messages" in modules
+    assert not modules & FOR_SOME_NODES
 
 
 def test_nothing_is_imported_before_the_collector_of_garbage_is_off() -> None:

@@ -4541,7 +4541,9 @@ export interface operations {
                 /** @description `next_cursor` of the page before. */
                 cursor?: string;
             };
-            header?: never;
+            header?: {
+                "if-none-match"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -4555,6 +4557,13 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["PageOut_ExecutionSummaryOut_"];
                 };
+            };
+            /** @description It is still what If-None-Match names. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
         };
     };
@@ -4590,7 +4599,9 @@ export interface operations {
     read_execution: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                "if-none-match"?: string;
+            };
             path: {
                 execution_id: string;
             };
@@ -4606,6 +4617,13 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["ExecutionOut"];
                 };
+            };
+            /** @description It is still what If-None-Match names. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
         };
     };
@@ -5122,7 +5140,9 @@ export interface operations {
     list_node_types: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                "if-none-match"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -5137,12 +5157,21 @@ export interface operations {
                     "application/json": components["schemas"]["NodeTypesOut"];
                 };
             };
+            /** @description It is still what If-None-Match names. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
         };
     };
     read_graph_schema: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                "if-none-match"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -5158,6 +5187,13 @@ export interface operations {
                         [key: string]: unknown;
                     };
                 };
+            };
+            /** @description It is still what If-None-Match names. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
         };
     };
@@ -5237,7 +5273,9 @@ export interface operations {
     list_templates: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                "if-none-match"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -5251,6 +5289,13 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["PageOut_TemplateSummaryOut_"];
                 };
+            };
+            /** @description It is still what If-None-Match names. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
         };
     };
@@ -5695,7 +5740,9 @@ export interface operations {
                 /** @description `next_cursor` of the page before. */
                 cursor?: string;
             };
-            header?: never;
+            header?: {
+                "if-none-match"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -5709,6 +5756,13 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["PageOut_WorkflowSummaryOut_"];
                 };
+            };
+            /** @description It is still what If-None-Match names. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
         };
     };
@@ -5846,7 +5900,7 @@ export interface operations {
                     "application/json": components["schemas"]["WorkflowOut"];
                 };
             };
-            /** @description It is still the version of If-None-Match. */
+            /** @description It is still what If-None-Match names. */
             304: {
                 headers: {
                     [name: string]: unknown;
