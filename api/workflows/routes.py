@@ -81,10 +81,11 @@ async def read_workflow(
     if_none_match: IfNoneMatch = None,
 ) -> Response:
     """A workflow at its newest version."""
-    owner = await access.to_workflow(parts, caller, str(workflow_id), Role.VIEWER)
+    owner, role = await access.admitted(parts, caller, str(workflow_id), Role.VIEWER)
     found = await service.read(parts.store, parts.specs, owner, str(workflow_id), if_none_match)
     if isinstance(found, str):
         return Response(status_code=304, headers={"ETag": found})
+    found.role = None if role is Role.ADMIN else role
     return reply(found, headers={"ETag": etag(found.version, found.publication)})
 
 

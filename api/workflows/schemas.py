@@ -100,7 +100,7 @@ class WorkflowSummaryOut(BaseModel):
     role: Role | None = Field(
         default=None,
         exclude_if=lambda role: role is None,
-        description="What the caller may do with it, where it is somebody else's.",
+        description="What the caller may do with it, where that is not everything.",
     )
 
 

@@ -14,6 +14,11 @@ export function useNodeTypes() {
   })
 }
 
+/** The same, where a page does without them until they are there. */
+export const useKnownTypes = (): NodeTypes => useNodeTypes().data ?? NO_TYPES
+
+const NO_TYPES: NodeTypes = new Map()
+
 // by identity, so that `select` gives the same map for the same answer
 function byType(answer: Schemas["NodeTypesOut"]): NodeTypes {
   return new Map(answer.items.map((item) => [item.type, item]))

@@ -4122,7 +4122,7 @@ export interface components {
              * @description The version that runs by default. Null where none was ever published (`publication` is 0: the newest runs), and where the workflow was taken offline.
              */
             published_version: number | null;
-            /** @description What the caller may do with it, where it is somebody else's. */
+            /** @description What the caller may do with it, where that is not everything. */
             role?: components["schemas"]["Role"] | null;
             /** Timeout S */
             timeout_s: number | null;
@@ -4165,7 +4165,7 @@ export interface components {
              * @description The version that runs by default. Null where none was ever published (`publication` is 0: the newest runs), and where the workflow was taken offline.
              */
             published_version: number | null;
-            /** @description What the caller may do with it, where it is somebody else's. */
+            /** @description What the caller may do with it, where that is not everything. */
             role?: components["schemas"]["Role"] | null;
             /**
              * Updated At

@@ -1,3 +1,4 @@
+import { forgetInputs } from "../run/lastInput"
 import { lazy, Suspense, useCallback, useMemo, useState, type ReactNode } from "react"
 import { useQueryClient } from "@tanstack/react-query"
 import { signRequests } from "../api/client"
@@ -37,6 +38,7 @@ function TokenGate({ config, children }: { config: ServerConfig; children: React
   const leave = useCallback(
     (why: string | null) => {
       dropToken()
+      forgetInputs()
       queries.clear()
       setNotice(why)
       setToken(null)

@@ -1,3 +1,4 @@
+import { forgetInputs } from "../run/lastInput"
 import { ClerkProvider, SignIn, useAuth, useClerk, useUser } from "@clerk/clerk-react"
 import { useMemo, type ReactNode } from "react"
 import { signRequests } from "../api/client"
@@ -27,7 +28,14 @@ function Gate({ children }: { children: ReactNode }) {
       () => getToken(),
       () => undefined,
     )
-    return { userId, name, signOut: () => void signOut() }
+    return {
+      userId,
+      name,
+      signOut: () => {
+        forgetInputs()
+        void signOut()
+      },
+    }
   }, [userId, name, getToken, signOut])
 
   if (!isLoaded) return <Loading what="sign-in" />

@@ -39,7 +39,7 @@ interface Adding {
 
 /** The palette and the drawing. */
 export function Board({ types }: { types: NodeTypes }) {
-  const { canvas } = useEditing()
+  const { canvas, readOnly } = useEditing()
   const flow = useReactFlow()
   const theme = useTheme()
   const { complain } = useToast()
@@ -152,6 +152,9 @@ export function Board({ types }: { types: NodeTypes }) {
           }}
           zoomOnDoubleClick={false}
           deleteKeyCode={null}
+          nodesDraggable={!readOnly}
+          nodesConnectable={!readOnly}
+          edgesReconnectable={!readOnly}
           selectionKeyCode="Shift"
           multiSelectionKeyCode={["Meta", "Control"]}
           panOnScroll

@@ -51,7 +51,7 @@ export function NodePanel({ types }: { types: NodeTypes }) {
 }
 
 function Panel({ node, types }: { node: GraphNode; types: NodeTypes }) {
-  const { canvas } = useEditing()
+  const { canvas, readOnly } = useEditing()
   const path = useCanvas((state) => state.path)
   const [tab, setTab] = useState<Tab>("configure")
   const type = types.get(node.type)
@@ -113,8 +113,11 @@ function Panel({ node, types }: { node: GraphNode; types: NodeTypes }) {
         ))}
       </div>
       <div className={styles.content} role="tabpanel" tabIndex={0}>
-        {tab === "configure" && <Configure node={node} types={types} />}
-        {tab === "running" && <Running node={node} type={type} />}
+        {/* editors of code are no form controls, which a fieldset could disable */}
+        <div inert={readOnly}>
+          {tab === "configure" && <Configure node={node} types={types} />}
+          {tab === "running" && <Running node={node} type={type} />}
+        </div>
         {tab === "test" && path.length === 0 && <TestTab node={node} />}
         {tab === "test" && path.length > 0 && (
           <p className={styles.text}>

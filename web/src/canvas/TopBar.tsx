@@ -5,6 +5,7 @@ import {
   Cloud,
   CloudOff,
   Ellipsis,
+  Eye,
   History,
   Play,
   Rocket,
@@ -34,7 +35,7 @@ export function TopBar(props: {
   onPublish: () => void
   onRun: () => void
 }) {
-  const { id, canvas, saver } = useEditing()
+  const { id, canvas, saver, readOnly } = useEditing()
   const name = useCanvas((state) => state.doc.name)
   const issues = useCanvas((state) => state.issues)
   const status = useSaver((state) => state.status)
@@ -58,6 +59,7 @@ export function TopBar(props: {
         className={styles.name}
         aria-label="Workflow name"
         maxLength={200}
+        readOnly={readOnly}
         value={name}
         onChange={(event) => {
           const text = event.target.value
@@ -65,19 +67,26 @@ export function TopBar(props: {
           if (text.trim() !== "") canvas.getState().describe({ name: text }, "name")
         }}
       />
-      <span
-        className={styles.status}
-        data-status={status}
-        role="status"
-        title={error?.message ?? undefined}
-      >
-        {status === "failed" || status === "conflict" ? (
-          <CloudOff size={15} aria-hidden />
-        ) : (
-          <Cloud size={15} aria-hidden />
-        )}
-        {SAVING[status]}
-      </span>
+      {readOnly ? (
+        <span className={styles.status} role="status" title="It is shared with you for reading.">
+          <Eye size={15} aria-hidden />
+          You may look, and change nothing
+        </span>
+      ) : (
+        <span
+          className={styles.status}
+          data-status={status}
+          role="status"
+          title={error?.message ?? undefined}
+        >
+          {status === "failed" || status === "conflict" ? (
+            <CloudOff size={15} aria-hidden />
+          ) : (
+            <Cloud size={15} aria-hidden />
+          )}
+          {SAVING[status]}
+        </span>
+      )}
       {status === "failed" && (
         <Button size="small" onClick={() => void saver.getState().flush()}>
           Try again
@@ -106,16 +115,18 @@ export function TopBar(props: {
         Versions
       </Button>
       <span className={styles.line} aria-hidden />
-      <Button size="small" icon={<Rocket size={15} />} onClick={props.onPublish}>
-        Publish
-      </Button>
+      {!readOnly && (
+        <Button size="small" icon={<Rocket size={15} />} onClick={props.onPublish}>
+          Publish
+        </Button>
+      )}
       <Button size="small" variant="primary" icon={<Play size={15} />} onClick={props.onRun}>
         Run
       </Button>
       <Menu
         label="More about this workflow"
         items={[
-          { label: "Settings", onSelect: () => setSettings(true) },
+          ...(readOnly ? [] : [{ label: "Settings", onSelect: () => setSettings(true) }]),
           {
             label: "Its executions",
             onSelect: () => void navigate(`/executions?workflow_id=${id}`),

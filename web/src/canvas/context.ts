@@ -7,6 +7,8 @@ export interface Editing {
   id: string
   canvas: CanvasStore
   saver: Saver
+  /** The caller may look, and change nothing. */
+  readOnly: boolean
 }
 
 export const EditingContext = createContext<Editing | null>(null)

@@ -204,3 +204,14 @@ test("the same edge twice is one line, and a stray handle is shown", () => {
   expect(flow.flowEdges.map((one) => one.id)).toEqual(["start:gone:ask"])
   expect(flow.flowNodes[0]?.data.stray).toEqual(["gone"])
 })
+
+test("what may only be read stays as it is", () => {
+  const canvas = createCanvas(TYPES, DOC, true)
+  const state = canvas.getState()
+  state.update("ask", (node) => ({ ...node, config: { model: "other" } }))
+  state.remove(["start"])
+  state.add("llm", { x: 0, y: 0 })
+  state.describe({ name: "Mine" })
+  state.undo()
+  expect(canvas.getState().doc).toBe(DOC)
+})

@@ -74,7 +74,8 @@ export interface CanvasState extends Flow {
 
 export type CanvasStore = ReturnType<typeof createCanvas>
 
-export function createCanvas(types: NodeTypes, doc: Doc) {
+/** With `readOnly` the document stays as it is, whatever is asked. */
+export function createCanvas(types: NodeTypes, doc: Doc, readOnly = false) {
   let lastKey: string | null = null
   let lastAt = 0
   let sizes = new Map<string, Size>()
@@ -94,6 +95,7 @@ export function createCanvas(types: NodeTypes, doc: Doc) {
     }
 
     function commitDoc(doc: Doc, change: Partial<CanvasState>, key: string | null) {
+      if (readOnly) return
       const state = get()
       const now = Date.now()
       const same = key !== null && key === lastKey && now - lastAt < SAME_MS

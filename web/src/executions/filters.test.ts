@@ -6,7 +6,7 @@ const NOW = Date.parse("2026-03-02T23:30:00Z")
 
 describe("the filters of executions", () => {
   it("are read from the address, and what is none is left out", () => {
-    const given = new URLSearchParams("workflow=w&status=failed&days=7")
+    const given = new URLSearchParams("workflow_id=w&status=failed&days=7")
     expect(filtersOf(given)).toEqual({ workflow: "w", status: "failed", days: 7 })
     const none = new URLSearchParams("status=odd&days=8")
     expect(filtersOf(none)).toEqual({ workflow: null, status: null, days: 30 })

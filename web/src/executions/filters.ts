@@ -28,7 +28,7 @@ export function filtersOf(params: URLSearchParams): Filters {
   const status = params.get("status") as Status | null
   const days = Number(params.get("days"))
   return {
-    workflow: params.get("workflow"),
+    workflow: params.get("workflow_id"),
     status: status !== null && STATUSES.includes(status) ? status : null,
     days: (PERIODS as readonly number[]).includes(days) ? days : DEFAULT_DAYS,
   }

@@ -52,10 +52,12 @@ export function CanvasPage() {
 
 function Editor({ id, types, opened }: { id: string; types: NodeTypes; opened: Opened }) {
   const [editing] = useState((): Editing => {
-    const canvas = createCanvas(types, opened.doc)
+    const { role } = opened.workflow
+    const readOnly = role === "viewer" || role === "runner"
+    const canvas = createCanvas(types, opened.doc, readOnly)
     canvas.getState().setIssues(opened.workflow.issues)
     const saver = createSaver(opened.doc, opened.at, (doc, etag) => saveWorkflow(id, doc, etag))
-    return { id, canvas, saver }
+    return { id, canvas, saver, readOnly }
   })
   return (
     <EditingContext.Provider value={editing}>

@@ -40,7 +40,7 @@ export function ExecutionsPage() {
         <select
           aria-label="Workflow"
           value={filters.workflow ?? ""}
-          onChange={(event) => set("workflow", event.target.value)}
+          onChange={(event) => set("workflow_id", event.target.value)}
         >
           <option value="">All workflows</option>
           {filters.workflow !== null && !names.has(filters.workflow) && (

@@ -11,7 +11,7 @@ import { ApprovalForm, pathOf } from "./ApprovalForm"
 import { count, duration, money, reasonText } from "./format"
 import { Iterations } from "./Iterations"
 import { inputOf, nameOf, outputOf, type Graph, type GraphNode } from "./path"
-import { useNodeTypes } from "./nodeTypes"
+import { useKnownTypes } from "../api/hooks"
 import { Elapsed } from "./RunNode"
 import styles from "./run.module.css"
 import { SignalForm } from "./SignalForm"
@@ -30,7 +30,7 @@ interface Props {
 /** All that is known of one node of the run. */
 export function NodePanel({ execution, graph, node, onClose, onRetryFrom }: Props) {
   const state = useNodeState(node.id)
-  const types = useNodeTypes()
+  const types = useKnownTypes()
   const hasEnded = useRunState((run) => isFinal(run.status))
   const { run } = useRunContext().getState()
   const input =

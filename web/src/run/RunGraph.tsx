@@ -13,7 +13,7 @@ import { useTheme } from "../ui/theme"
 import { nameOf, type Graph } from "./path"
 import { RunEdge, type RunFlowEdge } from "./RunEdge"
 import { RunNode, type RunFlowNode } from "./RunNode"
-import { useNodeTypes } from "./nodeTypes"
+import { useKnownTypes } from "../api/hooks"
 import { useRunContext } from "./useRun"
 import { TONES } from "./format"
 import { keyOf } from "../live/state"
@@ -38,7 +38,7 @@ export function RunGraph(props: {
   onSelect: (id: string | null) => void
 }) {
   const { graph, selected, onSelect } = props
-  const types = useNodeTypes()
+  const types = useKnownTypes()
   const theme = useTheme()
   const store = useRunContext()
 

@@ -1,8 +1,8 @@
 import { beforeEach, expect, it } from "vitest"
 
-import { lastInput, rememberInput } from "./lastInput"
+import { forgetInputs, lastInput, rememberInput } from "./lastInput"
 
-beforeEach(() => localStorage.clear())
+beforeEach(() => sessionStorage.clear())
 
 it("keeps the last input of each workflow, of fifty at most", () => {
   for (let i = 0; i < 60; i++) rememberInput(`w${i}`, { i })
@@ -13,8 +13,14 @@ it("keeps the last input of each workflow, of fifty at most", () => {
 })
 
 it("is not put off by what somebody else kept there", () => {
-  localStorage.setItem("pilot.inputs", "{")
+  sessionStorage.setItem("pilot.inputs", "{")
   expect(lastInput("w")).toBeUndefined()
   rememberInput("w", 1)
   expect(lastInput("w")).toBe(1)
+})
+
+it("is gone after signing out", () => {
+  rememberInput("w", 1)
+  forgetInputs()
+  expect(lastInput("w")).toBeUndefined()
 })
