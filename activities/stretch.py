@@ -24,8 +24,9 @@ from workflows_def.messages import STRETCH_ACTIVITY
 
 BUDGET_S = 1.0
 """So long may a stretch take: a pause or a cancel waits for it."""
-MAX_RESULT_BYTES = 400_000
-"""About how much JSON the nodes of a stretch give together. The first may give more."""
+MAX_RESULT_BYTES = 100_000
+"""About how much JSON the nodes of a stretch give together, less than what goes to a payload store.
+The first may give more."""
 
 
 @activity.defn(name=STRETCH_ACTIVITY)

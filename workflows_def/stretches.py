@@ -24,9 +24,9 @@ TIMEOUT = timedelta(seconds=30)
 ONCE = RetryPolicy(maximum_attempts=1)
 """What a stretch does not come to runs node by node, each with attempts of its own."""
 
-MAX_GIVEN_BYTES = 1_000_000
-"""About how much JSON the ready nodes of one stretch are given together. Runs in flight hold to
-it, as to `MAX_NODES`."""
+MAX_GIVEN_BYTES = 100_000
+"""About how much JSON the nodes of one stretch are given together, less than what goes to a payload
+store. The first may be given more. Runs in flight hold to it, as to `MAX_NODES`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +68,15 @@ class Stretches:
         if not may(ready[0]):
             return None
         entered: dict[str, tuple[Any, Scope]] = {}
-        given = 0
+        room = MAX_GIVEN_BYTES
         for node_id in islice(filter(may, ready), MAX_NODES):
-            entered[node_id] = self._records.enter(self._nodes[node_id])
-            given += len(to_json(entered[node_id][1]))
-            if given > MAX_GIVEN_BYTES:
+            node = self._nodes[node_id]
+            value, scope = self._records.enter(node)
+            room -= len(to_json((node.config, scope)))
+            if entered and room < 0:
                 break
-        below = self._below(entered, may)
+            entered[node_id] = value, scope
+        below = self._below(entered, may, room)
         if len(entered) + len(below) == 1:
             return None
         wanted = {name for one in below for name in one.references.vars}
@@ -118,25 +120,26 @@ class Stretches:
         )
 
     def _below(
-        self, entered: dict[str, tuple[Any, Scope]], may: Callable[[str], bool]
+        self, entered: dict[str, tuple[Any, Scope]], may: Callable[[str], bool], room: int
     ) -> list[StretchNode]:
-        """What follows in the stretch; nothing where it would have to be given too much."""
+        """What follows in the stretch, as far as there is room for what it has to be given."""
         assert self._ways is not None
-        nodes = []
+        nodes: list[StretchNode] = []
         for node_id in self._ways.below(entered, may):
             node = self._nodes[node_id]
-            nodes.append(
-                StretchNode(
-                    **_of(node),
-                    scope=self._records.known(node),
-                    edges=self._ways.edges_to(node_id),
-                    references=node.references,
-                    gathers=node.gathers,
-                )
+            one = StretchNode(
+                **_of(node),
+                scope=self._records.known(node),
+                edges=self._ways.edges_to(node_id),
+                references=node.references,
+                gathers=node.gathers,
             )
+            room -= len(to_json(one))
+            if room < 0:
+                break
+            nodes.append(one)
         values = [entered[node_id][0] for node_id in _read(nodes) if node_id in entered]
-        given = len(to_json([values, [one.scope for one in nodes]]))
-        return nodes if given <= MAX_GIVEN_BYTES else []
+        return nodes if len(to_json(values)) <= MAX_GIVEN_BYTES else []
 
 
 def _read(below: list[StretchNode]) -> set[str]:

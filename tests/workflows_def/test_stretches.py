@@ -188,3 +188,14 @@ async def test_a_paused_run_begins_no_stretch_and_a_cancelled_one_skips_it(runne
     assert isinstance(caught.value.cause, CancelledError)
     states = {one.id: one.status for one in (await runner.snapshot(handle)).nodes}
     assert (states["b"], states["w"], states["o"]) == ("succeeded", "cancelled", "skipped")
+
+
+async def test_large_values_stay_out_of_stretches(runner: Runner) -> None:
+    """What a local activity is given travels through the worker, or a payload store, each time."""
+    nodes = [S, sets("a", "{size(input)}"), sets("b", "{size(input)}"),
+             node("o", "output", config={"value": "{vars.v}"})]  # fmt: skip
+    small = await runner.start(nodes, "s>a", "a>b", "b>o", input="x" * 1_000)
+    large = await runner.start(nodes, "s>a", "a>b", "b>o", input="x" * 200_000)
+    assert (await runner.result(small), await runner.result(large)) == (1_000, 200_000)
+    assert await markers(small) == 1
+    assert await markers(large) > 1
