@@ -1,10 +1,10 @@
 """Big graphs: what chains, fan-outs and layers of 1,000 and 5,000 nodes cost each part.
 
-`python -m benchmarks.graphs [--nodes 1000 5000] [--no-runs]`. For each graph: validation, saving
-and loading it with the store (SQLite); the schedule alone, by node; a run of it, with the longest
-activation of its workflow by its own processor time; and the replay of that run from its history,
-which is what a worker that takes it over has to do. Then validation, saving and loading of 10,000
-nodes. Single figures of one process.
+`python -m benchmarks.graphs [--nodes 1000 5000] [--no-runs] [--only TEXT]`. For each graph:
+validation, saving and loading it with the store (SQLite); the schedule alone, by node; a run of it,
+with the longest activation of its workflow by its own processor time; and the replay of that run
+from its history, which is what a worker that takes it over has to do. Then validation, saving and
+loading of 10,000 nodes. Single figures of one process.
 """
 
 from __future__ import annotations
@@ -136,7 +136,7 @@ async def run(bench: Stack, graph: Graph, before: Figures) -> Figures:
     )
 
 
-async def main(sizes: list[int], *, runs: bool) -> None:
+async def main(sizes: list[int], only: str, *, runs: bool) -> None:
     warm_up()
     figures: list[Figures] = []
     print(HEADER)
@@ -147,8 +147,11 @@ async def main(sizes: list[int], *, runs: bool) -> None:
         )
         for size, type, name in itertools.product(sizes, ("code", "variable"), SHAPES):
             fitting = min(size, MAX_LAYERED) if name == "layers" else size
+            label = f"{name} of {fitting:,} {type}"
+            if only not in label:
+                continue
             graph = shape(name, fitting, type)
-            found = await still(bench, f"{name} of {fitting:,} {type}", graph)
+            found = await still(bench, label, graph)
             if runs:
                 found = await run(bench, graph, found)
             figures.append(found)
@@ -167,5 +170,6 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--nodes", type=int, nargs="+", default=[1_000, 5_000])
     parser.add_argument("--no-runs", action="store_true", help="validation, store, schedule alone")
+    parser.add_argument("--only", default="", help="a part of a graph's name")
     given = parser.parse_args()
-    asyncio.run(main(given.nodes, runs=not given.no_runs))
+    asyncio.run(main(given.nodes, given.only, runs=not given.no_runs))
