@@ -27,6 +27,8 @@ from pilot.errors import (
     ConflictError,
     GraphError,
     NotFoundError,
+    PayloadGoneError,
+    PayloadStoreError,
     RefusedError,
     StaleVersionError,
     StorageFullError,
@@ -163,6 +165,19 @@ def from_error(error: Exception) -> Problem:
             return Problem(409, error.code, error.message)
         case ConflictError():
             return Problem(_STORE_STATUS.get(error.code, 409), error.code, error.message)
+        case StoreError():
+            return _from_store(error)
+        case HTTPException():
+            return _from_http(error)
+        case RequestValidationError():
+            return _from_validation(error)
+        case _:
+            return Problem(500, "internal_error", "Something went wrong on our side.")
+
+
+def _from_store(error: StoreError) -> Problem:
+    """One that says nothing of what was asked for, but for a value that is lost."""
+    match error:
         case StorageFullError():
             return unavailable(
                 error.code,
@@ -170,16 +185,14 @@ def from_error(error: Exception) -> Problem:
                 "room: runs that are under way go on, and are recorded as soon as there is some.",
                 after_s=FULL_RETRY_AFTER_S,
             )
+        case PayloadStoreError():
+            return unavailable(error.code, "The payload store does not answer. Try again shortly.")
+        case PayloadGoneError():
+            return Problem(410, error.code, f"{error.message[:1].upper()}{error.message[1:]}.")
         case UnavailableError():
             return unavailable(error.code, "The database does not answer. Try again shortly.")
-        case StoreError():
-            return unavailable(error.code, "The database failed. Its operator must look at it.")
-        case HTTPException():
-            return _from_http(error)
-        case RequestValidationError():
-            return _from_validation(error)
         case _:
-            return Problem(500, "internal_error", "Something went wrong on our side.")
+            return unavailable(error.code, "The database failed. Its operator must look at it.")
 
 
 def _from_http(error: HTTPException) -> Problem:

@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from pilot.errors import CiphertextError, NotFoundError, PayloadGoneError
+from pilot.errors import NotFoundError, PayloadGoneError
 from pilot.events.model import rfc3339
 from pilot.events.wire import dumps
 from pilot.store import Execution, NodeRun, Store
@@ -119,7 +119,7 @@ async def lines(store: Store, execution: Execution) -> AsyncIterator[bytes]:
 
 async def _whole(store: Store, output: Any, execution_id: str) -> Any:
     """What has been lost is not waited for: then it is said where it was."""
-    with contextlib.suppress(PayloadGoneError, CiphertextError):
+    with contextlib.suppress(PayloadGoneError):
         return await store.values.whole(output, execution_id)
     return output
 

@@ -18,7 +18,6 @@ from api.executions.iterations import MAX_NAME_CHARS
 from api.parts import Parts, PartsDep
 from api.problems import DOWN, FORBIDDEN, GONE, MISSING, Problem
 from api.route import ApiRoute
-from pilot.errors import PayloadGoneError
 from pilot.payloads.values import Kept, digest_of
 from pilot.roles import Role
 from pilot.store import json_text
@@ -152,11 +151,8 @@ async def _some(text: bytes) -> AsyncIterator[bytes]:
 
 async def _begun(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     """The pieces, of which the first is there: what fails at once is an answer of its own.
-    Raises `Problem` (410, `payload_gone`) and `PayloadStoreError`."""
-    try:
-        first = await anext(pieces, b"")
-    except PayloadGoneError as error:
-        raise Problem(410, error.code, f"{error.message[:1].upper()}{error.message[1:]}.") from None
+    Raises `PayloadGoneError` and `PayloadStoreError`."""
+    first = await anext(pieces, b"")
 
     async def all_of_them() -> AsyncIterator[bytes]:
         yield first

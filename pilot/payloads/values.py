@@ -16,12 +16,12 @@ import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from pilot.crypto import Binding, Keyring
-from pilot.errors import PayloadGoneError
+from pilot.errors import CiphertextError, PayloadGoneError
 from pilot.events.model import Event
 from pilot.events.preview import preview
 from pilot.keys import payload_keyring
@@ -33,6 +33,7 @@ from pilot.store import json_text
 ROW_BYTES = TEMPORAL_BYTES
 """What fits here fitted into a run before there was a payload store, and stays in its row."""
 PIECE_BYTES = 256 * 1024
+MAX_BYTES = 1 << 31
 MARK = "$kept"
 OUTPUT = "output"
 
@@ -45,9 +46,9 @@ class Kept:
     hex, `piece` the length of a sealed piece in bytes, 0 where nothing is sealed."""
 
     key: str
-    bytes: int
+    bytes: Annotated[int, Field(ge=0, le=MAX_BYTES)]
     digest: str
-    piece: int
+    piece: Annotated[int, Field(ge=0, le=2 * PIECE_BYTES)]
     preview: str
 
     def to_json(self) -> dict[str, Any]:
@@ -124,7 +125,7 @@ class Values:
     ) -> AsyncIterator[bytes]:
         """The bytes from `begin` to before `end`, some at a time.
 
-        Raises `PayloadStoreError`, `PayloadGoneError`, `CiphertextError`.
+        Raises `PayloadStoreError` and `PayloadGoneError`.
         """
         if self._objects is None:
             raise PayloadGoneError("the value is in a payload store, and none is configured here")
@@ -144,7 +145,10 @@ class Values:
             raise PayloadGoneError("the value is encrypted, and PILOT_ENCRYPTION_KEY is not set")
         owner = execution_in(kept.key) or ""
         binding = _binding(owner, kept.digest, at, _count(kept.bytes))
-        return await asyncio.to_thread(self._keyring.open, body, binding)
+        try:
+            return await asyncio.to_thread(self._keyring.open, body, binding)
+        except CiphertextError as error:
+            raise PayloadGoneError(f"the value cannot be read: {error.message}") from None
 
     async def whole(self, value: Any, execution_id: str) -> Any:
         """A row's value, as it was before it was kept. Raises as `read` does."""

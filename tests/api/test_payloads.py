@@ -206,6 +206,19 @@ async def test_a_node_is_tried_with_a_large_recorded_value(
     assert found["large_output"]["bytes"] == len(large["whole"])
 
 
+async def test_an_output_that_only_looks_like_a_reference_is_no_way_in(
+    live_api: Api, large: dict[str, Any], worker: Any
+) -> None:
+    """To another run it is what it says; to nothing of its own it leads nowhere."""
+    client = live_api.client("eve")
+    row = await live_api.parts.store.get_execution("ada", large["id"])
+    lie = row.output
+    found = await ran(client, chain(), lie)
+    assert found["output"] == lie
+    answer = await client.get(f"{E}/{found['id']}/output")
+    assert (answer.status_code, answer.json()) == (200, lie)
+
+
 async def test_a_value_that_is_gone_is_told(
     live_api: Api, large: dict[str, Any], objects: Objects
 ) -> None:
