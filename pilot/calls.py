@@ -72,9 +72,9 @@ async def callee(store: Store, owner: str, workflow_id: str, version: VersionNam
 def calls_of(graph: dict[str, Any] | Graph) -> Iterator[Call]:
     """The calls in a graph, those inside its loops and maps too. A node that says none that can
     be read is left out: the graph's validator has told of it."""
-    for nodes, container in _levels(graph):
+    for nodes, container in levels(graph):
         for node in nodes:
-            config = node.get("config") or {}
+            config = _config(node)
             if node.get("type") == TYPE and isinstance(config.get("workflow_id"), str):
                 version, given = config.get("version"), config.get("input", "{input}")
                 known = version if _is_version(version) else None
@@ -85,20 +85,27 @@ def calls_of(graph: dict[str, Any] | Graph) -> Iterator[Call]:
                 )
 
 
-def _levels(
+def levels(
     graph: dict[str, Any] | Graph, container: str | None = None
 ) -> Iterator[tuple[list[dict[str, Any]], str | None]]:
     """The nodes of a graph and of each body inside, with what is around them."""
     if isinstance(graph, Graph):
         nodes: list[Any] = [vars(node) for node in graph.nodes]
     else:
-        nodes = [node for node in graph.get("nodes") or () if isinstance(node, dict)]
+        given = graph.get("nodes")
+        nodes = [one for one in given if isinstance(one, dict)] if isinstance(given, list) else []
     yield nodes, container
     for node in nodes:
-        for value in (node.get("config") or {}).values():
+        for value in _config(node).values():
             if isinstance(value, dict) and isinstance(value.get("nodes"), list):
                 inside = str(node.get("id"))
-                yield from _levels(value, f"{container}/{inside}" if container else inside)
+                yield from levels(value, f"{container}/{inside}" if container else inside)
+
+
+def _config(node: dict[str, Any]) -> dict[str, Any]:
+    """Of a node that nobody has looked at yet: in a body, say."""
+    config = node.get("config")
+    return config if isinstance(config, dict) else {}
 
 
 async def call_issues(
@@ -127,7 +134,7 @@ async def _read_issues(
 ) -> list[Issue]:
     """What is read of a called workflow's output that its schema says is not in it. A version that
     is not pinned may be another one by the time of the run: then it is a warning."""
-    ids = Counter(node.get("id") for nodes, _ in _levels(graph) for node in nodes)
+    ids = Counter(node.get("id") for nodes, _ in levels(graph) for node in nodes)
     known: dict[str, tuple[Call, Callee, Any]] = {}
     for call in calls:
         if ids[call.node_id] != 1 or not call.gives_output:
@@ -137,7 +144,7 @@ async def _read_issues(
             schema = graph_output_schema(Graph.model_validate(found.graph))
             known[call.node_id] = call, found, schema
     issues = []
-    for nodes, container in _levels(graph) if any(known) else ():
+    for nodes, container in levels(graph) if any(known) else ():
         for read in reads(nodes, specs()):
             if read.target not in known:
                 continue

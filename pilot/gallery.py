@@ -8,6 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from pilot.companions import files_named, in_order
 from pilot.errors import PilotError
 from pilot.graph.model import Graph
 
@@ -25,6 +26,8 @@ class Template:
     tags: tuple[str, ...]
     sample_input: Any
     graph: Graph
+    calls: tuple[str, ...] = ()
+    """The templates that it calls, by id: the files of the folder that its graph names."""
 
 
 @lru_cache(maxsize=1)
@@ -47,4 +50,11 @@ def _read(file: Path) -> Template:
         tags=tuple(body.get("tags", ())),
         sample_input=body.get("sample_input"),
         graph=Graph.model_validate(body),
+        calls=tuple(Path(name).stem for name in files_named(body)),
     )
+
+
+def with_companions(template: Template) -> list[Template]:
+    """The template, which comes last, and those that it calls."""
+    known = templates()
+    return [known[id] for id in in_order(template.id, lambda id: known[id].calls)]

@@ -12,11 +12,11 @@ from typing import Any
 
 from pilot.attend import attend
 from pilot.client import ApiError, AsyncClient, Execution, Workflow
+from pilot.companions import read_with_companions, resolved
 from pilot.errors import PilotError
 from pilot.exits import Exit, exit_of, said
 from pilot.graph.issues import errors
 from pilot.graph.status import ExecutionStatus
-from pilot.graphfile import read_graph_file
 from pilot.progress import Mode, progress
 from pilot.signin import DEFAULT_USER, open_client, say, say_issues
 from pilot.versions import VersionName
@@ -138,13 +138,18 @@ async def _workflow(client: AsyncClient, options: Launch) -> Workflow | None:
             ) from None
     if options.version is not None:
         raise PilotError("--version is for a workflow's id: a file is run as it is")
-    file = read_graph_file(path)
-    # Before it is saved: a graph that cannot run must not replace one that can.
-    issues = await client.workflows.validate(file.body)
-    say_issues(issues)
-    if errors(issues):
-        return None
-    return await client.workflows.save(file.name, file.body, file.description)
+    saved: dict[str, Workflow] = {}
+    for name, file in read_with_companions(path).items():
+        graph = resolved(file.body, {known: (one.id, one.version) for known, one in saved.items()})
+        # Before it is saved: a graph that cannot run must not replace one that can.
+        issues = await client.workflows.validate(graph)
+        if issues and name != path.name:
+            say(f"{path.with_name(name)}:")
+        say_issues(issues)
+        if errors(issues):
+            return None
+        saved[name] = await client.workflows.save(file.name, graph, file.description)
+    return saved[path.name]
 
 
 def _is_file(target: str) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 
 from pilot.convert.formats import to_pilot
 from pilot.errors import PilotError
-from pilot.gallery import templates
+from pilot.gallery import Template, templates, with_companions
 from pilot.graph.json_schema import graph_schema
 from pilot.graphfile import FileError
 from pilot.nodes import specs
@@ -75,9 +75,7 @@ def _texts(name: str, template: str) -> dict[str, str]:
             f"there is no template {template!r}: there are {', '.join(sorted(known))}",
             code="unknown_template",
         )
-    chosen = known[template]
-    body: dict[str, Any] = {"$schema": f"./{SCHEMA}"}
-    body |= to_pilot(chosen.name, chosen.description, chosen.graph)
+    *called, chosen = with_companions(known[template])
     sample = json.dumps(chosen.sample_input, ensure_ascii=False).replace("'", "'\\''")
     readme = _README.format(
         name=name,
@@ -87,12 +85,18 @@ def _texts(name: str, template: str) -> dict[str, str]:
         input=sample,
     )
     return {
-        GRAPH: _json(body),
+        GRAPH: _graph(chosen),
+        **{f"{one.id}.json": _graph(one) for one in called},
         SCHEMA: _json(graph_schema(specs())),
         ".env": _ENV,
         ".gitignore": _IGNORED,
         "README.md": readme,
     }
+
+
+def _graph(template: Template) -> str:
+    body = to_pilot(template.name, template.description, template.graph)
+    return _json({"$schema": f"./{SCHEMA}", **body})
 
 
 def _json(body: Any) -> str:

@@ -162,6 +162,24 @@ def test_a_project_of_every_template_is_valid(template: str) -> None:
         assert node.id in tree.stdout
 
 
+def test_what_a_file_calls_is_validated_with_it() -> None:
+    assert pilot("init", "x", "--template", "moderated_answer").exit_code == 0
+    done = pilot("validate", "x/graph.json")
+    assert done.exit_code == 0
+    assert [line.split(":")[0] for line in done.stdout.splitlines()] == [
+        "x/moderation.json",
+        "x/graph.json",
+    ]
+    called = Path("x/moderation.json")
+    body = json.loads(called.read_text())
+    body["edges"].append({"source": "nobody", "target": "rules"})
+    called.write_text(json.dumps(body))
+    assert pilot("validate", "x/graph.json").exit_code == 2
+    done = pilot("validate", "x/graph.json", "--json")
+    assert done.exit_code == 2
+    assert {one["file"] for one in json.loads(done.stdout)["issues"]} == {"moderation.json"}
+
+
 def test_completion_knows_the_commands(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("_PILOT_COMPLETE", "complete_bash")
     monkeypatch.setenv("COMP_WORDS", "pilot re")

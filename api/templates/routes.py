@@ -18,7 +18,8 @@ from api.route import ApiRoute
 from api.templates.schemas import TemplateOut, TemplateSummaryOut, TemplateUse, summary_of
 from api.workflows import service
 from api.workflows.schemas import WorkflowIn, WorkflowOut
-from pilot.gallery import Template, templates
+from pilot.companions import resolved
+from pilot.gallery import Template, templates, with_companions
 from pilot.roles import Role
 
 router = APIRouter(
@@ -54,16 +55,20 @@ async def read_template(caller: CallerDep, template_id: TemplateId) -> Response:
 async def use_template(
     parts: PartsDep, caller: CallerDep, template_id: TemplateId, body: TemplateUse | None = None
 ) -> Response:
-    """Saves a template's graph as a workflow of the caller's."""
+    """Saves a template's graph as a workflow of the caller's, and before it those that it calls:
+    as workflows of their own, under their own names."""
     owner = access.own(caller, Role.EDITOR)
     found = _template(template_id)
-    given = WorkflowIn(
-        name=(body.name if body else None) or found.name,
-        description=found.description,
-        nodes=found.graph.nodes,
-        edges=found.graph.edges,
-    )
-    made = await service.create(parts.store, parts.specs, owner, given, user_id=caller.user_id)
+    saved: dict[str, tuple[str, None]] = {}
+    for one in with_companions(found):
+        name = body.name if body and one is found else None
+        given = WorkflowIn(
+            name=name or one.name,
+            description=one.description,
+            **resolved(one.graph.to_json(), saved),
+        )
+        made = await service.create(parts.store, parts.specs, owner, given, user_id=caller.user_id)
+        saved[f"{one.id}.json"] = made.id, None
     location = f"/api/v1/workflows/{made.id}"
     return reply(made, 201, {"Location": location, "ETag": etag(made.version)})
 

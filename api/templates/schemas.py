@@ -19,6 +19,10 @@ class TemplateSummaryOut(BaseModel):
     tags: list[str]
     node_types: list[str]
     sample_input: Any = Field(description="An input that shows what it takes.")
+    calls: list[str] = Field(
+        description="The templates that its `workflow` nodes call, as `file:<id>.json`: they are "
+        "saved with it."
+    )
 
 
 class TemplateOut(TemplateSummaryOut):
@@ -42,4 +46,5 @@ def summary_of(template: Template) -> dict[str, Any]:
         "tags": list(template.tags),
         "node_types": list(dict.fromkeys(node.type for node in template.graph.nodes)),
         "sample_input": template.sample_input,
+        "calls": list(template.calls),
     }

@@ -37,26 +37,33 @@ def add_file_commands(app: typer.Typer) -> None:
 def validate(file: GraphFile, as_json: Json = False) -> None:
     """Check a workflow's file, without a server. Exit code 2 where it could not run.
 
-    With --json: `{"issues": [{code, severity, message, node_id?, edge?, field?, line?, column?}]}`.
+    The files that it calls (`"workflow_id": "file:other.json"`) are checked with it. With --json:
+    `{"issues": [{code, severity, message, file?, node_id?, edge?, field?, line?, column?}]}`.
     """
+    from pilot.companions import read_with_companions
     from pilot.graph.issues import errors
     from pilot.graph.structure import counted
     from pilot.graph.validate import validate as find_issues
-    from pilot.graphfile import describe, parse_graph, read_graph_file
+    from pilot.graphfile import describe, parse_graph
     from pilot.nodes import specs
 
-    graph, issues = parse_graph(read_graph_file(file).body)
-    if graph is not None:
-        issues = find_issues(graph, specs())
-    if as_json:
-        bodies = [{k: v for k, v in asdict(issue).items() if v is not None} for issue in issues]
-        print_json({"issues": bodies})
-    else:
+    bodies, failed = [], False
+    for name, read in read_with_companions(file).items():
+        graph, issues = parse_graph(read.body)
+        if graph is not None:
+            issues = find_issues(graph, specs())
+        of = {} if name == file.name else {"file": name}
         for issue in issues:
-            typer.echo(describe(issue))
-        if graph is not None and not issues:
-            typer.echo(f"{file}: no issues, {counted(graph, specs()).nodes} nodes")
-    raise typer.Exit(Exit.BAD_INPUT if errors(issues) else Exit.DONE)
+            bodies.append(of | {k: v for k, v in asdict(issue).items() if v is not None})
+            if not as_json:
+                typer.echo(f"{name}: {describe(issue)}" if of else describe(issue))
+        if graph is not None and not issues and not as_json:
+            count = counted(graph, specs()).nodes
+            typer.echo(f"{file.with_name(name)}: no issues, {count} nodes")
+        failed |= bool(errors(issues))
+    if as_json:
+        print_json({"issues": bodies})
+    raise typer.Exit(Exit.BAD_INPUT if failed else Exit.DONE)
 
 
 @examples(

@@ -57,6 +57,7 @@ def run(
 
     A FILE is saved as the user's workflow of its name: made at the first run, and brought up
     to date (a new version) when the file has changed; that version runs, whatever is published.
+    The files that it calls (`"workflow_id": "file:other.json"`) are saved first.
     Of an ID the published version runs, unless --version says which. Ctrl-C asks whether to
     cancel the run, a second one leaves it to go on. Exit code 0: succeeded, 1: failed, cancelled
     or timed out, 2: bad input, 130: left.

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pilot.gallery import templates
+from tests.api.conftest import Api
 
 URL = "/api/v1/templates"
 ROOT = Path(__file__).parents[2]
@@ -39,6 +40,25 @@ async def test_one_becomes_a_workflow_of_the_callers(client: Any) -> None:
     named = await client.post(f"{URL}/mail_routing/use", json={"name": "My own"})
     assert (named.status_code, named.json()["name"]) == (201, "My own")
     assert named.json()["id"] != made["id"]
+
+
+async def test_what_it_calls_comes_with_it(api: Api, client: Any) -> None:
+    read = (await client.get(f"{URL}/moderated_answer")).json()
+    assert read["calls"] == ["moderation"]
+    before = (await client.get("/api/v1/workflows?limit=200")).json()["items"]
+    made = (await client.post(f"{URL}/moderated_answer/use", json={"name": "Mine"})).json()
+    assert (made["name"], made["issues"]) == ("Mine", [])
+    [call] = [one for one in made["nodes"] if one["type"] == "workflow"]
+    called = (await client.get(f"/api/v1/workflows/{call['config']['workflow_id']}")).json()
+    assert (called["name"], called["issues"]) == ("Content moderation", [])
+    after = (await client.get("/api/v1/workflows?limit=200")).json()["items"]
+    assert len(after) == len(before) + 2
+    theirs = api.client("eve")
+    assert (await theirs.get(f"/api/v1/workflows/{called['id']}")).status_code == 404
+    # as it stands, the graph names no workflow that there is
+    raw = {"nodes": read["nodes"], "edges": read["edges"]}
+    issues = (await client.post("/api/v1/workflows/validate", json=raw)).json()["issues"]
+    assert [one["code"] for one in issues] == ["unknown_workflow"]
 
 
 async def test_what_is_not_there_is_404(api: Any, client: Any) -> None:

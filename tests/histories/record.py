@@ -28,7 +28,7 @@ from tests.graph.graphs import graph, node
 from tests.openai_server import Calls, Failure, OpenAIServer, Reply, calls, openai_server
 from tests.outside import outside
 from tests.workflows_def.bodies import DOUBLE, MORE, ODD_FAILS, again, each, histories
-from tests.workflows_def.test_gallery import CASES, World, gallery_world
+from tests.workflows_def.test_gallery import CASES, World, gallery_world, with_what_it_calls
 from workflows_def.iterations import MAX_EVENTS
 from workflows_def.messages import (
     QUERY_CHILD,
@@ -78,6 +78,8 @@ class Case:
     model: list[Reply | Calls | Failure] = field(default_factory=list)
     called: Graph | None = None
     """What its workflow nodes run."""
+    template: str | None = None
+    """Of the gallery, where it is one: what that calls is stored."""
     max_events: int = MAX_EVENTS
     """After so many a loop or a map goes on in a new history."""
 
@@ -314,7 +316,9 @@ def gallery(world: World) -> dict[str, Case]:
     found: dict[str, Case] = {}
     for case in CASES:
         one = example(case.template, case.input(world))
-        found.setdefault(case.template, replace(one, model=list(case.script)))
+        found.setdefault(
+            case.template, replace(one, model=list(case.script), template=case.template)
+        )
     return found
 
 
@@ -325,6 +329,8 @@ def known(address: str = "", world: World | None = None) -> dict[str, Case]:
 
 async def calling_stored(bench: Stack, case: Case) -> Graph:
     """The case's graph, with the workflow stored that it calls."""
+    if case.template is not None:
+        return Graph.model_validate(await with_what_it_calls(bench.store, USER, case.template))
     if case.called is None:
         return case.graph
     stored = await bench.store.create_workflow(

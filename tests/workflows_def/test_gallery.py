@@ -22,12 +22,15 @@ from starlette.routing import Route
 from temporalio.client import Client
 from temporalio.worker import Worker
 
-from pilot.gallery import templates
+from pilot.companions import resolved
+from pilot.gallery import templates, with_companions
 from pilot.graph.validate import validate
 from pilot.nodes import specs
 from pilot.nodes.input_schema import graph_input_schema
 from pilot.plugin import PilotPlugin
 from pilot.settings import Settings
+from pilot.store import Store
+from pilot.store.open import open_store
 from tests.openai_server import Calls, Failure, OpenAIServer, Reply, calls, serve
 from tests.workflows_def.conftest import Runner
 
@@ -263,6 +266,18 @@ CASES = [
         {"held": {"reasons": ["phone", "shouting", "fraud"]}},
     ),
     Case(
+        "moderated_answer",
+        given(message="Kettle?"),
+        (said("Send it back."), said({"harmful": False, "reason": ""})),
+        {"answer": "Send it back."},
+    ),
+    Case(
+        "moderated_answer",
+        given(message="Kettle?"),
+        (said("Call 555-123-4567."), said({"harmful": True, "reason": "fraud"})),
+        {"held": {"answer": "Call 555-123-4567.", "reasons": ["phone", "fraud"]}},
+    ),
+    Case(
         "meeting_actions",
         given(notes="Ada sends the report next Friday.", today="2026-03-02", tasks_url="/tasks"),
         (
@@ -340,15 +355,33 @@ async def calling(
             yield runner, world
 
 
+@pytest.fixture
+async def store(worker_settings: Settings) -> AsyncIterator[Store]:
+    opened = await open_store(worker_settings)
+    yield opened
+    await opened.close()
+
+
+async def with_what_it_calls(store: Store, owner: str, template: str) -> dict[str, Any]:
+    """The template's graph, once the workflows that it calls are stored as the owner's."""
+    *called, last = with_companions(templates()[template])
+    saved: dict[str, tuple[str, None]] = {}
+    for one in called:
+        graph = resolved(one.graph.to_json(), saved)
+        made = await store.create_workflow(owner, name=one.name, description="", graph=graph)
+        saved[f"{one.id}.json"] = made.id, None
+    return resolved(last.graph.to_json(), saved)
+
+
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.template)
 async def test_it_does_what_it_says(
-    calling: tuple[Runner, World], model: OpenAIServer, case: Case
+    calling: tuple[Runner, World], model: OpenAIServer, store: Store, case: Case
 ) -> None:
     runner, world = calling
     world.posted.clear()
     model.script(*case.script)
     value = case.input(world)
-    body = templates()[case.template].graph.to_json()
+    body = await with_what_it_calls(store, "u", case.template)
     edges = [
         f"{edge['source']}:{edge.get('source_handle', 'default')}>{edge['target']}"
         for edge in body["edges"]

@@ -690,7 +690,8 @@ export interface paths {
         put?: never;
         /**
          * Use Template
-         * @description Saves a template's graph as a workflow of the caller's.
+         * @description Saves a template's graph as a workflow of the caller's, and before it those that it calls:
+         *     as workflows of their own, under their own names.
          */
         post: operations["use_template"];
         delete?: never;
@@ -3256,6 +3257,11 @@ export interface components {
         };
         /** TemplateOut */
         TemplateOut: {
+            /**
+             * Calls
+             * @description The templates that its `workflow` nodes call, as `file:<id>.json`: they are saved with it.
+             */
+            calls: string[];
             /** Description */
             description: string;
             /**
@@ -3337,6 +3343,11 @@ export interface components {
          * @description A template without its graph. `node_types` says what it is made of.
          */
         TemplateSummaryOut: {
+            /**
+             * Calls
+             * @description The templates that its `workflow` nodes call, as `file:<id>.json`: they are saved with it.
+             */
+            calls: string[];
             /** Description */
             description: string;
             /**
