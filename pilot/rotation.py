@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 
 from pilot import vault
 from pilot.crypto import VARIABLE, Keyring
@@ -14,15 +15,28 @@ from pilot.store.open import open_store
 Say = Callable[[str], object]
 
 
-async def keys_in_use(settings: Settings, say: Say) -> int:
-    """Says how many secrets each key has sealed; returns how many the newest has not."""
+@dataclass(frozen=True)
+class Sealed:
+    """What a look or a rotation came to. `left` is how many secrets the newest key has not sealed;
+    `resealed` and `changed` (meanwhile, by their owners) are a rotation's."""
+
+    newest: str
+    left: int
+    secrets_by_key: dict[str, int] = field(default_factory=dict)
+    resealed: int = 0
+    changed: int = 0
+
+
+async def keys_in_use(settings: Settings, say: Say) -> Sealed:
+    """Says how many secrets each key has sealed."""
     keyring = _keyring(settings)
     store = await open_store(settings)
     try:
         counts = await store.secrets.count_by_key()
     finally:
         await store.close()
-    for key_id in (*keyring.key_ids, *sorted(counts.keys() - set(keyring.key_ids))):
+    known = (*keyring.key_ids, *sorted(counts.keys() - set(keyring.key_ids)))
+    for key_id in known:
         count = counts.get(key_id, 0)
         newest = ", newest" if key_id == keyring.newest else ""
         state = newest if key_id in keyring else f", not in {VARIABLE}: they cannot be read"
@@ -33,11 +47,11 @@ async def keys_in_use(settings: Settings, say: Say) -> int:
         if left
         else "no secret needs an old key"
     )
-    return left
+    return Sealed(keyring.newest, left, {key_id: counts.get(key_id, 0) for key_id in known})
 
 
-async def rotate_all(settings: Settings, say: Say) -> int:
-    """Seals every secret by the newest key; returns how many could not be."""
+async def rotate_all(settings: Settings, say: Say) -> Sealed:
+    """Seals every secret by the newest key; those that could not be are left."""
     keyring = _keyring(settings)
     store = await open_store(settings)
     try:
@@ -53,7 +67,9 @@ async def rotate_all(settings: Settings, say: Say) -> int:
     changed = f", {done.changed} changed meanwhile by their owners" if done.changed else ""
     unreadable = f", {done.unreadable_count} cannot be read" if done.unreadable_count else ""
     say(f"{_secrets(done.resealed)} sealed anew{changed}{unreadable}")
-    return done.unreadable_count
+    return Sealed(
+        keyring.newest, done.unreadable_count, resealed=done.resealed, changed=done.changed
+    )
 
 
 def _secrets(count: int) -> str:

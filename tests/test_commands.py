@@ -19,6 +19,7 @@ from pilot.commands.options import PANELS
 from pilot.commands.reference import pages
 from pilot.exits import CLIENT_VARIABLES
 from pilot.gallery import templates
+from pilot.store.migrations import HEAD
 
 DOCS = Path(__file__).parents[1] / "docs"
 EXAMPLES = Path(__file__).parents[1] / "examples"
@@ -186,3 +187,13 @@ def test_completion_knows_the_commands(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COMP_CWORD", "1")
     done = CliRunner().invoke(app, [], prog_name="pilot")
     assert {"retry", "restore"} <= set(done.stdout.split()), done.output
+
+
+def test_migrate_says_what_it_found_and_made(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'pilot.db'}"
+    made = pilot("migrate", "--database-url", url, "--json")
+    assert (made.exit_code, json.loads(made.stdout)) == (0, {"from": None, "to": HEAD})
+    again = pilot("migrate", "--database-url", url)
+    assert (again.exit_code, again.stdout) == (0, f"the tables are the newest ({HEAD})\n")
+    printed = pilot("migrate", "--supabase", "--json")
+    assert "CREATE TABLE" in json.loads(printed.stdout)["sql"].upper()

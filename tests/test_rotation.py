@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -115,6 +116,15 @@ async def test_the_command_reports_and_rotates(store: SqlStore, tmp_path: Path) 
     assert code == 1
     assert f"key {BOTH.newest}: 0 secrets, newest" in said
     assert f"key {OLD_RING.newest}: 25 secrets" in said
+    code, said, _ = run(f"{NEW},{OLD}", "--check", "--json")
+    assert (code, json.loads(said)) == (
+        1,
+        {
+            "newest": BOTH.newest,
+            "left": 25,
+            "secrets_by_key": {BOTH.newest: 0, OLD_RING.newest: 25},
+        },
+    )
     code, said, _ = run(f"{NEW},{OLD}")
     assert (code, said.splitlines()[-1]) == (0, "25 secrets sealed anew")
     code, said, _ = run(NEW, "--check")
@@ -126,6 +136,12 @@ async def test_the_command_reports_and_rotates(store: SqlStore, tmp_path: Path) 
     code, said, _ = run(NEW)
     assert code == 1
     assert "left as it is: user-1/LOST" in said
+    code, said, errors = run(NEW, "--json")
+    assert (code, json.loads(said)) == (
+        1,
+        {"newest": BOTH.newest, "left": 1, "resealed": 0, "changed": 0},
+    )
+    assert "left as it is: user-1/LOST" in errors
     code, said, errors = run("", "--check")
     assert (code, errors) == (
         2,

@@ -52,10 +52,13 @@ def migrate(
         str | None,
         typer.Option("--database-url", help="Of Supabase's database (its direct connection)."),
     ] = None,
+    as_json: Json = False,
 ) -> None:
     """Create or upgrade the store's tables (DATABASE_URL, else SQLite in the data folder).
 
-    Where the store is Supabase's API, only looks whether its schema is there.
+    Where the store is Supabase's API, only looks whether its schema is there. With --json:
+    `{"from", "to"}`, the schema's revisions before (null: no tables) and now; of Supabase's
+    `{"applied": [name]}`, or `{"sql"}` where it would be printed.
     """
     from pilot.settings import load_settings
 
@@ -63,9 +66,13 @@ def migrate(
         from pilot.store.supabase.migrations import apply, script
 
         if database_url is None:
-            typer.echo(script())
+            sql = script()
+            print_json({"sql": sql}) if as_json else typer.echo(sql)
             return
-        for name in asyncio.run(apply(database_url)):
+        applied = asyncio.run(apply(database_url))
+        if as_json:
+            print_json({"applied": applied})
+        for name in () if as_json else applied or ("nothing: the schema is the newest",):
             typer.echo(f"applied {name}")
         return
     settings = load_settings()
@@ -73,10 +80,19 @@ def migrate(
         from pilot.store.open import open_store
 
         asyncio.run(_ping(open_store(settings)))
+        if as_json:
+            print_json({"applied": []})
         return
     from pilot.store.migrate import migrate as upgrade
+    from pilot.store.migrations import HEAD
 
-    asyncio.run(upgrade(database_url or settings.store_url))
+    before = asyncio.run(upgrade(database_url or settings.store_url))
+    if as_json:
+        print_json({"from": before, "to": HEAD})
+    elif before == HEAD:
+        typer.echo(f"the tables are the newest ({HEAD})")
+    else:
+        typer.echo(f"the tables are made ({HEAD})" if before is None else f"{before} -> {HEAD}")
 
 
 async def _ping(opening: Awaitable[Store]) -> None:
@@ -162,14 +178,28 @@ def rotate_keys(
         bool,
         typer.Option("--check", help="Change nothing; exit code 1 while an old key is in use."),
     ] = False,
+    as_json: Json = False,
 ) -> None:
     """Seal every stored secret by the newest key of PILOT_ENCRYPTION_KEY.
 
-    May be stopped and run again. Exit code 1 where secrets are left that an old key sealed.
+    May be stopped and run again. Exit code 1 where secrets are left that an old key sealed. With
+    --json: `{"newest", "left", "secrets_by_key": {key: count}}` of --check, else
+    `{"newest", "left", "resealed", "changed"}`; lines of progress go to stderr.
     """
     from pilot.rotation import keys_in_use, rotate_all
     from pilot.settings import load_settings
 
     settings = load_settings()
-    left = asyncio.run((keys_in_use if check else rotate_all)(settings, typer.echo))
-    raise typer.Exit(Exit.NO if left else Exit.DONE)
+
+    def say(text: str) -> None:
+        typer.echo(text, err=as_json)
+
+    found = asyncio.run((keys_in_use if check else rotate_all)(settings, say))
+    if as_json:
+        shown = {"newest": found.newest, "left": found.left}
+        print_json(
+            {**shown, "secrets_by_key": found.secrets_by_key}
+            if check
+            else {**shown, "resealed": found.resealed, "changed": found.changed}
+        )
+    raise typer.Exit(Exit.NO if found.left else Exit.DONE)

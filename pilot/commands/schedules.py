@@ -140,9 +140,11 @@ def delete(
     server: Server = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
     user: User = "dev",
+    as_json: Json = False,
 ) -> None:
-    """Delete a schedule. What it has begun goes on."""
+    """Delete a schedule. What it has begun goes on. With --json: `{"id", "deleted"}`."""
     _ask(server, data_dir, user, "DELETE", schedule)
+    print_json({"id": schedule, "deleted": True}) if as_json else typer.echo(f"{schedule} deleted")
 
 
 def line(one: Trigger) -> str:

@@ -24,8 +24,9 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 _ADVISORY_LOCK = 7_032_116_116  # any constant that nobody else in the database takes
 
 
-async def migrate(url: str) -> None:
-    """Creates or upgrades the tables; does nothing where they are the newest.
+async def migrate(url: str) -> str | None:
+    """Creates or upgrades the tables; does nothing where they are the newest. The revision that
+    was found; None where there were no tables.
 
     Raises `UnavailableError` when the database does not answer, `StoreError` when a newer
     πlot has migrated it already.
@@ -34,13 +35,15 @@ async def migrate(url: str) -> None:
     try:
         async with database.reading() as connection:
             if await connection.run_sync(_revision) == HEAD:
-                return
+                return HEAD
             if database.is_sqlite:
                 await _write_ahead(connection)
         async with database.writing() as connection:
             await _lock(connection)
-            if await connection.run_sync(_revision) != HEAD:
+            before = await connection.run_sync(_revision)
+            if before != HEAD:
                 await connection.run_sync(_upgrade)
+            return before
     finally:
         await database.close()
 

@@ -47,7 +47,10 @@ async def test_a_schedule_is_made_paused_run_and_deleted(stack: Stack) -> None:
         assert datetime.fromisoformat(run.output["at"]) <= datetime.now(UTC)
         assert (await pilot.triggers.get(identity)).note == "holiday"
     assert "active" in told(stack, "resume", identity)
-    assert told(stack, "delete", identity) == ""
+    assert json.loads(told(stack, "delete", identity, "--json")) == {
+        "id": identity,
+        "deleted": True,
+    }
     assert identity not in told(stack, "list")
     refused = stack.pilot("schedule", "create", workflow, "--cron", "soon", "--user", USER)
     assert refused.returncode != 0
