@@ -38,13 +38,22 @@ router = APIRouter(
 @router.post(
     "", status_code=201, response_model=NewTriggerOut, responses={**MISSING, **CONFLICT, **INVALID}
 )
-async def create_trigger(parts: PartsDep, caller: CallerDep, body: TriggerIn) -> Response:
-    """Makes a schedule or a webhook of a workflow. A webhook's token is shown this once. Where
-    Temporal does not answer, a schedule is `pending` until it does."""
+async def create_trigger(
+    parts: PartsDep,
+    caller: CallerDep,
+    body: TriggerIn,
+    idempotency_key: Annotated[
+        str | None, Header(description="A repetition with the same key makes no second one.")
+    ] = None,
+) -> Response:
+    """Makes a schedule or a webhook of a workflow. A webhook's token is shown this once, and again
+    to the same request with its `Idempotency-Key`. Where Temporal does not answer, a schedule is
+    `pending` until it does."""
     owner = await access.to_workflow(parts, caller, body.workflow_id, Role.EDITOR)
     await access.to_callees(parts, caller, owner, body.workflow_id, None)
-    made = await service.create(parts, owner, caller.user_id, body)
-    headers = {"Location": f"/api/v1/triggers/{made.id}", "ETag": etag(made.revision)}
+    made, is_repeated = await service.create(parts, owner, caller.user_id, body, idempotency_key)
+    headers = {"Idempotent-Replayed": "true"} if is_repeated else {}
+    headers |= {"Location": f"/api/v1/triggers/{made.id}", "ETag": etag(made.revision)}
     return reply(made, 201, headers)
 
 

@@ -6,13 +6,16 @@ from __future__ import annotations
 import hashlib
 import logging
 import secrets
+from base64 import urlsafe_b64encode
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
-from uuid import uuid4
+from uuid import NAMESPACE_URL, uuid4, uuid5
 
 from api.etag import Tag, if_match_tags
 from api.executions.resource import summary_out
 from api.executions.schemas import ExecutionSummaryOut
+from api.executions.start import key_of
 from api.pagination import PageOut, PageQuery
 from api.parts import Parts
 from api.problems import Problem
@@ -26,6 +29,7 @@ from api.triggers.schemas import (
     TriggerOut,
     TriggerUpdate,
 )
+from pilot.errors import PilotError
 from pilot.store.triggers import Trigger, TriggerKind
 from pilot.triggers.configuration import ScheduleConfig, WebhookConfig
 
@@ -33,6 +37,7 @@ log = logging.getLogger(__name__)
 
 TOKEN_PREFIX = "whk_"  # noqa: S105
 HINT_CHARS = 4
+_KEYS = uuid5(NAMESPACE_URL, "https://pilot.local/trigger-key")
 MAX_BACKFILL_S = 366 * 86_400.0
 
 
@@ -45,11 +50,14 @@ def url_of(token: str) -> str:
     return f"/api/v1/webhooks/{token}"
 
 
-async def create(parts: Parts, owner: str, user_id: str, body: TriggerIn) -> NewTriggerOut:
+async def create(
+    parts: Parts, owner: str, user_id: str, body: TriggerIn, key: str | None
+) -> tuple[NewTriggerOut, bool]:
+    """The trigger, and whether it was there before, by its `key`. Raises `Problem` (400, 422)."""
     _require_rate(parts, body)
     now = datetime.now(UTC)
     trigger = Trigger(
-        id=str(uuid4()),
+        id=_id_of(owner, user_id, key),
         owner=owner,
         workflow_id=body.workflow_id,
         kind=body.kind,
@@ -63,11 +71,53 @@ async def create(parts: Parts, owner: str, user_id: str, body: TriggerIn) -> New
         paused=body.paused,
         note=body.note,
     )
+    if key is not None and (before := await parts.store.triggers.get(trigger.id)) is not None:
+        return await _repeated(parts, before, trigger), True
     token = None
     if trigger.kind is TriggerKind.WEBHOOK:
-        trigger, token = _with_token(trigger)
-    await parts.store.triggers.create(trigger)
-    return _new(await _synced(parts, trigger), token)
+        trigger, token = _with_token(trigger, next(_tokens(parts, trigger), None) if key else None)
+    try:
+        await parts.store.triggers.create(trigger)
+    except PilotError:
+        # the same request at the same time was first
+        if key is None or (before := await parts.store.triggers.get(trigger.id)) is None:
+            raise
+        return await _repeated(parts, before, trigger), True
+    return _new(await _synced(parts, trigger), token), False
+
+
+def _id_of(owner: str, user_id: str, key: str | None) -> str:
+    """A new id; with a key always the same one for the same caller."""
+    if key is None:
+        return str(uuid4())
+    return str(uuid5(_KEYS, f"{owner}\n{user_id}\n{key_of(key)}"))
+
+
+async def _repeated(parts: Parts, before: Trigger, wanted: Trigger) -> NewTriggerOut:
+    """The trigger of a key, with its token where that is still the one that it was made with."""
+    is_changed = before.revision > 1  # what it was at first nobody knows any more
+    if before.workflow_id != wanted.workflow_id or not (is_changed or _same(before, wanted)):
+        raise Problem(
+            422,
+            "idempotency_key_reused",
+            f"The Idempotency-Key belongs to trigger {before.id}, which is another one.",
+        )
+    known = (one for one in _tokens(parts, before) if token_hash(one) == before.token_hash)
+    return _new(await _synced(parts, before), next(known, None))
+
+
+def _same(before: Trigger, wanted: Trigger) -> bool:
+    kept = ("kind", "name", "definition", "input", "timeout_s", "paused", "note")
+    return all(getattr(before, name) == getattr(wanted, name) for name in kept)
+
+
+def _tokens(parts: Parts, trigger: Trigger) -> Iterator[str]:
+    """The tokens that a webhook has which was made with a key, by each of the operator's keys:
+    whoever asks again with it is told the same, though only its hash is kept."""
+    if parts.keyring is None:
+        return
+    for mac in parts.keyring.macs(trigger.id.encode(), "webhook token"):
+        yield TOKEN_PREFIX + urlsafe_b64encode(mac).decode().rstrip("=")
 
 
 async def read(parts: Parts, trigger: Trigger) -> TriggerOut:
@@ -223,8 +273,9 @@ def _require_rate(parts: Parts, body: TriggerChange) -> None:
         )
 
 
-def _with_token(trigger: Trigger) -> tuple[Trigger, str]:
-    token = TOKEN_PREFIX + secrets.token_urlsafe(32)
+def _with_token(trigger: Trigger, token: str | None = None) -> tuple[Trigger, str]:
+    """With a new one, unless it is given."""
+    token = token or TOKEN_PREFIX + secrets.token_urlsafe(32)
     return replace(trigger, token_hash=token_hash(token), hint=token[-HINT_CHARS:]), token
 
 

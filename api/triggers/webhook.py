@@ -16,13 +16,23 @@ from uuid import NAMESPACE_URL, uuid4, uuid5
 
 from fastapi import APIRouter, Query
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import PlainTextResponse, Response
 
 from api.executions import service as executions
 from api.executions.start import MAX_KEY_CHARS, Started, begin_once, canonical
 from api.parts import Parts, PartsDep
-from api.problems import COMMON, CONFLICT, INVALID, MISSING, Problem, not_found, unavailable
+from api.problems import (
+    COMMON,
+    CONFLICT,
+    FORBIDDEN,
+    INVALID,
+    MISSING,
+    Problem,
+    not_found,
+    unavailable,
+)
 from api.reply import reply
+from api.triggers import challenge
 from api.triggers.received import Received
 from api.triggers.schemas import ReceivedOut
 from api.triggers.service import token_hash
@@ -96,6 +106,10 @@ async def call_webhook(
     except SignatureError as error:
         await parts.limits.failed(request.scope, address)
         raise Problem(401, error.code, f"{error.message[:1].upper()}{error.message[1:]}.") from None
+    if config.challenge is not None and config.challenge.kind == "slack":
+        answer = challenge.of_slack(received.body)
+        if answer is not None:
+            return answer
     started = await _begun(parts, trigger, config, received, _delivery(config, received) or signed)
     row = started.execution
     seconds = min(wait, config.max_wait_s)
@@ -109,6 +123,37 @@ async def call_webhook(
         shown.error = str(row.error.get("code", "failed"))
     headers = {"Idempotent-Replayed": "true"} if started.replayed else {}
     return reply(shown, 200 if seconds and row.status.is_final else 202, headers)
+
+
+@router.get(
+    "/{token}",
+    response_class=PlainTextResponse,
+    responses={**COMMON, **MISSING, **FORBIDDEN},
+    openapi_extra={"security": []},
+)
+async def answer_challenge(request: Request, parts: PartsDep, token: str) -> Response:
+    """Answers `hub.challenge`, by which a service makes sure of the address, where the webhook's
+    `challenge` is `hub`. Begins nothing."""
+    address = request.client.host if request.client else None
+    parts.limits.require_address(request.scope, address)
+    await parts.limits.admit_hook(request.scope, address, None)
+    trigger = await _find(parts, token)
+    if trigger is None:
+        await parts.limits.failed(request.scope, address)
+        raise not_found("webhook")
+    await parts.limits.admit_hook(request.scope, None, trigger.id)
+    asks = WebhookConfig.model_validate(trigger.definition).challenge
+    if asks is None or asks.kind != "hub":
+        raise Problem(405, "method_not_allowed", "This webhook is called by POST.")
+    wanted = None
+    if asks.verify_token is not None:
+        wanted = await _secret(parts, trigger, asks.verify_token)
+    try:
+        return challenge.of_hub(request.query_params, wanted)
+    except Problem as problem:
+        if problem.code == "invalid_verify_token":
+            await parts.limits.failed(request.scope, address)
+        raise
 
 
 async def _find(parts: Parts, token: str) -> Trigger | None:

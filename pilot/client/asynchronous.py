@@ -343,7 +343,11 @@ class AsyncTriggers:
 
     async def _create(self, workflow_id: str, name: str, fields: dict[str, Any]) -> Trigger:
         body = {"workflow_id": workflow_id, "name": name, **fields}
-        return Trigger.from_json(await self._transport.request("POST", "/triggers", body))
+        return Trigger.from_json(
+            await self._transport.request(
+                "POST", "/triggers", body, headers={"Idempotency-Key": str(uuid4())}, repeat=True
+            )
+        )
 
     async def get(self, trigger_id: str) -> Trigger:
         return Trigger.from_json(

@@ -113,6 +113,7 @@ class ScheduleConfig(BaseModel):
 
 
 HeaderName = Annotated[str, Field(min_length=1, max_length=100)]
+SecretName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,63}$")]
 
 
 def _header(value: str) -> str:
@@ -128,9 +129,7 @@ class SignatureConfig(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     scheme: Scheme
-    secret: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,63}$")] = Field(
-        description="The name of a stored secret (`POST /api/v1/secrets`)."
-    )
+    secret: SecretName = Field(description="The name of a stored secret (`POST /api/v1/secrets`).")
     header: HeaderName | None = Field(
         default=None, description="Where the signature is, where not as the scheme has it."
     )
@@ -145,6 +144,28 @@ class SignatureConfig(BaseModel):
         return None if value is None else _header(value)
 
 
+class ChallengeConfig(BaseModel):
+    """How a service asks, before it calls a webhook, whether whoever has the address wants it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    kind: Literal["slack", "hub"] = Field(
+        description="`slack`: a POST of the type `url_verification`, signed as all are; `hub`: a "
+        "GET with `hub.challenge`, as WebSub and Meta have it. Both are answered with what they "
+        "ask for, and begin no run."
+    )
+    verify_token: SecretName | None = Field(
+        default=None,
+        description="The name of a stored secret that `hub.verify_token` has to be.",
+    )
+
+    @model_validator(mode="after")
+    def _token_of_hub(self) -> Self:
+        if self.verify_token is not None and self.kind != "hub":
+            raise ValueError("`verify_token` belongs to `hub`")
+        return self
+
+
 class WebhookConfig(BaseModel):
     """Who may call, and what a run is given of the call."""
 
@@ -152,6 +173,9 @@ class WebhookConfig(BaseModel):
 
     signature: SignatureConfig | None = Field(
         default=None, description="Without it whoever knows the address may call."
+    )
+    challenge: ChallengeConfig | None = Field(
+        default=None, description="Whether the service asks first whether it may call."
     )
     delivery_header: HeaderName | None = Field(
         default=None,

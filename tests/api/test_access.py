@@ -123,7 +123,11 @@ TABLE: dict[tuple[str, str], Row] = {
     ("POST", "/codec/encode"): Row(V, body={"payloads": []}),
 }
 
-OPEN = {("POST", "/hooks/{token}"), ("POST", "/webhooks/{token}")}
+OPEN = {
+    ("POST", "/hooks/{token}"),
+    ("GET", "/webhooks/{token}"),
+    ("POST", "/webhooks/{token}"),
+}
 """Nobody signs in there: what lets in is in the address."""
 
 CALLERS = [

@@ -106,6 +106,7 @@ def test_the_document_names_every_route(document):
         ("POST", "/api/v1/triggers/{trigger_id}/backfill"),
         ("POST", "/api/v1/triggers/{trigger_id}/rotate"),
         ("GET", "/api/v1/triggers/{trigger_id}/executions"),
+        ("GET", "/api/v1/webhooks/{token}"),
         ("POST", "/api/v1/webhooks/{token}"),
         ("POST", "/api/v1/tickets"),
         ("POST", "/api/v1/codec/decode"),

@@ -107,6 +107,39 @@ async def test_a_schedule_is_made_read_changed_and_deleted(someone, make_chain):
     assert (await someone.delete(f"{W}/{workflow}")).status_code == 204
 
 
+async def test_a_repetition_makes_no_second_one(someone, make_chain):
+    workflow = await saved(someone, make_chain)
+    for kind in ({"webhook": {}}, {"schedule": DAILY}):
+        key = {"Idempotency-Key": " ".join(kind)}
+        body = {"name": "n", "workflow_id": workflow, **kind}
+        if "schedule" in kind:
+            body["input"] = {"a": 1}
+        answers = await asyncio.gather(*(someone.post(T, json=body, headers=key) for _ in range(3)))
+        assert {answer.status_code for answer in answers} == {201}, answers[0].text
+        first, *others = (answer.json() for answer in answers)
+        assert {one["id"] for one in others} == {first["id"]}
+        if "webhook" in kind:
+            assert {one["token"] for one in others} == {first["token"]} != {None}
+        assert [one.headers.get("Idempotent-Replayed") for one in answers].count("true") == 2
+        for changed in ({"name": "m"}, {"note": "x"}):
+            other = await someone.post(T, json=body | changed, headers=key)
+            assert (other.status_code, other.json()["code"]) == (422, "idempotency_key_reused")
+        mine = await someone.post(T, json=body)
+        assert mine.json()["id"] != first["id"]
+    bad = await someone.post(T, json=body, headers={"Idempotency-Key": "x" * 300})
+    assert (bad.status_code, bad.json()["code"]) == (400, "invalid_idempotency_key")
+
+
+async def test_a_rotated_token_is_not_told_again(someone, make_chain):
+    body = {"name": "n", "workflow_id": await saved(someone, make_chain), "webhook": {}}
+    key = {"Idempotency-Key": "rotated"}
+    made = (await someone.post(T, json=body, headers=key)).json()
+    turned = (await someone.post(f"{T}/{made['id']}/rotate")).json()
+    assert turned["token"] not in (made["token"], None)
+    again = await someone.post(T, json=body, headers=key)
+    assert (again.json()["id"], again.json().get("token")) == (made["id"], None)
+
+
 async def test_the_list_is_the_owners_and_by_workflow(api, someone, make_chain):
     one, two = await saved(someone, make_chain), await saved(someone, make_chain)
     made = [await scheduled(someone, workflow) for workflow in (one, two, one)]
@@ -307,6 +340,29 @@ async def test_allow_all_runs_them_side_by_side(live, make_chain):
     await live.post(f"{T}/{trigger['id']}/pause")
     for row in await open_runs(live, trigger):
         await live.post(f"{E}/{row['id']}/cancel")
+
+
+@pytest.mark.parametrize(("overlap", "waits"), [("buffer_one", 1), ("buffer_all", 3)])
+async def test_times_wait_for_the_end_of_the_execution_before(live, make_chain, overlap, waits):
+    """Of three times that come while the first execution is open, one or all are run, in turn."""
+    workflow = await saved(live, make_chain, SLOW)
+    trigger = await scheduled(live, workflow, DAILY | {"overlap": overlap}, paused=True)
+    url = f"{T}/{trigger['id']}"
+    assert (await live.post(f"{url}/run")).status_code == 202
+    [running] = await having(live, trigger, 1, "running")
+    for _ in range(3):
+        await asyncio.sleep(1.1)  # a time has seconds
+        assert (await live.post(f"{url}/run")).status_code == 202
+    ended = set()
+    while len(ended) <= waits:
+        assert len(await open_runs(live, trigger)) == 1
+        assert (await live.post(f"{E}/{running['id']}/cancel")).status_code == 202
+        ended.add(running["id"])
+        await having(live, trigger, len(ended), "cancelled")
+        if len(ended) <= waits:
+            running = (await having(live, trigger, 1, "running"))[0]
+    await asyncio.sleep(2)
+    assert len(await runs(live, trigger)) == 1 + waits
 
 
 async def test_what_cannot_be_begun_is_said(live_api, live, make_chain):

@@ -200,6 +200,57 @@ async def test_a_signed_call_that_is_sent_again_by_others_runs_nothing(live, any
     assert (old.status_code, old.json()["code"]) == (401, "invalid_signature")
 
 
+async def test_a_challenge_of_slacks_is_answered_and_begins_nothing(live, anyone, make_chain):
+    await live.post(S, json={"name": "HOOK", "value": SECRET})
+    signature = {"scheme": "slack", "secret": "HOOK"}
+    made = await hook(live, make_chain, signature=signature, challenge={"kind": "slack"})
+
+    async def call(url, secret, **sent):
+        body, seconds = json.dumps(sent).encode(), str(int(time.time()))
+        digest = hmac.new(secret.encode(), f"v0:{seconds}:".encode() + body, sha256).hexdigest()
+        headers = {"X-Slack-Signature": f"v0={digest}", "X-Slack-Request-Timestamp": seconds}
+        return await anyone.post(url, content=body, headers=headers)
+
+    asked = {"type": "url_verification", "challenge": "<b>abc</b>", "token": "t"}
+    answer = await call(made["url"], SECRET, **asked)
+    assert (answer.status_code, answer.text) == (200, "<b>abc</b>")
+    assert answer.headers["Content-Type"].startswith("text/plain")
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert (await call(made["url"], "wrong", **asked)).status_code == 401
+    strange = await call(made["url"], SECRET, type="url_verification", challenge={"a": 1})
+    assert (strange.status_code, strange.json()["code"]) == (400, "invalid_challenge")
+    assert (await live.get(f"{T}/{made['id']}/executions")).json()["items"] == []
+    assert (await call(made["url"], SECRET, type="event_callback")).status_code == 202
+    # a webhook that is asked by nobody is given it as any other call
+    plain = await hook(live, make_chain)
+    assert (await anyone.post(plain["url"], json=asked)).status_code == 202
+
+
+async def test_a_challenge_of_a_hubs_needs_its_token(live, anyone, make_chain):
+    await live.post(S, json={"name": "VERIFY", "value": "a word"})
+    challenge = {"kind": "hub", "verify_token": "VERIFY"}
+    made = await hook(live, make_chain, challenge=challenge)
+    query = {"hub.mode": "subscribe", "hub.challenge": "1158201444"}
+    right = await anyone.get(made["url"], params={**query, "hub.verify_token": "a word"})
+    assert (right.status_code, right.text) == (200, "1158201444")
+    for token in ({}, {"hub.verify_token": "another"}):
+        wrong = await anyone.get(made["url"], params={**query, **token})
+        assert (wrong.status_code, wrong.json()["code"]) == (403, "invalid_verify_token")
+    for missing in ("hub.mode", "hub.challenge"):
+        some = {name: one for name, one in query.items() if name != missing}
+        answer = await anyone.get(made["url"], params={**some, "hub.verify_token": "a word"})
+        assert (answer.status_code, answer.json()["code"]) == (400, "invalid_challenge")
+    assert (await live.get(f"{T}/{made['id']}/executions")).json()["items"] == []
+    plain = await hook(live, make_chain)
+    assert (await anyone.get(plain["url"], params=query)).status_code == 405
+    assert (await anyone.get("/api/v1/webhooks/whk_x", params=query)).status_code == 404
+    bare = await hook(live, make_chain, challenge={"kind": "hub"})
+    assert (await anyone.get(bare["url"], params=query)).text == "1158201444"
+    bad = {"name": "h", "workflow_id": made["workflow_id"],
+           "webhook": {"challenge": {"kind": "slack", "verify_token": "VERIFY"}}}  # fmt: skip
+    assert (await live.post(T, json=bad)).status_code == 422
+
+
 async def test_unknown_paused_and_rotated_tokens_are_answered_alike(live, anyone, make_chain):
     made = await hook(live, make_chain)
     url = f"{T}/{made['id']}"
@@ -221,7 +272,7 @@ async def test_unknown_paused_and_rotated_tokens_are_answered_alike(live, anyone
     assert (await anyone.post(new["url"])).status_code == 202
     assert (await live.delete(url)).status_code == 204
     assert (await anyone.post(new["url"])).status_code == 404
-    assert (await anyone.get(new["url"])).status_code == 405
+    assert (await anyone.get(new["url"])).status_code == 404
 
 
 @pytest.mark.parametrize(

@@ -737,8 +737,9 @@ export interface paths {
         put?: never;
         /**
          * Create Trigger
-         * @description Makes a schedule or a webhook of a workflow. A webhook's token is shown this once. Where
-         *     Temporal does not answer, a schedule is `pending` until it does.
+         * @description Makes a schedule or a webhook of a workflow. A webhook's token is shown this once, and again
+         *     to the same request with its `Idempotency-Key`. Where Temporal does not answer, a schedule is
+         *     `pending` until it does.
          */
         post: operations["create_trigger"];
         delete?: never;
@@ -945,7 +946,12 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get?: never;
+        /**
+         * Answer Challenge
+         * @description Answers `hub.challenge`, by which a service makes sure of the address, where the webhook's
+         *     `challenge` is `hub`. Begins nothing.
+         */
+        get: operations["answer_challenge"];
         put?: never;
         /**
          * Call Webhook
@@ -1641,6 +1647,23 @@ export interface components {
             source_type: string;
             /** Type */
             type: string;
+        };
+        /**
+         * ChallengeConfig
+         * @description How a service asks, before it calls a webhook, whether whoever has the address wants it.
+         */
+        ChallengeConfig: {
+            /**
+             * Kind
+             * @description `slack`: a POST of the type `url_verification`, signed as all are; `hub`: a GET with `hub.challenge`, as WebSub and Meta have it. Both are answered with what they ask for, and begin no run.
+             * @enum {string}
+             */
+            kind: "slack" | "hub";
+            /**
+             * Verify Token
+             * @description The name of a stored secret that `hub.verify_token` has to be.
+             */
+            verify_token?: string | null;
         };
         /**
          * ChangeOut
@@ -3915,6 +3938,8 @@ export interface components {
          * @description Who may call, and what a run is given of the call.
          */
         WebhookConfig: {
+            /** @description Whether the service asks first whether it may call. */
+            challenge?: components["schemas"]["ChallengeConfig"] | null;
             /**
              * Delivery Header
              * @description The header by which a caller names a delivery, such as `X-GitHub-Delivery`: the same one again gives the same execution. `Idempotency-Key` always does.
@@ -5408,7 +5433,10 @@ export interface operations {
     create_trigger: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A repetition with the same key makes no second one. */
+                "idempotency-key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -5697,6 +5725,28 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["DaysOut"];
+                };
+            };
+        };
+    };
+    answer_challenge: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                token: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
                 };
             };
         };
