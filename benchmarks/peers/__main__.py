@@ -74,7 +74,8 @@ async def beside(bench: Stack, peer: Program, rounds: int) -> list[Comparison]:
 
         async def at_once() -> float:
             async def run() -> None:
-                handles = [await bench.start_graph(graphs[10], 0) for _ in range(many)]  # noqa: B023
+                starts = (bench.start_graph(graphs[10], 0) for _ in range(many))  # noqa: B023
+                handles = await asyncio.gather(*starts)
                 await asyncio.gather(*(handle.result() for handle in handles))
 
             return await timed(run)

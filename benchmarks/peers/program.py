@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import signal
 from asyncio.subprocess import PIPE, Process
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +31,12 @@ class Program:
     async def start(self) -> None:
         with self._said.open("ab") as said:
             self._process = await asyncio.create_subprocess_exec(
-                *self._command, stdin=PIPE, stdout=PIPE, stderr=said, cwd=ROOT
+                *self._command,
+                stdin=PIPE,
+                stdout=PIPE,
+                stderr=said,
+                cwd=ROOT,
+                start_new_session=True,
             )
         assert await self._answer() == "ready"
 
@@ -42,20 +50,22 @@ class Program:
         self._process.stdin.write(json.dumps(command).encode() + b"\n")
 
     async def kill(self) -> None:
+        """With what it has started: Prefect has a server beside it."""
         assert self._process is not None
-        self._process.kill()
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
         await self._process.wait()
 
     async def stop(self) -> None:
         """Ends it as its user would: no more commands, then some time."""
-        if self._process is None or self._process.returncode is not None:
+        if self._process is None:
             return
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        try:
-            await asyncio.wait_for(self._process.wait(), 15)
-        except TimeoutError:
-            await self.kill()
+        if self._process.returncode is None:
+            assert self._process.stdin is not None
+            self._process.stdin.close()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._process.wait(), 15)
+        await self.kill()
 
     async def _answer(self) -> Any:
         assert self._process is not None and self._process.stdout is not None
