@@ -79,7 +79,9 @@ def _edge_out(edge: Edge, index: int) -> dict[str, Any]:
 def from_reactflow(body: Mapping[str, Any], specs: Specs) -> Conversion:
     """Raises `NotConvertibleError` for what is no flow at all."""
     account = Account("reactflow")
-    given = without_groups(list(rows(body, "nodes")), list(rows(body, "edges")), account)
+    all_nodes = list(rows(body, "nodes"))
+    ours_of = {str(node.get("id")) for node in all_nodes if _ours(node) is not None}
+    given = without_groups(all_nodes, list(rows(body, "edges")), ours_of, account)
     nodes = [_node_in(node, specs, account) for node in given]
     foreign = {
         node["id"]: node["type"]

@@ -7,7 +7,7 @@ https://reactflow.dev/learn/layouting/sub-flows
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from typing import Any
 
 from pilot.convert.document import real
@@ -34,16 +34,19 @@ def may_hold(node: Mapping[str, Any], specs: Specs) -> bool:
 
 
 def without_groups(
-    nodes: Sequence[Mapping[str, Any]], edges: Sequence[Mapping[str, Any]], account: Account
+    nodes: Sequence[Mapping[str, Any]],
+    edges: Sequence[Mapping[str, Any]],
+    ours: Set[str],
+    account: Account,
 ) -> list[Mapping[str, Any]]:
-    """The nodes without groups that no edge leads to or from; what lies in one is placed in what
-    lies around it."""
+    """The nodes without groups that no edge leads to or from and that are not ours; what lies in
+    one is placed in what lies around it."""
     touched = {edge.get(end) for edge in edges for end in ("source", "target")}
     groups = {
         str(node["id"]): node
         for node in nodes
         if node.get("type") == GROUP and isinstance(node.get("id"), str)
-        and node["id"] not in touched
+        and node["id"] not in touched and node["id"] not in ours
     }  # fmt: skip
     for name in groups:
         account.dropped(
@@ -153,23 +156,27 @@ def _put(
 
 
 def drawn_inside(graph: Graph) -> set[str]:
-    """The nodes whose bodies can go out as sub-flows: they came as such, and no id or edge in
-    them is of another level."""
+    """The nodes whose bodies can go out as sub-flows: they came as such, no id or edge in them is
+    of another level, and no other node says that it lies in them."""
     ids: list[str] = []
     found: set[str] = set()
+    claimed: set[str | None] = set()
 
-    def walk(level: SubGraph) -> None:
-        ids.extend(node.id for node in level.nodes)
+    def walk(level: SubGraph, holder: str | None = None) -> None:
         for node in level.nodes:
+            ids.append(node.id)
+            parent = parent_of(node.model_dump())
+            if parent != holder:
+                claimed.add(parent)
             body = node.body
             if body is not None and _is_subflow(node.id, node.config[BODY], body):
                 found.add(node.id)
-                walk(body)
+                walk(body, node.id)
 
     walk(graph)
     inner = set(ids) - {node.id for node in graph.nodes}
     crossing = any({edge.source, edge.target} & inner for edge in graph.edges)
-    return set() if len(set(ids)) < len(ids) or crossing else found
+    return set() if len(set(ids)) < len(ids) or crossing else found - claimed
 
 
 def _is_subflow(node_id: str, given: Any, body: SubGraph) -> bool:

@@ -15,8 +15,9 @@ from tests.convert.dify_app import dify_node, end, from_dify_nodes, start
 from tests.convert.n8n_workflow import GO, from_n8n_nodes, n8n_node, set_node
 from tests.convert.test_dify import converted as dify
 from tests.convert.test_n8n import converted as n8n
+from tests.convert.test_n8n_agent import agent, look_up
 from tests.convert.test_n8n_items import if_node
-from tests.openai_server import Reply
+from tests.openai_server import Reply, calls
 from workflows_def.messages import UPDATE_ANSWER, Answer, AnswerResult
 
 
@@ -309,3 +310,39 @@ async def test_all_items_are_taken_as_in_n8n(
     )  # fmt: skip
     assert errors(validate(found.graph, specs())) == []
     assert await run(runner, found, {"rows": ROWS}) == output
+
+
+async def test_an_agent_of_n8n_calls_its_tool(runner: Any, model: Any) -> None:
+    model.script(calls(("Look_up", {"word": "tea", "count": 1})), Reply(text="Nothing there."))
+    found = agent(look_up(f"{model.base_url}/nothing"))
+    assert errors(validate(found.graph, specs())) == []
+    given = {"chatInput": "What is tea?", "history": [{"role": "user", "content": "Hi"}]}
+    assert await run(runner, found, given) == {"output": "Nothing there."}
+    first, second = (one["messages"] for one in model.requests)
+    assert [one["content"] for one in first] == ["Help.", "Hi", "What is tea?"]
+    [tool] = model.requests[0]["tools"]
+    assert tool["function"]["name"] == "Look_up"
+    assert second[-1]["role"] == "tool"
+    # it was called: the address is not one that the operator allows
+    assert "address_not_allowed" in second[-1]["content"]
+
+
+async def test_parameters_are_extracted_as_in_dify(runner: Any, model: Any) -> None:
+    extract = dify_node(
+        "extract", "parameter-extractor", query=["s", "text"], instruction="Only cities.",
+        model={"provider": "langgenius/openai/openai", "name": "m"},
+        parameters=[
+            {"name": "city", "type": "string", "required": True, "description": "Where"},
+            {"name": "days", "type": "number", "required": False},
+        ],
+    )  # fmt: skip
+    found = from_dify_nodes(
+        [start("text"), extract, end(where=["extract", "city"])], "s>extract", "extract>e"
+    )
+    assert errors(validate(found.graph, specs())) == []
+    # an answer that does not fit is asked for once more
+    model.script(Reply(text='{"days": 2}'), Reply(text='{"city": "Oslo", "days": 2}'))
+    assert await run(runner, found, {"text": "Two days in Oslo"}) == {"where": "Oslo"}
+    assert len(model.requests) == 2
+    assert "Only cities." in model.requests[0]["messages"][0]["content"]
+    assert model.requests[0]["messages"][-1]["content"] == "Two days in Oslo"

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from pilot.convert.cel import slot
+from pilot.convert.document import whole
+from pilot.convert.n8n import tools
 from pilot.convert.n8n.build import Build, N8nNode, chosen, rows_of
+from pilot.convert.n8n.triggers import HISTORY
 from pilot.convert.n8n.views import Fields, View
+from pilot.nodes.llm import MAX_TOOL_ROUNDS
 
 MODELS: Mapping[str, str] = {
     "lmChatOpenAi": "openai",
@@ -40,16 +45,23 @@ def chain(node: N8nNode, build: Build) -> None:
         config["system_template"] = messages.pop(0)["content"]
     if messages:
         config["messages"] = messages
-    _add(node, build, config, ("text",))
+    # its older versions gave `response.text`
+    _add(
+        node, build, config,
+        lambda answer: {"text": answer, "response": Fields({"text": answer})},
+    )  # fmt: skip
 
 
 def agent(node: N8nNode, build: Build) -> None:
-    """An agent: its tools and memory are not carried, its prompts and model are."""
+    """An agent: its prompts, its model, and the tools that are nodes here."""
     config = _model(node, build)
     config["prompt_template"] = _prompt(node, build)
     system = node.options.get("systemMessage", "You are a helpful assistant")
     config["system_template"] = build.template(system, node, "options.systemMessage")
-    _add(node, build, config, ("output",))
+    rounds = whole(node.options.get("maxIterations"), 10)
+    if build.attached.get(node.name, {}).get("ai_tool") and rounds > 0:
+        config["max_tool_rounds"] = min(rounds, MAX_TOOL_ROUNDS)
+    _add(node, build, config, lambda answer: {"output": answer}, with_tools=True)
 
 
 def openai(node: N8nNode, build: Build) -> None:
@@ -91,26 +103,61 @@ def openai(node: N8nNode, build: Build) -> None:
     build.views[node.name] = Fields({"message": Fields({"content": answer}), "text": answer})
 
 
-def _add(node: N8nNode, build: Build, config: dict[str, Any], fields: tuple[str, ...]) -> None:
+def _memory(node: N8nNode, build: Build, config: dict[str, Any], names: list[str]) -> None:
+    """What was said before: a chat's run is given it."""
+    original = ", ".join(names)
+    starts = [one for one in build.draft.nodes if one["type"] == "start"]
+    inputs = starts[0]["config"].get("inputs", []) if starts else []
+    if not any(one["name"] == HISTORY for one in inputs):
+        build.account.dropped(
+            f"the memory ({original}) is not carried: the model knows nothing of earlier runs",
+            node.source,
+            "ai_memory",
+            original=original,
+            action="give the llm node a `history`",
+        )
+        return
+    config["history"] = slot(f"nodes.{starts[0]['id']}.output.{HISTORY}")
+    build.account.approximated(
+        "n8n keeps a session's earlier messages; here they are the run's input `history`",
+        node.source,
+        "ai_memory",
+        original=original,
+        action="keep them where you start runs, and hand them over",
+    )
+
+
+def _add(
+    node: N8nNode,
+    build: Build,
+    config: dict[str, Any],
+    fields_of: Callable[[View], dict[str, View]],
+    *,
+    with_tools: bool = False,
+) -> None:
     plugged = build.attached.get(node.name, {})
-    for kind, what in (("ai_tool", "tools"), ("ai_memory", "a memory")):
-        if plugged.get(kind):
-            build.account.dropped(
-                f"{what} ({', '.join(plugged[kind])}) are not carried: the model answers without",
-                node.source,
-                kind,
-                original=", ".join(plugged[kind]),
-                action="give the llm node `tools` and a `history`",
-            )
+    lost = plugged.get("ai_tool", [])
+    if with_tools and lost:
+        found, lost = tools.plug(lost, build)
+        if found:
+            config["tools"] = found
+    if lost:
+        build.account.dropped(
+            f"the tools {', '.join(lost)} are not carried: the model answers without them",
+            node.source,
+            "ai_tool",
+            original=", ".join(lost),
+            action="write each as a code, http or workflow node, and name it in `tools`",
+        )
+    if plugged.get("ai_memory"):
+        _memory(node, build, config, plugged["ai_memory"])
     build.add(node, "llm", config)
     answer: View = build.own(node)
     parsed = "output_schema" in config or "response_format" in config
     if parsed:
         build.views[node.name] = Fields({"output": answer}, rest=answer)
     else:
-        build.views[node.name] = Fields(
-            {**dict.fromkeys(fields, answer), "response": Fields({"text": answer})}
-        )
+        build.views[node.name] = Fields(fields_of(answer))
 
 
 def _prompt(node: N8nNode, build: Build) -> str:

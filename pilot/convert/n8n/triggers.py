@@ -16,6 +16,8 @@ from pilot.convert.report import Source
 from pilot.convert.trigger_calls import creating
 from pilot.nodes.start import InputType
 
+HISTORY = "history"
+"""What was said before a chat's message: n8n keeps it in a memory node."""
 INPUTS: Mapping[str, list[dict[str, Any]]] = {
     "webhook": [
         {"name": "body", "type": "any", "required": False, "default": {}},
@@ -26,6 +28,7 @@ INPUTS: Mapping[str, list[dict[str, Any]]] = {
     "chatTrigger": [
         {"name": "chatInput", "type": "string"},
         {"name": "sessionId", "type": "string", "required": False, "default": ""},
+        {"name": HISTORY, "type": "array", "required": False, "default": []},
     ],
 }
 _TYPES: Mapping[str, InputType] = {
