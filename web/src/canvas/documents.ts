@@ -1,4 +1,5 @@
 import { api, unwrap, unwrapTagged, type Schemas } from "../api/client"
+import { offHeap } from "../graph/layout"
 import type { GraphEdge, GraphNode } from "../graph/model"
 import type { Saved } from "./saver"
 import type { Doc } from "./store"
@@ -9,7 +10,7 @@ export function docOf(workflow: Workflow | Schemas["VersionOut"]): Doc {
   return {
     name: workflow.name,
     description: workflow.description,
-    nodes: workflow.nodes as unknown as GraphNode[],
+    nodes: offHeap(workflow.nodes as unknown as GraphNode[]),
     edges: workflow.edges as unknown as GraphEdge[],
     timeout_s: workflow.timeout_s,
     max_parallel: workflow.max_parallel,

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest"
-import { columns } from "./layout"
+import { columns, offHeap } from "./layout"
 
 const edge = (source: string, target: string) => ({ source, target })
 const node = (id: string) => ({ id })
@@ -25,4 +25,11 @@ test("nodes stand behind the last of what leads to them, and never upon each oth
 test("a circle is drawn too", () => {
   const at = columns({ nodes: ["a", "b"].map(node), edges: [edge("a", "b"), edge("b", "a")] })
   expect(at.get("a")).not.toEqual(at.get("b"))
+})
+
+test("takes nodes on one heap for placed by nobody, and leaves all others where they are", () => {
+  const at = (id: string, x: number) => ({ id, position: { x, y: 0 } })
+  expect(offHeap([at("a", 0), at("b", 0)]).map((node) => node.position)).toEqual([null, null])
+  expect(offHeap([at("a", 0), at("b", 9)])).toEqual([at("a", 0), at("b", 9)])
+  expect(offHeap([at("a", 7)])).toEqual([at("a", 7)])
 })

@@ -48,6 +48,20 @@ export function columns(graph: Joined): Map<string, { x: number; y: number }> {
   )
 }
 
+/** The nodes, without their positions where all lie on one heap, as programs leave them that fill in
+ * zeros: then they have been placed by nobody. */
+export function offHeap<N extends object>(nodes: readonly N[]): N[] {
+  const places = new Set(nodes.map((node) => placeOf(node as { position?: unknown })))
+  return nodes.length > 1 && places.size === 1
+    ? nodes.map((node) => ({ ...node, position: null }))
+    : [...nodes]
+}
+
+function placeOf({ position }: { position?: unknown }): string {
+  const { x, y } = (position ?? {}) as { x?: unknown; y?: unknown }
+  return `${String(x)} ${String(y)}`
+}
+
 /** Positions from left to right along the edges. Loaded when it is asked for. */
 export async function laidOut(
   graph: Graph,

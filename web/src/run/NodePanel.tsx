@@ -1,23 +1,20 @@
-import { useQuery } from "@tanstack/react-query"
 import { RotateCcw, X } from "lucide-react"
 import type { ReactNode } from "react"
 import { Link } from "react-router"
 
-import { api, unwrap } from "../api/client"
 import { isFinal, isNodeFinal, numberOf, objectOf, textOf } from "../live/events"
 import { nodeUsage, tokensOf, type NodeState } from "../live/state"
 import { Button, IconButton } from "../ui/Button"
-import { ApprovalForm, pathOf } from "./ApprovalForm"
-import { count, duration, money, reasonText } from "./format"
+import { count, money, reasonText } from "./format"
 import { Iterations } from "./Iterations"
 import { inputOf, nameOf, outputOf, type Graph, type GraphNode } from "./path"
 import { useKnownTypes } from "../api/hooks"
 import { Elapsed } from "./RunNode"
 import styles from "./run.module.css"
-import { SignalForm } from "./SignalForm"
 import { StatusBadge } from "./StatusBadge"
 import { useNodeState, useRunContext, useRunState, type Execution } from "./useRun"
 import { Value } from "./Value"
+import { InnerWaits, mayHoldWaits, Waits } from "./Waits"
 
 interface Props {
   execution: Execution
@@ -49,7 +46,12 @@ export function NodePanel({ execution, graph, node, onClose, onRetryFrom }: Prop
       </header>
       <div className={styles.panelBody}>
         <Facts state={state} />
-        {state.status === "waiting" && <Waits execution={execution} state={state} />}
+        {state.status === "waiting" && !mayHoldWaits(node.type) && (
+          <Waits execution={execution} state={state} />
+        )}
+        {mayHoldWaits(node.type) && ["running", "waiting"].includes(state.status) && (
+          <InnerWaits execution={execution} state={state} />
+        )}
         {state.error !== null && (
           <div className={styles.problem} role="alert">
             <strong>{state.error.code}</strong>
@@ -61,6 +63,8 @@ export function NodePanel({ execution, graph, node, onClose, onRetryFrom }: Prop
           <Iterations
             executionId={execution.id}
             nodeId={node.id}
+            path=""
+            progress={progressText(state)}
             version={iterationsOf(state) + (isNodeFinal(state.status) ? 1 : 0)}
           />
         )}
@@ -80,6 +84,16 @@ export function NodePanel({ execution, graph, node, onClose, onRetryFrom }: Prop
       </div>
     </aside>
   )
+}
+
+/** How many iterations have ended: as `meta.progress` tells it meanwhile, `meta` at the end. */
+function progressText({ meta }: NodeState): string {
+  const { done, succeeded, failed, total } = { ...meta, ...objectOf(meta.progress) }
+  const [ended, bad, all] = [numberOf(done ?? succeeded), numberOf(failed) ?? 0, numberOf(total)]
+  if (ended === null) return ""
+  const parts = [all === null ? `${ended} done` : `${ended} of ${all} done`]
+  if (bad > 0) parts.push(`${bad} failed`)
+  return parts.join(", ")
 }
 
 const iterationsOf = (state: NodeState): number => {
@@ -148,45 +162,4 @@ function Attempts({ state }: { state: NodeState }) {
       </ol>
     </section>
   )
-}
-
-/** What a node waits for, and how to give it that. */
-function Waits({ execution, state }: { execution: Execution; state: NodeState }) {
-  const waiting = objectOf(state.meta.waiting)
-  const until = textOf(waiting.until)
-  switch (waiting.for) {
-    case "approval":
-      return <Approvals executionId={execution.id} nodeId={state.id} />
-    case "signal":
-      return <SignalForm executionId={execution.id} name={textOf(waiting.signal) ?? ""} />
-    default:
-      return (
-        <p className={styles.soft}>
-          {waiting.for === "webhook" ? "Waits for a call of its own address" : "Waits"}
-          {until !== null &&
-            ` until ${new Date(until).toLocaleString()} (${duration(Date.parse(until) - Date.now())})`}
-        </p>
-      )
-  }
-}
-
-export const approvalsKey = (executionId: string) => ["approvals", executionId] as const
-
-function Approvals({ executionId, nodeId }: { executionId: string; nodeId: string }) {
-  const approvals = useQuery({
-    queryKey: approvalsKey(executionId),
-    queryFn: () =>
-      unwrap(
-        api.GET("/api/v1/executions/{execution_id}/approvals", {
-          params: { path: { execution_id: executionId } },
-        }),
-      ),
-    // it is listed a moment after the run waits
-    refetchInterval: ({ state }) =>
-      state.data?.items.some((one) => one.node_id === nodeId) === true ? false : 500,
-  })
-  const open = approvals.data?.items.find(
-    (one) => one.node_id === nodeId && pathOf(one) === "" && one.closed_at == null,
-  )
-  return open === undefined ? null : <ApprovalForm approval={open} />
 }

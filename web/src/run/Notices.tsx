@@ -1,11 +1,26 @@
 import { CircleAlert, Clock } from "lucide-react"
 
 import { objectOf, textOf } from "../live/events"
+import type { NodeState } from "../live/state"
 import { Button } from "../ui/Button"
 import { waitText } from "./format"
 import { nameOf, type Graph } from "./path"
 import styles from "./run.module.css"
 import { useRunState } from "./useRun"
+import { rootOf } from "./useWaits"
+
+const waitingOf = (node: NodeState) => objectOf(node.meta.waiting)
+
+/** Nodes inside of a loop or a map wait. */
+const isInside = (node: NodeState): boolean => Array.isArray(waitingOf(node).nodes)
+
+const asks = (node: NodeState): boolean => waitingOf(node).for === "approval" || isInside(node)
+
+function askText(node: NodeState, graph: Graph): string {
+  if (!isInside(node)) return textOf(waitingOf(node).title) ?? "Waits for an answer"
+  const outer = graph.nodes.find((one) => one.id === rootOf({ node_id: node.id, path: node.path }))
+  return `Nodes in ${outer === undefined ? node.id : nameOf(outer)} wait`
+}
 
 /** What a person should know of the run at once: why nothing happens, what asks for them, what
  * failed. */
@@ -13,8 +28,7 @@ export function Notices({ graph, onSelect }: { graph: Graph; onSelect: (id: stri
   const waits = useRunState((run) => run.waits)
   const error = useRunState((run) => run.error)
   const asking = useRunState((run) => {
-    for (const node of run.nodes.values())
-      if (node.status === "waiting" && objectOf(node.meta.waiting).for === "approval") return node
+    for (const node of run.nodes.values()) if (node.status === "waiting" && asks(node)) return node
     return null
   })
   const failed = graph.nodes.find((node) => node.id === error?.node_id)
@@ -33,9 +47,13 @@ export function Notices({ graph, onSelect }: { graph: Graph; onSelect: (id: stri
       {asking !== null && (
         <div className={styles.notice} data-kind="ask" role="status">
           <Clock size={17} aria-hidden />
-          <span>{textOf(objectOf(asking.meta.waiting).title) ?? "Waits for an answer"}</span>
-          <Button size="small" variant="primary" onClick={() => onSelect(asking.id)}>
-            Answer
+          <span>{askText(asking, graph)}</span>
+          <Button
+            size="small"
+            variant="primary"
+            onClick={() => onSelect(rootOf({ node_id: asking.id, path: asking.path }))}
+          >
+            {isInside(asking) ? "Show" : "Answer"}
           </Button>
         </div>
       )}

@@ -85,3 +85,10 @@ describe("inputOf", () => {
 it("calls a node by its name, or by its id", () => {
   expect(GRAPH.nodes.slice(0, 2).map(nameOf)).toEqual(["Begin", "big"])
 })
+
+it("draws nodes that all lie on one heap in columns, as the canvas does", () => {
+  const [start, big, yes, no] = GRAPH.nodes.map((one) => one.position)
+  expect(start?.x).toBeLessThan(big?.x ?? 0)
+  expect(yes?.x).toBe(no?.x)
+  expect(yes?.y).not.toBe(no?.y)
+})

@@ -1,6 +1,6 @@
 /** Which way a run took through its graph, and what a node was given. */
 
-import { columns } from "../graph/layout"
+import { columns, offHeap } from "../graph/layout"
 import type { Json } from "../live/events"
 import { keyOf, type NodeState, type RunState } from "../live/state"
 import { objectOf, textOf } from "../live/events"
@@ -34,9 +34,10 @@ export function graphOf(stored: { nodes: readonly Json[]; edges: readonly Json[]
     target: textOf(edge.target) ?? "",
     handle: textOf(edge.source_handle ?? edge.sourceHandle),
   }))
-  const joined = { nodes: stored.nodes.map((node) => ({ id: textOf(node.id) ?? "" })), edges }
-  const unplaced = stored.nodes.some((node) => !node.position) ? columns(joined) : null
-  const nodes = stored.nodes.map((node) => {
+  const given = offHeap(stored.nodes)
+  const joined = { nodes: given.map((node) => ({ id: textOf(node.id) ?? "" })), edges }
+  const unplaced = given.some((node) => !node.position) ? columns(joined) : null
+  const nodes = given.map((node) => {
     const id = textOf(node.id) ?? ""
     const { x, y } = objectOf(node.position ?? unplaced?.get(id))
     return {
