@@ -206,8 +206,13 @@ def _from_http(error: HTTPException) -> Problem:
 
 def _from_validation(error: RequestValidationError) -> Problem:
     errors = error.errors()
-    if any(one["loc"][:1] == ("path",) for one in errors):
-        return Problem(404, "not_found", "There is nothing at this address.")
+    wrong = next((one for one in errors if one["loc"][:1] == ("path",)), None)
+    if wrong is not None:
+        kind = str(wrong["loc"][-1]).removesuffix("_id")
+        if kind not in ("execution", "workflow", "trigger"):
+            return Problem(404, "not_found", "There is nothing at this address.")
+        # most often an id that was mistyped
+        return Problem(404, "not_found", f"There is no {kind} {str(wrong['input'])[:80]!r}.")
     issues = request_issues(errors, error.body)
     first = issues[0].message if issues else "The request is not valid."
     more = f" (and {len(issues) - 1} more)" if len(issues) > 1 else ""

@@ -285,6 +285,8 @@ async def test_a_bad_or_unknown_id_is_not_found(client, resource, path):
     answer = await client.get(f"/api/v1/{resource}/{path}")
     assert answer.status_code == 404
     assert answer.json()["code"] == "not_found"
+    if path == "not-a-uuid":
+        assert answer.json()["detail"] == f"There is no {resource.removesuffix('s')} 'not-a-uuid'."
 
 
 async def test_node_types_are_a_palette(client):
