@@ -38,6 +38,12 @@ class WorkerProcess:
         times = [one.cpu_times() for one in (process, *process.children(recursive=True))]
         return sum(time.user + time.system for time in times)
 
+    def rss_mb(self) -> float:
+        """Resident memory, with that of its sandboxes."""
+        process = psutil.Process(self.pid)
+        sizes = [one.memory_info().rss for one in (process, *process.children(recursive=True))]
+        return sum(sizes) / 1024 / 1024
+
 
 @asynccontextmanager
 async def separate_worker(bench: Stack, **environment: str) -> AsyncIterator[WorkerProcess]:
@@ -75,6 +81,7 @@ async def serve() -> None:
             client,
             task_queue=settings.temporal_task_queue,
             workflows=[ChainByHand],
+            max_cached_workflows=int(os.environ.get("BENCHMARK_CACHED", "1000")),
             max_concurrent_workflow_tasks=settings.pilot_max_workflow_tasks,
             max_concurrent_activities=settings.pilot_max_activities,
             max_concurrent_local_activities=settings.pilot_max_activities,

@@ -56,6 +56,26 @@ async def test_who_is_over_the_number_is_held_and_released_in_order(store, creat
     assert await store.slots.owners() == []
 
 
+async def test_one_that_waits_for_something_keeps_its_slot(store, create, end):
+    """A wait may end at any moment: who has the number at once never has more of them running."""
+    waits, held = await create(1), await create(1)
+    at = "2026-03-01T12:00:00Z"
+    event = Event(
+        EventType.EXECUTION_WAITING,
+        waits.id,
+        waits.workflow_id,
+        at,
+        waits.last_seq + 1,
+        status=ExecutionStatus.WAITING.value,
+        data={"nodes": ["w"]},
+    )
+    await store.append_events(waits.id, [event])
+    assert (await store.get_execution("ada", waits.id)).status is ExecutionStatus.WAITING
+    assert await store.slots.release("ada", 1) is None
+    await end(await store.get_execution("ada", waits.id))
+    assert (await store.slots.release("ada", 1)).id == held.id
+
+
 async def test_a_new_one_does_not_overtake_those_that_wait(store, create, end):
     running, held = await create(1), await create(1)
     await end(running)  # and nobody has released the next one yet
