@@ -74,10 +74,11 @@ check: setup ## Lint, format, types, and the rooms' imports
 	$(BIN)/lint-imports
 	@test ! -x web/node_modules/.bin/tsc || { cd web && $(NODE) npm run --silent check; }
 
-bench: setup ## Runs against a workflow written by hand, big graphs, a code node
+bench: setup ## Runs against a workflow written by hand, big graphs, a code node, fairness
 	$(BIN)/python -m benchmarks.overhead
 	$(BIN)/python -m benchmarks.graphs
 	$(BIN)/python -m benchmarks.code
+	$(BIN)/python -m benchmarks.fairness
 
 # Other lengths and seeds: make chaos CHAOS="--seconds 3600 --seed 7 --workers 1"
 CHAOS := --seconds 300 --seed 1 --seed 2

@@ -22,6 +22,7 @@ from pilot.events.model import Envelope
 from pilot.graph.model import Graph
 from pilot.nodes import specs
 from pilot.resumption import plan_of
+from pilot.standing import Standings
 from pilot.store import Execution, Store
 
 log = logging.getLogger(__name__)
@@ -30,13 +31,22 @@ CALL_LIMIT = timedelta(seconds=5)
 
 
 class Slots:
-    """`most` is how many runs an owner may have at once; None: any number."""
+    """`most` is how many runs an owner may have at once; None: any number. `standings` are
+    their turns."""
 
-    def __init__(self, store: Store, client: Client, task_queue: str, most: int | None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        client: Client,
+        task_queue: str,
+        most: int | None,
+        standings: Standings | None = None,
+    ) -> None:
         self._store = store
         self._client = client
         self._task_queue = task_queue
         self._most = most
+        self._standings = standings
 
     async def freed(self, execution_id: str) -> None:
         """A run has ended: the owner's next one begins. What fails is left to the reconciler."""
@@ -77,7 +87,9 @@ class Slots:
         plan = await asyncio.to_thread(plan_of, row, graph, specs())
         plan = await with_tool_schemas(self._store, row.owner, plan)
         run = runs.run_of(row, version.name, plan)
-        run_id = await runs.start(self._client, run, self._task_queue, limit=CALL_LIMIT)
+        run_id = await runs.start(
+            self._client, run, self._task_queue, limit=CALL_LIMIT, standings=self._standings
+        )
         await self._store.set_temporal_run(row.id, run_id)
         fresh = await self._store.get_execution(row.owner, row.id)
         if fresh.status.is_final or fresh.cancel_requested_at is not None:

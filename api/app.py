@@ -168,7 +168,11 @@ async def opened(settings: Settings) -> AsyncIterator[Parts]:
         stack.push_async_callback(limits.close)
         live_tickets = open_tickets(settings)
         stack.push_async_callback(live_tickets.close)
-        runs = Runs(await connect(settings, lazy=True), settings.temporal_task_queue)
+        runs = Runs(
+            await connect(settings, lazy=True),
+            settings.temporal_task_queue,
+            settings.pilot_priorities,
+        )
         pending = PendingRuns(runs, Workers(runs))
         history = History(store, runs, settings, pending)
         feed = await stack.enter_async_context(Feed(bus, history, pending))

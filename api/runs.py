@@ -40,6 +40,7 @@ from pilot import forgetting, reconciler, retention
 from pilot.errors import PayloadStoreError
 from pilot.events.model import Event
 from pilot.runs import delete_histories, set_clock, start
+from pilot.standing import Standings
 from pilot.store import Execution, temporal_workflow_id
 from pilot.triggers.schedules import Schedules
 from workflows_def.later import later_workflow_id
@@ -110,9 +111,10 @@ class QueryError(Exception):
 class Runs:
     """The API's view of Temporal, one client for the process."""
 
-    def __init__(self, client: Client, task_queue: str) -> None:
+    def __init__(self, client: Client, task_queue: str, standings: Standings | None = None) -> None:
         self.client = client
         self.task_queue = task_queue
+        self._standings = standings
 
     @property
     def schedules(self) -> Schedules:
@@ -127,7 +129,9 @@ class Runs:
     async def start(self, run: RunInput) -> str:
         """Starts the run, or finds that it is there already; its Temporal run id."""
         async with _answering():
-            return await start(self.client, run, self.task_queue, limit=CALL_LIMIT)
+            return await start(
+                self.client, run, self.task_queue, limit=CALL_LIMIT, standings=self._standings
+            )
 
     async def set_clock(self, execution: Execution) -> None:
         """Sees to it that the execution is started at its `start_at`."""

@@ -117,9 +117,15 @@ async def stack(workflows: Sequence[type], redis_url: str | None = None) -> Asyn
 
 
 @asynccontextmanager
-async def idle_stack(redis_url: str | None = None) -> AsyncIterator[Stack]:
+async def idle_stack(
+    redis_url: str | None = None,
+    *,
+    allowed_hosts: Sequence[str] = (),
+    allowed_ports: Sequence[str] = (),
+) -> AsyncIterator[Stack]:
     """Server and store: what is started waits until a worker polls the task queue. Its events
-    are on the bus of `redis_url`, if that is given."""
+    are on the bus of `redis_url`, if that is given; http nodes reach public hosts, and those
+    allowed."""
     with tempfile.TemporaryDirectory() as folder:
         [port] = free_ports(1)
         server = subprocess.Popen(  # noqa: ASYNC220
@@ -134,6 +140,8 @@ async def idle_stack(redis_url: str | None = None) -> AsyncIterator[Stack]:
                 pilot_data_dir=Path(folder),
                 pilot_env="development",
                 redis_url=SecretStr(redis_url) if redis_url else None,
+                pilot_allowed_hosts=list(allowed_hosts),
+                pilot_allowed_ports=list(allowed_ports),
             )
             await migrate(settings.store_url)
             async with PilotPlugin.open(settings) as plugin:

@@ -3,8 +3,9 @@
 As it comes, the history service polls its queues at most 20 times a second a shard, so a
 chain of activities settles at exactly 50 ms each, and tuned 6 ms.
 It also fails a workflow task during which 100 events arrive, which a wide fan-out brings about
-again and again; each time the worker replays the run. And not every version lists the workers
-that live. The settings below are right for a self-hosted cluster too (docs/deploy.md).
+again and again; each time the worker replays the run. Not every version lists the workers that
+live, and none hands out tasks by owner in turn (`pilot.standing`) unless it is told to. The
+settings below are right for a self-hosted cluster too (docs/deploy.md).
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ DYNAMIC_CONFIG = (
     "history.maximumBufferedEventsBatch=5000",
     "frontend.WorkerHeartbeatsEnabled=true",
     "frontend.ListWorkersEnabled=true",
+    "matching.useNewMatcher=true",
+    "matching.enableFairness=true",
 )
 SQLITE_PRAGMAS = ("journal_mode=wal", "synchronous=normal")
 

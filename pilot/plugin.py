@@ -63,6 +63,7 @@ from pilot.payloads.sizes import Sizes
 from pilot.preparation import Preparation
 from pilot.retention import Policy
 from pilot.settings import Settings
+from pilot.standing import Standings
 from pilot.store import Store
 from pilot.store.open import open_store
 from pilot.store.usage import Limits
@@ -107,6 +108,7 @@ class PilotPlugin(SimplePlugin):
         keyring: Keyring | None = None,
         *,
         max_runs: int | None = None,
+        standings: Standings | None = None,
         policy: Policy | None = None,
         archive: Archive | None = None,
         redis_url: str | None = None,
@@ -132,6 +134,7 @@ class PilotPlugin(SimplePlugin):
         )
         self._store = store
         self._max_runs = max_runs
+        self._standings = standings
         self._policy = policy or Policy({})
         self._archive = archive
         self._redis_url = redis_url
@@ -167,6 +170,7 @@ class PilotPlugin(SimplePlugin):
                 publisher,
                 payload_keyring(settings),
                 max_runs=settings.max_runs,
+                standings=settings.pilot_priorities,
                 policy=Policy.of(settings),
                 archive=None if folder is None else Archive(folder),
                 redis_url=None if redis_url is None else redis_url.get_secret_value(),
@@ -182,7 +186,7 @@ class PilotPlugin(SimplePlugin):
             raise PilotError("a worker needs a store: make the plugin by `PilotPlugin.open`")
         config = super().configure_worker(config)
         client = config["client"]
-        slots = Slots(self._store, client, config["task_queue"], self._max_runs)
+        slots = Slots(self._store, client, config["task_queue"], self._max_runs, self._standings)
         recorder = Recorder(self._store, self.publisher, client, slots)
         iterations = Iterations(self._store, client)
         schedules = Schedules(client, config["task_queue"])

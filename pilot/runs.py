@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest
 from temporalio.client import Client
-from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
+from temporalio.common import Priority, WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
@@ -19,6 +19,7 @@ from pilot.followers import follower_of
 from pilot.graph.plan import Plan
 from pilot.payloads.driver import sizes_in
 from pilot.resumption import Resumption
+from pilot.standing import Standings, fairness_key, standing_of
 from pilot.store import Execution, temporal_workflow_id
 from workflows_def import labels
 from workflows_def.later import LATER_WORKFLOW, LaterRequest, later_workflow_id
@@ -47,8 +48,17 @@ def run_of(execution: Execution, workflow_name: str, plan: Plan) -> RunInput:
     )
 
 
-async def start(client: Client, run: RunInput, task_queue: str, *, limit: timedelta) -> str:
+async def start(
+    client: Client,
+    run: RunInput,
+    task_queue: str,
+    *,
+    limit: timedelta,
+    standings: Standings | None = None,
+) -> str:
     """Starts the run, or finds that it is there already; its Temporal run id.
+
+    Its workflow tasks, activities and children have their turn among those of all owners.
 
     Temporal refuses a second workflow of an execution for as long as it keeps the first one's
     history, closed or not. Raises `RPCError` where the server does not take it within `limit`, and
@@ -68,6 +78,7 @@ async def start(client: Client, run: RunInput, task_queue: str, *, limit: timede
             static_details=labels.description(run),
             memo=labels.memo(run),
             search_attributes=labels.search_attributes(run),
+            priority=_priority(run.user_id, standings or {}),
             rpc_timeout=limit,
         )
     except WorkflowAlreadyStartedError as error:
@@ -75,6 +86,15 @@ async def start(client: Client, run: RunInput, task_queue: str, *, limit: timede
     except ApplicationError as error:  # of the driver: the argument could not be stored
         raise PayloadStoreError(error.message) from error
     return handle.first_execution_run_id or handle.result_run_id or ""
+
+
+def _priority(owner: str, standings: Standings) -> Priority:
+    standing = standing_of(owner, standings)
+    return Priority(
+        priority_key=standing.priority,
+        fairness_key=fairness_key(owner),
+        fairness_weight=standing.weight,
+    )
 
 
 async def set_clock(

@@ -19,6 +19,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from pilot import extras
 from pilot.errors import SettingsError
 from pilot.graph.status import FINAL_EXECUTION_STATUSES
+from pilot.standing import Standing, standings
 
 MAX_BUDGET_TOKENS, MAX_BUDGET_USD = 10**15, 10**9
 MAX_RUNS = 100
@@ -104,6 +105,7 @@ class Settings(BaseSettings):
     pilot_connections_per_user: Annotated[int, Field(ge=1)] = 200
     pilot_connections_per_address: Annotated[int, Field(ge=1)] = 1_000
     pilot_max_runs_per_user: Annotated[int, Field(ge=0)] | None = None
+    pilot_priorities: Annotated[dict[str, Standing], NoDecode] = Field(default_factory=dict)
     pilot_rate_reads: str | None = None
     pilot_rate_writes: str | None = None
     pilot_rate_executes: str | None = None
@@ -166,6 +168,11 @@ class Settings(BaseSettings):
                 raise ValueError(f"{part!r} is not <status>=<days>, with a status of {known}")
             days[status] = number.strip()
         return days
+
+    @field_validator("pilot_priorities", mode="before")
+    @classmethod
+    def _standings(cls, value: object) -> object:
+        return standings(value) if isinstance(value, str) else value
 
     @field_validator("pilot_log_format", "pilot_log_level", mode="before")
     @classmethod
