@@ -10,7 +10,8 @@ import {
 import { useCallback, useMemo } from "react"
 
 import { useTheme } from "../ui/theme"
-import { nameOf, type Graph } from "./path"
+import { nameOf } from "../graph/model"
+import type { Graph } from "./path"
 import { RunEdge, type RunFlowEdge } from "./RunEdge"
 import { RunNode, type RunFlowNode } from "./RunNode"
 import { useKnownTypes } from "../api/hooks"

@@ -2,7 +2,8 @@
 import { describe, expect, it } from "vitest"
 
 import { begin } from "../live/state"
-import { edgeState, graphOf, inputOf, nameOf, type Graph } from "./path"
+import { nameOf } from "../graph/model"
+import { edgeState, graphOf, inputOf, type Graph } from "./path"
 
 const node = (id: string, type = "code") => ({ id, type, position: { x: 0, y: 0 }, config: {} })
 const GRAPH: Graph = graphOf({

@@ -1,13 +1,13 @@
 /** Which way a run took through its graph, and what a node was given. */
 
 import { columns, offHeap } from "../graph/layout"
+import type { GraphNode as StoredNode } from "../graph/model"
 import type { Json } from "../live/events"
 import { keyOf, type NodeState, type RunState } from "../live/state"
 import { objectOf, textOf } from "../live/events"
 
-export interface GraphNode {
-  id: string
-  type: string
+/** A node as it is drawn: placed, and with a configuration, if an empty one. */
+export interface GraphNode extends StoredNode {
   position: { x: number; y: number }
   config: Json
 }
@@ -50,11 +50,6 @@ export function graphOf(stored: { nodes: readonly Json[]; edges: readonly Json[]
   const into = new Map<string, GraphEdge[]>()
   for (const edge of edges) into.set(edge.target, [...(into.get(edge.target) ?? []), edge])
   return { nodes, edges, into }
-}
-
-export const nameOf = (node: GraphNode): string => {
-  const name = textOf(node.config.name)
-  return name === null || name === "" ? node.id : name
 }
 
 export type EdgeState = "unknown" | "taken" | "skipped"
