@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from datetime import UTC, date, datetime, timedelta
-from datetime import time as clock
+from datetime import date
 from typing import Annotated
 from uuid import UUID
 
@@ -13,16 +12,15 @@ from starlette.responses import Response, StreamingResponse
 
 from api import access
 from api.auth import CallerDep
+from api.days import Day, begin_of, end_of
 from api.limits import Rate, counted_as
 from api.parts import PartsDep
 from api.problems import FORBIDDEN, INVALID, MISSING, Problem
 from api.route import ApiRoute
-from api.usage.schemas import Day
 from pilot.archive import KINDS, lines
 from pilot.errors import NotFoundError
 from pilot.roles import Role
 from pilot.store import MAX_PAGE, Execution, Store
-from pilot.store.paging import encode_cursor
 
 router = APIRouter(tags=["executions"], route_class=ApiRoute, responses={**FORBIDDEN})
 
@@ -80,17 +78,14 @@ async def _between(
     store: Store, owner: str, workflow_id: str | None, first: date | None, last: date | None
 ) -> AsyncIterator[Execution]:
     """The executions created from the one day to the other, newest first; a page at a time."""
-    since = None if first is None else datetime.combine(first, clock.min, UTC)
+    since = None if first is None else begin_of(first)
+    until = None if last is None else end_of(last)
     cursor = None
-    if last is not None and last < date.max:
-        cursor = encode_cursor(datetime.combine(last + timedelta(days=1), clock.min, UTC), "")
     while True:
         page = await store.list_executions(
-            owner, workflow_id=workflow_id, limit=MAX_PAGE, cursor=cursor
+            owner, workflow_id=workflow_id, first=since, last=until, limit=MAX_PAGE, cursor=cursor
         )
         for row in page.items:
-            if since is not None and row.created_at < since:
-                return
             try:
                 yield await store.get_execution(owner, row.id)  # a list has no input and output
             except NotFoundError:

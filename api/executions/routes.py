@@ -6,12 +6,12 @@ from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Header, Path, Query
-from pydantic import AwareDatetime
 from starlette.requests import Request
 from starlette.responses import Response
 
 from api import access
 from api.auth import CallerDep
+from api.days import Day
 from api.executions import deliveries, service
 from api.executions.resource import execution_out
 from api.executions.retry import retry
@@ -209,11 +209,9 @@ async def list_executions(
         Query(description="An execution, for those that its nodes began; `any` for all."),
     ] = None,
     first: Annotated[
-        AwareDatetime | None, Query(alias="from", description="Created at that time, or later.")
+        Day | None, Query(alias="from", description="The first day (UTC) of their creation.")
     ] = None,
-    last: Annotated[
-        AwareDatetime | None, Query(alias="to", description="Created before that time.")
-    ] = None,
+    last: Annotated[Day | None, Query(alias="to", description="The last day, inclusive.")] = None,
     if_none_match: IfNoneMatch = None,
 ) -> Response:
     """The caller's executions that no other execution began, newest first; with `workflow_id`

@@ -6,8 +6,9 @@ import asyncio
 import logging
 import time
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
+from api.days import begin_of, end_of
 from api.executions import escalation
 from api.executions.resource import execution_out, summary_out
 from api.executions.schemas import ExecutionOut, ExecutionSummaryOut
@@ -71,16 +72,16 @@ async def listing(
     workflow_id: str | None,
     status: ExecutionStatus | None,
     parent: str | None,
-    first: datetime | None = None,
-    last: datetime | None = None,
+    first: date | None = None,
+    last: date | None = None,
 ) -> PageOut[ExecutionSummaryOut]:
     found = await parts.store.list_executions(
         owner,
         workflow_id=workflow_id,
         status=status,
         parent=parent,
-        first=first,
-        last=last,
+        first=None if first is None else begin_of(first),
+        last=None if last is None else end_of(last),
         limit=page.limit,
         cursor=page.cursor,
     )

@@ -10,13 +10,14 @@ from starlette.responses import Response
 
 from api import access
 from api.auth import CallerDep
+from api.days import Day
 from api.pagination import PageDep
 from api.parts import PartsDep
 from api.problems import FORBIDDEN, INVALID, MISSING
 from api.reply import reply
 from api.route import ApiRoute
 from api.usage import service
-from api.usage.schemas import BudgetIn, BudgetOut, Day, DaysOut, ReportOut
+from api.usage.schemas import BudgetIn, BudgetOut, DaysOut, ReportOut
 from pilot.roles import Role
 
 router = APIRouter(tags=["usage"], route_class=ApiRoute, responses={**FORBIDDEN})

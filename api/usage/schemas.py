@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import datetime
-import re
 from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from api.pagination import PageOut
 from pilot.graph.numbers import JSON_NUMBER
@@ -15,17 +14,6 @@ from pilot.settings import MAX_BUDGET_TOKENS, MAX_BUDGET_USD
 
 Tokens = Annotated[int, Field(ge=0, le=MAX_BUDGET_TOKENS), JSON_NUMBER]
 Dollars = Annotated[float, Field(ge=0, le=MAX_BUDGET_USD, allow_inf_nan=False), JSON_NUMBER]
-
-
-def _written_out(value: object) -> object:
-    """pydantic also takes a number, as seconds since 1970."""
-    if isinstance(value, str) and not _DATE.fullmatch(value):
-        raise ValueError("a date is written YYYY-MM-DD")
-    return value
-
-
-_DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
-Day = Annotated[datetime.date, BeforeValidator(_written_out)]
 
 
 class TotalOut(BaseModel):

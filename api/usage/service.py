@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, timedelta
 from itertools import groupby
 from operator import attrgetter
 from typing import Any
 
+from api.days import begin_of, end_of
 from api.pagination import PageQuery
 from api.parts import Parts
 from api.problems import Problem
@@ -72,8 +73,8 @@ async def days(
     begin, end = _range(first, last)
     counts = await parts.store.executions_by_day(
         owner,
-        first=datetime.combine(begin, time.min, UTC),
-        last=datetime.combine(end, time.max, UTC),
+        first=begin_of(begin),
+        last=end_of(end),
         workflow_id=workflow_id,
     )
     items = []

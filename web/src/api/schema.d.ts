@@ -4568,9 +4568,9 @@ export interface operations {
                 status?: components["schemas"]["ExecutionStatus"];
                 /** @description An execution, for those that its nodes began; `any` for all. */
                 parent?: "any" | string | null;
-                /** @description Created at that time, or later. */
+                /** @description The first day (UTC) of their creation. */
                 from?: string;
-                /** @description Created before that time. */
+                /** @description The last day, inclusive. */
                 to?: string;
                 /** @description Items in a page. */
                 limit?: number;

@@ -18,7 +18,7 @@ export function useExecutions(filters: Filters) {
           params: {
             query: {
               limit: PAGE,
-              from: sinceOf(filters.days).toISOString(),
+              from: dayOf(sinceOf(filters.days)),
               ...(filters.workflow === null ? {} : { workflow_id: filters.workflow }),
               ...(filters.status === null ? {} : { status: filters.status }),
               ...(pageParam === "" ? {} : { cursor: pageParam }),
