@@ -62,10 +62,11 @@ $(TOOLS): deploy/tools.lock | $(STAMP)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --target .tools -r deploy/tools.lock
 	@touch $@
 
-# Tests of faults mostly wait for what was killed to be missed: two at once share two cores.
+# Tests of faults mostly wait for what was killed to be missed.
 test: setup tools ## All tests, on real parts
-	@# two cores are shared by whole stacks: what failed beside others has to pass by itself
-	$(BIN)/python -m pytest -n 2 || $(BIN)/python -m pytest --last-failed --last-failed-no-failures none
+	@# Most of them wait most of the time, so three share two cores; what failed beside others has
+	@# to pass by itself.
+	$(BIN)/python -m pytest -n 3 || $(BIN)/python -m pytest --last-failed --last-failed-no-failures none
 
 check: setup ## Lint, format, types, and the rooms' imports
 	$(BIN)/ruff check .
