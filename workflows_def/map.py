@@ -33,6 +33,7 @@ from workflows_def.window import windows
 MAX_ERRORS = 1_000
 """In a map's `meta`; all of them are recorded with their items."""
 PROGRESS_EVENTS = 50
+PATCH_OTHERS_WAIT = "a map waits on when a window has ended"
 
 
 async def run_map(step: Step) -> NodeResult:
@@ -165,6 +166,10 @@ class _Map:
             self._stopped = True
             host().children.enough(set(self._under_way))
         self._tell()
+        # no window takes the place of this one, and those that are left may all wait
+        is_last = self._next >= len(self._follow.items) and not self._is_ending
+        if is_last and self._waiting_now and workflow.patched(PATCH_OTHERS_WAIT):
+            self._tell_waiting()
 
     def _heard(self, progress: ChildProgress) -> None:
         if progress.child not in self._under_way:
@@ -177,12 +182,17 @@ class _Map:
         self._waiting[progress.child] = progress.waiting
         self._tell_waiting()
 
+    @property
+    def _waiting_now(self) -> list[str]:
+        """The nodes that wait, where all windows under way do."""
+        waiting = [self._waiting.get(child, []) for child in self._under_way]
+        return [one for names in waiting for one in names] if all(waiting) else []
+
     def _tell_waiting(self) -> None:
         """The map waits while all its windows under way do."""
-        waiting = [self._waiting.get(child, []) for child in self._under_way]
-        if waiting and all(waiting):
+        if waiting := self._waiting_now:
             self._waits = True
-            self._step.waits(nodes=[one for names in waiting for one in names][:MAX_WAITING_NAMED])
+            self._step.waits(nodes=waiting[:MAX_WAITING_NAMED])
         elif self._waits:
             self._waits = False
             self._step.progress(

@@ -300,6 +300,9 @@ def cases(address: str = "") -> dict[str, Case]:
                                  "s>slow", "slow>o", "undo>then"), meanwhile=[cancel]),
         "child": Case(graph([START, CALL, OUTPUT], "s>call", "call>o"), "Hello",
                       called=graph([START, node("v"), OUTPUT], "s>v", "v>o")),
+        "map_waits_on": Case(graph([START, each([node("hush", "wait", config={
+                                    "duration": "{item}"})], window=1), OUTPUT],
+                                   "s>each", "each>o"), [1, 3]),
         "typed_output": Case(graph([START, node("o", "output", config={
                                     "output_schema": {"type": "string"}})], "s>o"), "Hello"),
         "child_fails": Case(graph([START, CALL | {"on_error": "branch"}, OUTPUT,

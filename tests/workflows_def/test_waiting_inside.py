@@ -47,6 +47,22 @@ async def test_a_map_waits_while_all_its_items_do(runner: Runner) -> None:
     assert await runner.result(handle) == [0, 1]
 
 
+async def test_a_map_waits_on_when_one_of_its_windows_has_ended(runner: Runner) -> None:
+    hush = node("hush", "wait", config={"duration": "{item}"})
+    inside = each([hush, STEP], "hush>step", window=1)
+    handle = await runner.start([S, inside, OUT], "s>each", "each>o", input=[2, 60])
+    async with asyncio.timeout(LIMIT_S):
+        while True:
+            snapshot = await until_status(runner, handle, "waiting")
+            [state] = [one for one in snapshot.nodes if one.id == "each"]
+            if state.meta["waiting"]["nodes"] == ["each[1].hush"]:
+                break
+            await asyncio.sleep(0.05)
+    assert state.status == "waiting"
+    await handle.cancel()
+    await runner.failure(handle)
+
+
 async def test_what_stands_beside_keeps_the_run_going(runner: Runner) -> None:
     long = node("hush", "wait", config={"duration": 60})
     inside = again([long, STEP], "hush>step", condition="index < 1")
