@@ -75,7 +75,8 @@ async def test_a_worker_is_killed_while_it_begins_an_execution(tmp_path: Path, p
             result = await asyncio.wait_for(starter.result(), 60)
             assert result["execution_id"] == row["id"]
             assert [one["id"] for one in await runs(ada, trigger)] == [row["id"]]
-            assert len(world.calls["ran"]) == 1
+            # the run is on its way by then: a call that was under way at the kill is made again
+            assert len(world.calls["ran"]) <= (2 if point == "after-start" else 1)
 
 
 @pytest.mark.slow
