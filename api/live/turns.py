@@ -10,8 +10,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-REST_S = 0.0005
-"""After a round, for each that wrote in it: a write takes some 40 µs, so writing takes less than
+REST_S = 0.00025
+"""After a round, for each that wrote in it: a write takes some 20 to 40 µs, so writing takes about
 a tenth of a core, however many watch."""
 MAX_REST_S = 0.25
 
