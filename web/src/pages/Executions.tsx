@@ -17,6 +17,7 @@ import { StatusBadge } from "../run/StatusBadge"
 import { Button } from "../ui/Button"
 import { Empty, Failed, Loading } from "../ui/State"
 import { ago, exact } from "../ui/time"
+import table from "../ui/table.module.css"
 import { useWorkflows } from "../workflows/queries"
 
 /** What has run: by day, and one by one, each with a link to its page. */
@@ -125,20 +126,20 @@ function List({ filters, names }: { filters: Filters; names: Map<string, string>
     )
   }
   return (
-    <div className={styles.frame}>
+    <div className={table.frame}>
       <table>
         <thead>
           <tr>
             <th scope="col">Workflow</th>
             <th scope="col">Status</th>
             <th scope="col">Begun</th>
-            <th scope="col" className={styles.number}>
+            <th scope="col" className={table.number}>
               Took
             </th>
-            <th scope="col" className={styles.number}>
+            <th scope="col" className={table.number}>
               Tokens
             </th>
-            <th scope="col" className={styles.number}>
+            <th scope="col" className={table.number}>
               Cost
             </th>
           </tr>
@@ -186,11 +187,11 @@ function Row({ execution, name }: { execution: ExecutionSummary; name: string | 
         <StatusBadge status={execution.status} />
       </td>
       <td title={exact(execution.created_at)}>{ago(execution.created_at)}</td>
-      <td className={styles.number}>
+      <td className={table.number}>
         <Took execution={execution} />
       </td>
-      <td className={styles.number}>{tokens === 0 ? "" : count(tokens)}</td>
-      <td className={styles.number}>{cost === 0 ? "" : money(cost)}</td>
+      <td className={table.number}>{tokens === 0 ? "" : count(tokens)}</td>
+      <td className={table.number}>{cost === 0 ? "" : money(cost)}</td>
     </tr>
   )
 }

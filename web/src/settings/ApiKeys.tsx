@@ -8,6 +8,7 @@ import { Field } from "../ui/Field"
 import { Empty, Failed, Loading } from "../ui/State"
 import { ago, exact } from "../ui/time"
 import { useToast } from "../ui/Toast"
+import table from "../ui/table.module.css"
 import {
   createApiKey,
   revokeApiKey,
@@ -57,7 +58,7 @@ export function ApiKeys() {
       ) : list.data.items.length === 0 ? (
         <Empty icon={<Bot />} title="No API keys yet" action={add} />
       ) : (
-        <div className={styles.frame}>
+        <div className={table.frame}>
           <table>
             <thead>
               <tr>

@@ -7,6 +7,7 @@ import { Field } from "../ui/Field"
 import { Empty, Failed, Loading } from "../ui/State"
 import { ago, exact } from "../ui/time"
 import { useToast } from "../ui/Toast"
+import table from "../ui/table.module.css"
 import { deleteSecret, putSecret, useChange, useSecrets } from "./queries"
 import styles from "./settings.module.css"
 
@@ -40,7 +41,7 @@ export function Secrets() {
       ) : list.data.items.length === 0 ? (
         <Empty icon={<KeyRound />} title="No secrets yet" action={add} />
       ) : (
-        <div className={styles.frame}>
+        <div className={table.frame}>
           <table>
             <thead>
               <tr>

@@ -8,6 +8,7 @@ import { Dialog } from "../ui/Dialog"
 import { Field } from "../ui/Field"
 import { Failed, Loading } from "../ui/State"
 import { useToast } from "../ui/Toast"
+import table from "../ui/table.module.css"
 import { useWorkflows } from "../workflows/queries"
 import { putBudget, useBudget, useChange, useUsage, type Budget } from "./queries"
 import styles from "./settings.module.css"
@@ -110,18 +111,18 @@ function Table({ by, title }: { by: "model" | "workflow"; title: string }) {
   return (
     <>
       <h2 className={styles.heading}>{title}, the last 30 days</h2>
-      <div className={styles.frame}>
+      <div className={table.frame}>
         <table>
           <thead>
             <tr>
               <th scope="col">{by === "model" ? "Model" : "Workflow"}</th>
-              <th scope="col" className={styles.number}>
+              <th scope="col" className={table.number}>
                 Calls
               </th>
-              <th scope="col" className={styles.number}>
+              <th scope="col" className={table.number}>
                 Tokens
               </th>
-              <th scope="col" className={styles.number}>
+              <th scope="col" className={table.number}>
                 Cost
               </th>
             </tr>
@@ -132,9 +133,9 @@ function Table({ by, title }: { by: "model" | "workflow"; title: string }) {
               return (
                 <tr key={id}>
                   <td>{by === "model" ? id : (names.get(id) ?? id)}</td>
-                  <td className={styles.number}>{count(row.calls)}</td>
-                  <td className={styles.number}>{count(row.total_tokens)}</td>
-                  <td className={styles.number}>{money(row.cost_usd)}</td>
+                  <td className={table.number}>{count(row.calls)}</td>
+                  <td className={table.number}>{count(row.total_tokens)}</td>
+                  <td className={table.number}>{money(row.cost_usd)}</td>
                 </tr>
               )
             })}
