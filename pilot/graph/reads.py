@@ -8,12 +8,12 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from pilot.graph.expressions import CompileError, Expression, compile_expression
-from pilot.graph.spec import ExpressionText, Specs
+from pilot.graph.expressions import CompileError
+from pilot.graph.spec import Specs
 from pilot.graph.templates import (
     FieldText,
     TemplateSyntaxError,
-    parse_template,
+    expressions,
     position,
     texts,
 )
@@ -48,7 +48,11 @@ def reads(nodes: Iterable[dict[str, Any]], specs: Specs) -> Iterator[Read]:
 
 
 def _reads(node_id: str, text: FieldText) -> Iterator[Read]:
-    for expression, offset in _expressions(text):
+    try:
+        found = expressions(text)
+    except (CompileError, TemplateSyntaxError):
+        return
+    for expression, offset in found:
         tested = [one.segments for one in expression.references if one.tested]
         for reference in expression.references:
             steps = reference.segments
@@ -59,13 +63,3 @@ def _reads(node_id: str, text: FieldText) -> Iterator[Read]:
                 continue
             line, column = position(text.text, offset + reference.offset)
             yield Read(node_id, f"config.{text.path}", line, column, str(steps[0]), steps[2:])
-
-
-def _expressions(text: FieldText) -> Iterator[tuple[Expression, int]]:
-    try:
-        if isinstance(text.kind, ExpressionText):
-            yield compile_expression(text.text), 0
-        else:
-            yield from ((slot.expression, slot.offset) for slot in parse_template(text.text).slots)
-    except (CompileError, TemplateSyntaxError):
-        return

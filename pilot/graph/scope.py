@@ -11,7 +11,6 @@ from pilot.graph.expressions import (
     CompileError,
     Expression,
     Reference,
-    compile_expression,
     path_text,
 )
 from pilot.graph.issues import Issue
@@ -21,7 +20,7 @@ from pilot.graph.spec import ExpressionText, PythonScope
 from pilot.graph.templates import (
     FieldText,
     TemplateSyntaxError,
-    parse_template,
+    expressions,
     position,
     texts,
 )
@@ -134,9 +133,13 @@ def _expressions(
 ) -> Iterator[tuple[Expression, int]]:
     """The compiled expressions of a field with their offsets in it."""
     try:
-        if isinstance(text.kind, ExpressionText):
-            expression = compile_expression(text.text)
-            if text.kind.returns == "bool" and not expression.is_bool:
+        for expression, offset in expressions(text):
+            kind = text.kind
+            if (
+                isinstance(kind, ExpressionText)
+                and kind.returns == "bool"
+                and not expression.is_bool
+            ):
                 issues.append(
                     Issue(
                         "expression_not_bool",
@@ -147,10 +150,7 @@ def _expressions(
                         column=1,
                     )
                 )
-            yield expression, 0
-        else:
-            for slot in parse_template(text.text).slots:
-                yield slot.expression, slot.offset
+            yield expression, offset
     except (CompileError, TemplateSyntaxError) as error:
         issues.extend(
             Issue(

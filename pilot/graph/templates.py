@@ -221,6 +221,14 @@ def _strings(value: Any, path: str) -> Iterator[tuple[str, str]]:
                 yield from _strings(item, f"{path}.{key}")
 
 
+def expressions(text: FieldText) -> list[tuple[Expression, int]]:
+    """The compiled expressions of a field with their offsets in it. Raises `CompileError` and
+    `TemplateSyntaxError`."""
+    if isinstance(text.kind, ExpressionText):
+        return [(compile_expression(text.text), 0)]
+    return [(slot.expression, slot.offset) for slot in parse_template(text.text).slots]
+
+
 RenderText = Callable[[str, str], Any]
 
 
