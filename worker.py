@@ -1,7 +1,8 @@
 """The worker process: `python -m worker`.
 
-Polls one task queue, runs the interpreter's workflow tasks and the nodes' activities. Any
-number of workers share a queue; one that dies is replaced by the others' retries.
+Polls the runs' task queue, and those that some node types have for themselves, or some of these
+(`PILOT_WORKER_QUEUES`); runs the interpreter's workflow tasks and the nodes' activities. Any number
+of workers share a queue; one that dies is replaced by the others' retries.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import timedelta
 from typing import NoReturn
@@ -54,25 +56,19 @@ async def serve(settings: Settings) -> None:
     async with PilotPlugin.open(settings) as plugin:
         client = await connect_patiently(settings, plugin)
         await _ensure_search_attributes(client)
-        worker = Worker(
-            client,
-            task_queue=settings.temporal_task_queue,
-            max_concurrent_workflow_tasks=settings.pilot_max_workflow_tasks,
-            max_concurrent_activities=settings.pilot_max_activities,
-            max_concurrent_local_activities=settings.pilot_max_activities,
-            sticky_queue_schedule_to_start_timeout=STICKY,
-            graceful_shutdown_timeout=timedelta(seconds=settings.drain_s),
-            deployment_config=_deployment(settings),
-        )
-        running = asyncio.create_task(worker.run())
+        queues = settings.served_queues
+        workers = [_worker(client, queue, settings) for queue in queues]
+        running = asyncio.create_task(_run_all(workers))
         try:
-            await _until_polling(worker, running)
+            await _until_polling(workers, running)
             print(
-                f"worker polls {settings.temporal_task_queue!r} at {settings.temporal_address} "
+                f"worker polls {', '.join(map(repr, queues))} at {settings.temporal_address} "
                 f"(namespace {settings.temporal_namespace!r}, pid {os.getpid()})",
                 flush=True,
             )
-            await _ensure_schedules(client, settings)
+            _say_left_over(settings)
+            if settings.temporal_task_queue in queues:
+                await _ensure_schedules(client, settings)
             # A model client takes seconds to import, and the first run may not need one. The
             # thread is a daemon so that a stop does not wait for it.
             threading.Thread(target=warm_up, name="warm-up", daemon=True).start()
@@ -83,6 +79,37 @@ async def serve(settings: Settings) -> None:
         finally:
             running.cancel()
             await asyncio.wait([running])
+
+
+def _worker(client: Client, queue: str, settings: Settings) -> Worker:
+    return Worker(
+        client,
+        task_queue=queue,
+        max_concurrent_workflow_tasks=settings.pilot_max_workflow_tasks,
+        max_concurrent_activities=settings.pilot_max_activities,
+        max_concurrent_local_activities=settings.pilot_max_activities,
+        sticky_queue_schedule_to_start_timeout=STICKY,
+        graceful_shutdown_timeout=timedelta(seconds=settings.drain_s),
+        deployment_config=_deployment(settings),
+    )
+
+
+async def _run_all(workers: Sequence[Worker]) -> None:
+    """Until one of them fails, or it is cancelled; then all drain."""
+    async with asyncio.TaskGroup() as group:
+        for worker in workers:
+            group.create_task(worker.run())
+
+
+def _say_left_over(settings: Settings) -> None:
+    known = {settings.temporal_task_queue, *settings.pilot_task_queues.values()}
+    for queue in settings.served_queues:
+        if queue not in known:
+            log.warning(
+                "PILOT_WORKER_QUEUES: PILOT_TASK_QUEUES sends nothing to %r; runs that began when "
+                "it did may",
+                queue,
+            )
 
 
 def _serve_metrics(settings: Settings) -> None:
@@ -119,8 +146,8 @@ def _deployment(settings: Settings) -> WorkerDeploymentConfig | None:
     )
 
 
-async def _until_polling(worker: Worker, running: asyncio.Task[None]) -> None:
-    while not worker.is_running and not running.done():  # noqa: ASYNC110 (it has no event)
+async def _until_polling(workers: Sequence[Worker], running: asyncio.Task[None]) -> None:
+    while not all(worker.is_running for worker in workers) and not running.done():  # noqa: ASYNC110 (it has no event)
         await asyncio.sleep(0.01)
     if running.done():
         await running

@@ -21,6 +21,7 @@ from pilot.events import sink
 from pilot.events.model import Envelope
 from pilot.graph.model import Graph
 from pilot.nodes import specs
+from pilot.queues import Queues
 from pilot.resumption import plan_of
 from pilot.standing import Standings
 from pilot.store import Execution, Store
@@ -32,7 +33,7 @@ CALL_LIMIT = timedelta(seconds=5)
 
 class Slots:
     """`most` is how many runs an owner may have at once; None: any number. `standings` are
-    their turns."""
+    their turns, `queues` where some of their nodes' activities go."""
 
     def __init__(
         self,
@@ -41,12 +42,14 @@ class Slots:
         task_queue: str,
         most: int | None,
         standings: Standings | None = None,
+        queues: Queues | None = None,
     ) -> None:
         self._store = store
         self._client = client
         self._task_queue = task_queue
         self._most = most
         self._standings = standings
+        self._queues = queues
 
     async def freed(self, execution_id: str) -> None:
         """A run has ended: the owner's next one begins. What fails is left to the reconciler."""
@@ -88,7 +91,12 @@ class Slots:
         plan = await with_tool_schemas(self._store, row.owner, plan)
         run = runs.run_of(row, version.name, plan)
         run_id = await runs.start(
-            self._client, run, self._task_queue, limit=CALL_LIMIT, standings=self._standings
+            self._client,
+            run,
+            self._task_queue,
+            limit=CALL_LIMIT,
+            standings=self._standings,
+            queues=self._queues,
         )
         await self._store.set_temporal_run(row.id, run_id)
         fresh = await self._store.get_execution(row.owner, row.id)

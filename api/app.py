@@ -172,6 +172,7 @@ async def opened(settings: Settings) -> AsyncIterator[Parts]:
             await connect(settings, lazy=True),
             settings.temporal_task_queue,
             settings.pilot_priorities,
+            settings.pilot_task_queues,
         )
         pending = PendingRuns(runs, Workers(runs))
         history = History(store, runs, settings, pending)

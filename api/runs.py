@@ -39,6 +39,7 @@ from api.problems import Problem, unavailable
 from pilot import forgetting, reconciler, retention
 from pilot.errors import PayloadStoreError
 from pilot.events.model import Event
+from pilot.queues import Queues
 from pilot.runs import delete_histories, set_clock, start
 from pilot.standing import Standings
 from pilot.store import Execution, temporal_workflow_id
@@ -111,10 +112,17 @@ class QueryError(Exception):
 class Runs:
     """The API's view of Temporal, one client for the process."""
 
-    def __init__(self, client: Client, task_queue: str, standings: Standings | None = None) -> None:
+    def __init__(
+        self,
+        client: Client,
+        task_queue: str,
+        standings: Standings | None = None,
+        queues: Queues | None = None,
+    ) -> None:
         self.client = client
         self.task_queue = task_queue
         self._standings = standings
+        self._queues = queues
 
     @property
     def schedules(self) -> Schedules:
@@ -130,7 +138,12 @@ class Runs:
         """Starts the run, or finds that it is there already; its Temporal run id."""
         async with _answering():
             return await start(
-                self.client, run, self.task_queue, limit=CALL_LIMIT, standings=self._standings
+                self.client,
+                run,
+                self.task_queue,
+                limit=CALL_LIMIT,
+                standings=self._standings,
+                queues=self._queues,
             )
 
     async def set_clock(self, execution: Execution) -> None:

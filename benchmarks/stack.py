@@ -25,6 +25,7 @@ from pilot.graph.status import ExecutionStatus
 from pilot.nodes import specs
 from pilot.plugin import PilotPlugin
 from pilot.processes import die_with_parent, free_ports
+from pilot.queues import Queues
 from pilot.settings import Settings
 from pilot.store import Execution
 from pilot.store.migrate import migrate
@@ -52,11 +53,12 @@ class Stack:
         *,
         signal: str | None = None,
         resume: Resume | None = None,
+        queues: Queues | None = None,
     ) -> WorkflowHandle[Any, Any]:
         """Saves a graph and starts it as the API does: version, row, workflow; with a `signal` that
-        it has before it begins, and what it takes from another run."""
+        it has before it begins, what it takes from another run, and the queues of its nodes."""
         return await self.start_saved(
-            await self.save(graph), graph, input, signal=signal, resume=resume
+            await self.save(graph), graph, input, signal=signal, resume=resume, queues=queues
         )
 
     async def save(self, graph: Graph) -> str:
@@ -74,6 +76,7 @@ class Stack:
         *,
         signal: str | None = None,
         resume: Resume | None = None,
+        queues: Queues | None = None,
     ) -> WorkflowHandle[Any, Any]:
         """Starts a run of a stored graph."""
         execution = Execution(
@@ -96,6 +99,7 @@ class Stack:
             input,
             graph.timeout_s,
             resume=resume,
+            queues=dict(queues or {}),
         )
         return await self.client.start_workflow(
             WORKFLOW_TYPE,

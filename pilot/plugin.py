@@ -4,7 +4,8 @@
         client = await Client.connect(address, plugins=[plugin])
         await Worker(client, task_queue="pilot").run()
 
-The worker may have workflows and activities of its own; πlot's are added to them. A plugin
+The worker may have workflows and activities of its own; πlot's are added to them: all of them, or
+those of nodes alone, where its task queue is one of `PILOT_TASK_QUEUES`. A plugin
 made without a store (`PilotPlugin()`) serves clients and replayers; with a keyring it encrypts
 payloads, and reads encrypted ones; with `objects` and `sizes` it keeps large ones in the payload
 store (docs/payloads.md). `pilot.caller` is for a worker whose workflows call graphs that other
@@ -17,11 +18,11 @@ import pilot.layout  # noqa: F401 (first: it says which module hides one of ours
 
 # isort: split
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
-from typing import Self
+from typing import Any, Self
 
 from temporalio.plugin import SimplePlugin
 from temporalio.worker import Worker, WorkerConfig, WorkflowRunner
@@ -61,6 +62,7 @@ from pilot.payloads.objects import Objects
 from pilot.payloads.place import sizes_of
 from pilot.payloads.sizes import Sizes
 from pilot.preparation import Preparation
+from pilot.queues import Queues
 from pilot.retention import Policy
 from pilot.settings import Settings
 from pilot.standing import Standings
@@ -109,6 +111,8 @@ class PilotPlugin(SimplePlugin):
         *,
         max_runs: int | None = None,
         standings: Standings | None = None,
+        queues: Queues | None = None,
+        node_queues: Collection[str] = (),
         policy: Policy | None = None,
         archive: Archive | None = None,
         redis_url: str | None = None,
@@ -135,6 +139,8 @@ class PilotPlugin(SimplePlugin):
         self._store = store
         self._max_runs = max_runs
         self._standings = standings
+        self._queues = queues
+        self._node_queues = node_queues
         self._policy = policy or Policy({})
         self._archive = archive
         self._redis_url = redis_url
@@ -171,6 +177,8 @@ class PilotPlugin(SimplePlugin):
                 payload_keyring(settings),
                 max_runs=settings.max_runs,
                 standings=settings.pilot_priorities,
+                queues=settings.pilot_task_queues,
+                node_queues=settings.node_queues,
                 policy=Policy.of(settings),
                 archive=None if folder is None else Archive(folder),
                 redis_url=None if redis_url is None else redis_url.get_secret_value(),
@@ -184,37 +192,14 @@ class PilotPlugin(SimplePlugin):
     def configure_worker(self, config: WorkerConfig) -> WorkerConfig:
         if self._store is None or self.publisher is None:
             raise PilotError("a worker needs a store: make the plugin by `PilotPlugin.open`")
+        own_workflows, activities = config.get("workflows"), [*(config.get("activities") or ())]
         config = super().configure_worker(config)
-        client = config["client"]
-        slots = Slots(self._store, client, config["task_queue"], self._max_runs, self._standings)
-        recorder = Recorder(self._store, self.publisher, client, slots)
-        iterations = Iterations(self._store, client)
-        schedules = Schedules(client, config["task_queue"])
-        keeper = ScheduleKeeper(self._store, schedules)
-        reconciler = Reconciler(self._store, client, slots, keeper, self._objects)
-        preparation = Preparation(self._store, specs(), self._ceiling, self._sizes)
-        scheduled = ScheduledRuns(preparation, client, slots, schedules, self._max_runs)
-        calls = GraphCalls(preparation, slots, self._max_runs)
-        config["activities"] = [
-            *(config.get("activities") or ()),
-            *node_activities(),
-            check_delivery,
-            run_stretch,
-            WaitNotes(self._store).note,
-            recorder.record,
-            Recall(self._store, client).recall,
-            reconciler.reconcile,
-            iterations.record,
-            iterations.recall,
-            Later(self._store, slots).release_due,
-            Pruner(self._store, client, self._policy, self._archive, self._objects).prune,
-            Forgetter(self._store, client, self._archive, self._redis_url, self._objects).forget,
-            scheduled.begin,
-            scheduled.status,
-            scheduled.cancel,
-            calls.begin,
-            calls.result,
-        ]
+        activities += node_activities()
+        if config["task_queue"] in self._node_queues:
+            config["workflows"] = own_workflows or ()
+        else:
+            activities += self._of_runs(self._store, self.publisher, config)
+        config["activities"] = activities
         config["interceptors"] = [NodeInterceptor(), *(config.get("interceptors") or ())]
         self._metrics = WorkerMetrics.of(config["client"])
         throttle = config.get("max_heartbeat_throttle_interval", MAX_HEARTBEAT_THROTTLE)
@@ -222,6 +207,37 @@ class PilotPlugin(SimplePlugin):
         if not config.get("identity"):
             config["identity"] = worker_identity(self._layers)
         return config
+
+    def _of_runs(
+        self, store: Store, publisher: Publisher, config: WorkerConfig
+    ) -> list[Callable[..., Any]]:
+        """What runs need beside their nodes, and what looks after them."""
+        client, queue = config["client"], config["task_queue"]
+        slots = Slots(store, client, queue, self._max_runs, self._standings, self._queues)
+        iterations = Iterations(store, client)
+        schedules = Schedules(client, queue)
+        keeper = ScheduleKeeper(store, schedules)
+        preparation = Preparation(store, specs(), self._ceiling, self._sizes)
+        scheduled = ScheduledRuns(preparation, client, slots, schedules, self._max_runs)
+        calls = GraphCalls(preparation, slots, self._max_runs)
+        return [
+            check_delivery,
+            run_stretch,
+            WaitNotes(store).note,
+            Recorder(store, publisher, client, slots).record,
+            Recall(store, client).recall,
+            Reconciler(store, client, slots, keeper, self._objects).reconcile,
+            iterations.record,
+            iterations.recall,
+            Later(store, slots).release_due,
+            Pruner(store, client, self._policy, self._archive, self._objects).prune,
+            Forgetter(store, client, self._archive, self._redis_url, self._objects).forget,
+            scheduled.begin,
+            scheduled.status,
+            scheduled.cancel,
+            calls.begin,
+            calls.result,
+        ]
 
     async def run_worker(self, worker: Worker, next: Callable[[Worker], Awaitable[None]]) -> None:
         """Runs the worker with its publisher installed as the process's sink of events, and

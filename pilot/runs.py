@@ -18,6 +18,7 @@ from pilot.errors import PayloadStoreError
 from pilot.followers import follower_of
 from pilot.graph.plan import Plan
 from pilot.payloads.driver import sizes_in
+from pilot.queues import Queues
 from pilot.resumption import Resumption
 from pilot.standing import Standings, fairness_key, standing_of
 from pilot.store import Execution, temporal_workflow_id
@@ -55,16 +56,18 @@ async def start(
     *,
     limit: timedelta,
     standings: Standings | None = None,
+    queues: Queues | None = None,
 ) -> str:
     """Starts the run, or finds that it is there already; its Temporal run id.
 
-    Its workflow tasks, activities and children have their turn among those of all owners.
+    Its workflow tasks, activities and children have their turn among those of all owners. What
+    `queues` says holds for all of the run.
 
     Temporal refuses a second workflow of an execution for as long as it keeps the first one's
     history, closed or not. Raises `RPCError` where the server does not take it within `limit`, and
     `PayloadStoreError`.
     """
-    run = replace(run, sizes=sizes_in(client.data_converter))
+    run = replace(run, sizes=sizes_in(client.data_converter), queues=dict(queues or {}))
     try:
         handle = await client.start_workflow(
             WORKFLOW_TYPE,

@@ -19,6 +19,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from pilot import extras
 from pilot.errors import SettingsError
 from pilot.graph.status import FINAL_EXECUTION_STATUSES
+from pilot.queues import queues, require_routable, served
 from pilot.standing import Standing, standings
 
 MAX_BUDGET_TOKENS, MAX_BUDGET_USD = 10**15, 10**9
@@ -78,6 +79,8 @@ class Settings(BaseSettings):
     temporal_tls_server_name: str | None = None
     temporal_ui_url: str | None = None
     temporal_task_queue: str = "pilot"
+    pilot_task_queues: Annotated[dict[str, str], NoDecode] = Field(default_factory=dict)
+    pilot_worker_queues: Annotated[list[str], NoDecode] = Field(default_factory=list)
     pilot_deployment: Annotated[str, Field(pattern=r"^[^.]+$")] | None = None
     pilot_build_id: str | None = None
     pilot_versioning: Literal["auto_upgrade", "pinned"] = "auto_upgrade"
@@ -145,6 +148,7 @@ class Settings(BaseSettings):
         "pilot_allowed_ports",
         "pilot_codec_users",
         "pilot_trusted_proxies",
+        "pilot_worker_queues",
         mode="before",
     )
     @classmethod
@@ -174,6 +178,11 @@ class Settings(BaseSettings):
     def _standings(cls, value: object) -> object:
         return standings(value) if isinstance(value, str) else value
 
+    @field_validator("pilot_task_queues", mode="before")
+    @classmethod
+    def _queues(cls, value: object) -> object:
+        return queues(value) if isinstance(value, str) else value
+
     @field_validator("pilot_log_format", "pilot_log_level", mode="before")
     @classmethod
     def _lower(cls, value: object) -> object:
@@ -201,6 +210,16 @@ class Settings(BaseSettings):
         if self.pilot_max_runs_per_user is not None:
             return self.pilot_max_runs_per_user or None
         return None if self.is_development else MAX_RUNS
+
+    @property
+    def served_queues(self) -> list[str]:
+        """The task queues that a worker polls."""
+        return served(self.temporal_task_queue, self.pilot_task_queues, self.pilot_worker_queues)
+
+    @property
+    def node_queues(self) -> set[str]:
+        """Task queues that hold activities of nodes alone, and no runs."""
+        return {*self.pilot_task_queues.values(), *self.served_queues} - {self.temporal_task_queue}
 
     @property
     def schedule_min_s(self) -> float:
@@ -268,6 +287,10 @@ class Settings(BaseSettings):
             from pilot.payloads.place import place_of  # noqa: PLC0415 (as above)
 
             place_of(self)
+        if self.pilot_task_queues:
+            from pilot.nodes import specs  # noqa: PLC0415 (as above)
+
+            require_routable(self.pilot_task_queues, self.temporal_task_queue, specs())
         url = self.pilot_public_url
         if url is not None and re.fullmatch(r"https?://[^/?#\s]+(/[^?#\s]*)?", url) is None:
             raise SettingsError(

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -49,7 +50,8 @@ CHILD = "child_execution_id"
 async def run_child(step: Step) -> NodeResult:
     """The child's output; or its id, where it is not waited for. A child that fails, is cancelled
     or times out fails the node, by the child's own code where it has one."""
-    run = _RUN.validate_python(step.follow["run"])
+    # with the queues of this run, whatever the settings of the worker that prepared it
+    run = replace(_RUN.validate_python(step.follow["run"]), queues=step.run.queues)
     waits = bool(step.follow["wait"])
     meta = {CHILD: run.execution_id}
     await step.pace.hand_over(len(to_json(run)))

@@ -65,7 +65,7 @@ async def dispatch(
     pause = FIRST_PAUSE_S
     while True:
         try:
-            return await _attempts(pace, node, task, policy)
+            return await _attempts(pace, node, task, policy, run.queues.get(node.type))
         except FailureError as error:
             if not is_away(error) or is_cancelled(error):
                 raise
@@ -74,7 +74,9 @@ async def dispatch(
         pause = min(pause * 2, MAX_PAUSE_S)
 
 
-async def _attempts(pace: Pace, node: PlanNode, task: NodeTask, policy: Policy) -> NodeResult:
+async def _attempts(
+    pace: Pace, node: PlanNode, task: NodeTask, policy: Policy, queue: str | None
+) -> NodeResult:
     retry = RetryPolicy(
         initial_interval=timedelta(seconds=policy.retry.initial_s),
         backoff_coefficient=policy.retry.backoff,
@@ -98,7 +100,7 @@ async def _attempts(pace: Pace, node: PlanNode, task: NodeTask, policy: Policy) 
     lost = 0
     while True:
         try:
-            return await _execute(node, task, policy, retry)
+            return await _execute(node, task, policy, retry, queue)
         except ActivityError as error:
             last = cut_off_at(error, policy)
             if last is not None:
@@ -114,13 +116,14 @@ async def _attempts(pace: Pace, node: PlanNode, task: NodeTask, policy: Policy) 
 
 
 async def _execute(
-    node: PlanNode, task: NodeTask, policy: Policy, retry: RetryPolicy
+    node: PlanNode, task: NodeTask, policy: Policy, retry: RetryPolicy, queue: str | None
 ) -> NodeResult:
     result: NodeResult = await workflow.execute_activity(
         node.type,
         task,
         result_type=NodeResult,
         activity_id=_activity_id(node.id, task.path, task.round),
+        task_queue=queue,
         start_to_close_timeout=timedelta(seconds=policy.timeout_s),
         heartbeat_timeout=timedelta(seconds=policy.heartbeat_s) if policy.heartbeat_s else None,
         retry_policy=retry,

@@ -108,7 +108,8 @@ class RunInput:
     `starter` is the id of the workflow that waits for the run's end (`workflows_def.scheduled`).
     `callers` are the ids of other workflows of which a run began this one, or one above it, each
     once: their budgets hold for it, too.
-    `sizes` are what its values may have, as it was when the run began.
+    `sizes` are what its values may have, and `queues` where the activities of some node types go
+    (`pilot.queues`), both as it was when the run began.
     """
 
     execution_id: str
@@ -125,6 +126,7 @@ class RunInput:
     starter: str | None = None
     callers: list[str] = field(default_factory=list)
     sizes: Sizes = field(default_factory=Sizes)
+    queues: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -113,9 +113,22 @@ def token(
         typer.echo(made)
 
 
-@examples("DATABASE_URL=postgresql://… TEMPORAL_ADDRESS=temporal:7233 pilot worker")
-def worker() -> None:
+@examples(
+    "DATABASE_URL=postgresql://… TEMPORAL_ADDRESS=temporal:7233 pilot worker",
+    "pilot worker --queues pilot-code",
+)
+def worker(
+    queues: Annotated[
+        str | None,
+        typer.Option(
+            envvar="PILOT_WORKER_QUEUES",
+            help="The task queues to poll, separated by commas (default: all; docs/deploy.md).",
+        ),
+    ] = None,
+) -> None:
     """Run a worker process, configured by the environment (docs/deploy.md)."""
+    if queues is not None:
+        os.environ["PILOT_WORKER_QUEUES"] = queues
     _become("worker")
 
 

@@ -14,13 +14,14 @@ import os
 import sys
 import tomllib
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
 from temporalio.client import WorkflowFailureError, WorkflowHandle, WorkflowUpdateFailedError
+from temporalio.worker import Worker
 
 from benchmarks.stack import USER, Stack, stack
 from pilot.graph.model import Graph
@@ -82,6 +83,8 @@ class Case:
     """Of the gallery, where it is one: what that calls is stored."""
     max_events: int = MAX_EVENTS
     """After so many a loop or a map goes on in a new history."""
+    queues: dict[str, str] = field(default_factory=dict)
+    """Of node types whose activities go elsewhere."""
 
 
 def example(name: str, input: Any) -> Case:
@@ -300,6 +303,11 @@ def cases(address: str = "") -> dict[str, Case]:
                                  "s>slow", "slow>o", "undo>then"), meanwhile=[cancel]),
         "child": Case(graph([START, CALL, OUTPUT], "s>call", "call>o"), "Hello",
                       called=graph([START, node("v"), OUTPUT], "s>v", "v>o")),
+        "queues": Case(graph([START, node("c", "code", config={"source": "[1, 2]"}),
+                              each([DOUBLE]), CALL, OUTPUT],
+                             "s>c", "c>each", "each>call", "call>o"),
+                       called=graph([START, node("c", "code", config={"source": "input"}), OUTPUT],
+                                    "s>c", "c>o"), queues={"code": "pilot-code"}),
         "map_waits_on": Case(graph([START, each([node("hush", "wait", config={
                                     "duration": "{item}"})], window=1), OUTPUT],
                                    "s>each", "each>o"), [1, 3]),
@@ -354,13 +362,16 @@ async def record(bench: Stack, name: str, case: Case) -> None:
         with suppress(WorkflowFailureError):
             await before.result()
         resume = replace(resume, source=before.id.removeprefix("execution-"))
-    handle = await bench.start_graph(case.graph, case.input, resume=resume)
-    for action in case.meanwhile:
-        await action(handle)
-    try:
-        outcome = f"gave {await handle.result()!r:.70}"
-    except WorkflowFailureError as error:
-        outcome = f"ended: {error.cause!r:.70}"
+    handle = await bench.start_graph(case.graph, case.input, resume=resume, queues=case.queues)
+    async with AsyncExitStack() as workers:
+        for queue in set(case.queues.values()):
+            await workers.enter_async_context(Worker(bench.client, task_queue=queue))
+        for action in case.meanwhile:
+            await action(handle)
+        try:
+            outcome = f"gave {await handle.result()!r:.70}"
+        except WorkflowFailureError as error:
+            outcome = f"ended: {error.cause!r:.70}"
     folder = HERE / release()
     folder.mkdir(exist_ok=True)
     for number, history in enumerate(await histories(bench.client, handle.id)):
