@@ -135,7 +135,7 @@ _scheme = HTTPBearer(
 )
 
 
-def _caller_of(request: Request, _: Annotated[object, Depends(_scheme)]) -> Caller:
+async def _caller_of(request: Request, _: Annotated[object, Depends(_scheme)]) -> Caller:
     # set by `api.route.ApiRoute`, which asks for the token before it reads a body
     caller: Caller = request.state.caller
     return caller

@@ -26,7 +26,7 @@ class PageQuery:
     cursor: str | None
 
 
-def _page_query(
+async def _page_query(
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE, description="Items in a page.")] = 50,
     cursor: Annotated[
         str | None,

@@ -23,7 +23,7 @@ from typing import Any
 from uuid import uuid4
 
 from sqlalchemy import URL, Connection, event, make_url, text
-from sqlalchemy.exc import ArgumentError, MissingGreenlet
+from sqlalchemy.exc import ArgumentError, InvalidatePoolError, MissingGreenlet
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from pilot.errors import SettingsError, StorageFullError, StoreError, UnavailableError
@@ -43,7 +43,13 @@ FULL_FOR_S = 60.0
 MIN_FREE_BYTES = 64 * 1024
 """With less, SQLite cannot extend its log by as much as one large event."""
 
+PING_AFTER_S = 5.0
+"""A connection that was used a moment ago is not asked whether it still answers before it is used
+again, for that takes three round trips, and a statement one. A server that ends tells its
+connections so; one that vanishes without a word is found out by this, or by the statement."""
+
 _WRITES = "pilot_writes"
+_USED_AT = "pilot_used_at"
 _LIBPQ_ONLY = frozenset({"application_name", "channel_binding", "connect_timeout", "gssencmode"})
 _UNDERSTOOD = frozenset({"host", "port", "ssl", "target_session_attrs", "pgbouncer"})
 _SUPABASE_POOLER_PORT = 6543
@@ -213,12 +219,11 @@ def _sqlite_engine(url: URL) -> AsyncEngine:
 
 def _postgres_engine(url: URL) -> AsyncEngine:
     has_pooler = url.query.get("pgbouncer") == "true" or url.port == _SUPABASE_POOLER_PORT
-    return create_async_engine(
+    engine = create_async_engine(
         url.difference_update_query(["pgbouncer"]),
         pool_size=POOL_SIZE,
         max_overflow=0,
         pool_timeout=POOL_TIMEOUT_S,
-        pool_pre_ping=True,
         pool_recycle=1_800,
         json_serializer=_as_it_is,
         json_deserializer=_as_it_is,
@@ -228,6 +233,28 @@ def _postgres_engine(url: URL) -> AsyncEngine:
             **(_BEHIND_POOLER if has_pooler else _DIRECT),
         },
     )
+
+    @event.listens_for(engine.sync_engine, "checkin")
+    def note(_: object, record: Any) -> None:
+        record.info[_USED_AT] = time.monotonic()
+
+    @event.listens_for(engine.sync_engine, "checkout")
+    def look(connection: Any, record: Any, _: object) -> None:
+        used_at = record.info.get(_USED_AT)
+        if used_at is None:
+            return  # it was opened for this
+        dialect = engine.dialect
+        answers = not connection.driver_connection.is_closed()
+        if answers and time.monotonic() - used_at >= PING_AFTER_S:
+            try:
+                dialect.do_ping(connection)
+            except dialect.loaded_dbapi.Error:
+                answers = False
+        if not answers:
+            record.info.pop(_USED_AT)
+            raise InvalidatePoolError  # and another one is opened in its place
+
+    return engine
 
 
 def _statement_name() -> str:

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from inspect import iscoroutinefunction
 
 import httpx
 import jsonschema
@@ -308,3 +309,27 @@ async def test_the_process_serves_and_ends_on_sigterm_with_sockets_open(serve, t
         process.kill()
         process.wait()
         process.stderr.close()
+
+
+def test_no_dependency_is_run_in_a_thread(api):
+    """FastAPI hands each that is not `async` to a thread: more than most requests cost otherwise."""
+    waiting, seen = [], set()
+
+    def walk(routes):
+        for route in routes:
+            inner = getattr(route, "original_router", None)
+            walk(inner.routes if inner is not None else ())
+            if hasattr(route, "dependant"):
+                waiting.append(route.dependant)
+
+    walk(create_app(api.settings).routes)
+    while waiting:
+        one = waiting.pop()
+        waiting += one.dependencies
+        seen.add(one.call)
+    assert len(seen) > 50
+    assert [
+        call
+        for call in seen
+        if not (iscoroutinefunction(call) or iscoroutinefunction(type(call).__call__))
+    ] == []
