@@ -312,7 +312,7 @@ async def test_the_process_serves_and_ends_on_sigterm_with_sockets_open(serve, t
 
 
 def test_no_dependency_is_run_in_a_thread(api):
-    """FastAPI hands each that is not `async` to a thread: more than most requests cost otherwise."""
+    """FastAPI hands each that is not `async` to a thread, which costs more than what it does."""
     waiting, seen = [], set()
 
     def walk(routes):

@@ -65,8 +65,11 @@ async def test_a_database_that_is_not_there(opened, backend, url):
 @on_postgresql
 async def test_sessions_that_the_server_ended_are_replaced(backend, store, server, execution, said):
     admin = await asyncpg.connect(server)
-    end = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname LIKE 'test%'"
-    assert await admin.fetchval(end) >= 1
+    of_tests = "FROM pg_stat_activity WHERE datname LIKE 'test%'"
+    assert await admin.fetchval(f"SELECT count(pg_terminate_backend(pid)) {of_tests}") >= 1
+    async with asyncio.timeout(10):
+        while await admin.fetchval(f"SELECT count(*) {of_tests}"):
+            await asyncio.sleep(0.01)
     await store.append_events(execution.id, [said(1, "execution.started")])
     assert (await store.get_execution("ada", execution.id)).status == "running"
     await admin.close()
