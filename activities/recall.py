@@ -1,12 +1,13 @@
 """recall_nodes: what an execution recorded of its nodes, for a run that goes on from it.
 
-The store holds it, longer than Temporal keeps a history: a node's output whole in its row, its
-variables and handles in its last event. Of an event that was too large to be kept whole there,
-Temporal's own list is asked.
+The store holds it, longer than Temporal keeps a history: a node's output whole in its row (or in
+the payload store, where its row leads there), its variables and handles in its last event. Only of
+variables that were too large for that event is Temporal's own list asked.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -15,7 +16,7 @@ from temporalio.client import Client, WorkflowQueryFailedError
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
-from pilot.errors import NotFoundError
+from pilot.errors import NotFoundError, PayloadGoneError, PayloadStoreError
 from pilot.events.model import Event, EventType
 from pilot.events.wire import dumps
 from pilot.store import Store, temporal_workflow_id
@@ -45,8 +46,8 @@ class Recall:
 
     @activity.defn(name=RECALL_ACTIVITY)
     async def recall(self, request: RecallRequest) -> RecallPage:
-        """Raises an `ApplicationError` (`recording_gone`) where neither store nor Temporal has
-        a node's values whole any more."""
+        """Raises an `ApplicationError`: `recording_gone` where neither store nor Temporal has a
+        node's values whole any more, `payload_store_unavailable` while that store is away."""
         wanted = frozenset(request.nodes)
         records: dict[str, Recorded] = {}
         size, after = 0, request.after_seq
@@ -64,7 +65,7 @@ class Recall:
             for event in events:
                 assert event.seq is not None
                 if event.node_id in wanted and not event.path and event.type in _ENDS:
-                    record = _record(await self._whole(request.source, event))
+                    record = _record(await self._whole(request, event))
                     if record is not None:
                         size += len(dumps(record.output)) + len(dumps(record.vars))
                         if records and size > PAGE_BYTES:
@@ -74,9 +75,31 @@ class Recall:
             if len(events) < EVENTS_AT_ONCE:
                 return RecallPage(records)
 
-    async def _whole(self, source: str, event: Event) -> Event:
-        if not event.data.get("truncated"):
+    async def _whole(self, request: RecallRequest, event: Event) -> Event:
+        data = event.data
+        if not data.get("truncated"):
             return event
+        # what gave way to a preview was the output; variables that were cut are still named
+        if "preview" in data and "vars" not in data:
+            return replace(event, data=data | await self._row(request, event))
+        return await self._told(request.source, event)
+
+    async def _row(self, request: RecallRequest, event: Event) -> dict[str, Any]:
+        """What the node's row has, whole."""
+        for run in await self._store.node_runs(request.user_id, request.source):
+            if run.node_id != event.node_id or run.path:
+                continue
+            try:
+                output = await self._store.values.whole(run.output, request.source)
+            except PayloadGoneError as error:
+                raise _gone(event, error.message) from error
+            except PayloadStoreError as error:
+                raise ApplicationError(error.message, type=error.code) from error
+            return {"output": output, "meta": run.meta}
+        raise _gone(event, "its row is gone")
+
+    async def _told(self, source: str, event: Event) -> Event:
+        """The event as the run itself tells it."""
         assert event.seq is not None
         handle = self._client.get_workflow_handle(temporal_workflow_id(source))
         try:
@@ -107,9 +130,9 @@ def _record(event: Event) -> Recorded | None:
     return Recorded(data.get("output"), meta, data.get("vars") or {}, handles, error)
 
 
-def _gone(event: Event) -> ApplicationError:
+def _gone(event: Event, why: str = "Temporal no longer has it") -> ApplicationError:
     return ApplicationError(
-        f"what node {event.node_id!r} recorded was large, and Temporal no longer has it",
+        f"what node {event.node_id!r} recorded was large, and {why}",
         type="recording_gone",
         non_retryable=True,
     )
