@@ -10,8 +10,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import OrderedDict
-from dataclasses import dataclass, replace
+from collections import OrderedDict, defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -35,6 +36,11 @@ LIMIT_S = 1.0
 AWAY_S = 2.0
 """For so long nobody asks a Temporal that has just not answered."""
 MAX_KNOWN = 5_000
+MAX_ASKED = 5
+"""Workflows of a run, itself and children that run bodies, that are asked of at once."""
+
+Place = tuple[str, str]
+"""A node's id, and its path."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +57,24 @@ class Retry:
 
 
 @dataclass(frozen=True, slots=True)
+class NoWorker:
+    """A task queue that no worker has polled since then, and the nodes that wait in it."""
+
+    queue: str
+    since: datetime
+    nodes: tuple[Place, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Pending:
-    """`no_worker_since` is set where the run has work to be done and no worker is there for it."""
+    """`work` is what is to be done by task queue, also in the bodies of loops and maps: activities
+    of nodes, and in the runs' own queue what the run itself has to do; `no_worker` are those of the
+    queues that no worker polls. `retries` are the run's own nodes'."""
 
     workflow_id: str
     retries: tuple[Retry, ...] = ()
-    has_work: bool = False
-    no_worker_since: datetime | None = None
+    work: Mapping[str, tuple[Place, ...]] = field(default_factory=dict)
+    no_worker: tuple[NoWorker, ...] = ()
 
 
 class PendingRuns:
@@ -82,13 +99,19 @@ class PendingRuns:
         try:
             async with asyncio.timeout(LIMIT_S):
                 pending = await self._described(execution_id)
-                if pending is None or not pending.has_work:
-                    return pending
-                return replace(pending, no_worker_since=await self.workers.absent_since())
+                return None if pending is None else await self._with_absent(pending)
         except (Problem, RPCError, RuntimeError, TimeoutError) as error:
             log.debug("Temporal does not describe %s: %s", execution_id, error)
             self._away_until = time.monotonic() + AWAY_S
             return None
+
+    async def _with_absent(self, pending: Pending) -> Pending:
+        found = []
+        for queue, nodes in pending.work.items():
+            since = await self.workers.absent_since(queue)
+            if since is not None:
+                found.append(NoWorker(queue, since, nodes))
+        return replace(pending, no_worker=tuple(found))
 
     async def _described(self, execution_id: str) -> Pending | None:
         known = self._known.get(execution_id)
@@ -106,12 +129,31 @@ class PendingRuns:
         described = await self._runs.describe(execution_id)
         if described is None or described.status is not WorkflowExecutionStatus.RUNNING:
             return None
-        raw = described.raw_description
-        activities = list(raw.pending_activities)
-        retries = [await self._retry(one) for one in activities if one.attempt > 1]
-        has_work = bool(activities) or raw.HasField("pending_workflow_task")
         workflow_id = await described.memo_value("workflow", "", type_hint=str)
-        return Pending(workflow_id, tuple(retries), has_work)
+        retries: list[Retry] = []
+        work: defaultdict[str, list[Place]] = defaultdict(list)
+        inside = f"{described.id}/"  # not what its nodes call: those runs have rows of their own
+        asked = [described.id]
+        for at in asked:  # it grows
+            found = described if at == described.id else await self._runs.describe_workflow(at)
+            if found is None:
+                continue  # it has just ended
+            raw = found.raw_description
+            children = [one.workflow_id for one in raw.pending_children]
+            asked += [id for id in children if id.startswith(inside)][: MAX_ASKED - len(asked)]
+            if raw.HasField("pending_workflow_task"):
+                work[self.workers.own] += ()
+            for one in raw.pending_activities:
+                # a server that does not say where an activity is has no say in it
+                queue = one.activity_options.task_queue.name or self.workers.own
+                work[queue].append(node_of(one.activity_id))
+                if one.attempt > 1 and found is described:
+                    retries.append(await self._retry(one))
+        return Pending(
+            workflow_id,
+            tuple(retries),
+            {queue: tuple(places) for queue, places in work.items()},
+        )
 
     async def _retry(self, activity: PendingActivityInfo) -> Retry:
         node_id, path = node_of(activity.activity_id)

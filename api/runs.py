@@ -181,8 +181,13 @@ class Runs:
 
     async def describe(self, execution_id: str) -> WorkflowExecutionDescription | None:
         """The run as Temporal has it; None where it knows none."""
+        return await self.describe_workflow(temporal_workflow_id(execution_id))
+
+    async def describe_workflow(self, workflow_id: str) -> WorkflowExecutionDescription | None:
+        """The same of a workflow by its Temporal id."""
+        handle = self.client.get_workflow_handle(workflow_id)
         try:
-            return await self.handle(execution_id).describe(rpc_timeout=CALL_LIMIT)
+            return await handle.describe(rpc_timeout=CALL_LIMIT)
         except RPCError as error:
             if error.status is RPCStatusCode.NOT_FOUND:
                 return None
@@ -366,13 +371,15 @@ class Runs:
         async with _answering():
             return await forgetting.deletion(self.client, owner, limit=CALL_LIMIT)
 
-    async def pollers(self) -> list[str]:
-        """The identities of the workers that have lately polled the task queue for workflow
-        tasks."""
+    async def pollers(self, queue: str | None = None) -> list[str]:
+        """The identities of the workers that have lately polled the runs' task queue for workflow
+        tasks, or another `queue` for activities."""
+        is_own = queue is None or queue == self.task_queue
+        kind = TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW
         request = DescribeTaskQueueRequest(
             namespace=self.client.namespace,
-            task_queue=TaskQueue(name=self.task_queue),
-            task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
+            task_queue=TaskQueue(name=queue or self.task_queue),
+            task_queue_type=kind if is_own else TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY,
         )
         async with _answering():
             answer = await self.client.workflow_service.describe_task_queue(
@@ -384,12 +391,12 @@ class Runs:
             poller.identity for poller in answer.pollers if poller.last_access_time.seconds >= since
         ]
 
-    async def heartbeats(self) -> list[WorkerHeartbeat]:
-        """The last heartbeat of each worker of the task queue, also of such as have died; none
-        where the server does not list them."""
-        queue = self.task_queue.replace("'", "''")
+    async def heartbeats(self, queue: str | None = None) -> list[WorkerHeartbeat]:
+        """The last heartbeat of each worker of a task queue (the runs'), also of such as have died;
+        none where the server does not list them."""
+        name = (queue or self.task_queue).replace("'", "''")
         request = ListWorkersRequest(
-            namespace=self.client.namespace, page_size=MAX_WORKERS, query=f"TaskQueue = '{queue}'"
+            namespace=self.client.namespace, page_size=MAX_WORKERS, query=f"TaskQueue = '{name}'"
         )
         async with _answering():
             try:

@@ -1,4 +1,4 @@
-"""Whether any worker polls the task queue now, known within seconds of its death.
+"""Whether any worker polls a task queue now, known within seconds of its death.
 
 Temporal remembers a poller for minutes after it was killed, and a worker that lives asks anew
 only once a minute. But workers also send heartbeats (every `HEARTBEAT_S`, see `pilot.temporal`),
@@ -39,20 +39,41 @@ class _Beat:
 
 
 class Workers:
-    """One for the process: however many ask, the server is asked once a second at most."""
+    """One for the process, of all task queues."""
 
     def __init__(self, runs: Runs) -> None:
         self._runs = runs
+        self._queues: dict[str, _Queue] = {}
+
+    @property
+    def own(self) -> str:
+        """The runs' queue."""
+        return self._runs.task_queue
+
+    async def absent_since(self, queue: str | None = None) -> datetime | None:
+        """Since when there has been no worker of a queue (the runs'); None while there is one.
+
+        Raises `Problem` (503) where Temporal does not answer: then nobody knows.
+        """
+        name = queue or self.own
+        known = self._queues.get(name)
+        if known is None:
+            known = self._queues[name] = _Queue(self._runs, name)
+        return await known.absent_since()
+
+
+class _Queue:
+    """However many ask, the server is asked once a second at most."""
+
+    def __init__(self, runs: Runs, name: str) -> None:
+        self._runs = runs
+        self._name = name
         self._shared = SharedCalls()
         self._beats: dict[str, _Beat] = {}
         self._looked_at = float("-inf")
         self._absent_since: datetime | None = None
 
     async def absent_since(self) -> datetime | None:
-        """Since when there has been no worker; None while there is one.
-
-        Raises `Problem` (503) where Temporal does not answer: then nobody knows.
-        """
         if time.monotonic() >= self._looked_at + LOOK_EVERY_S:
             await self._shared("workers", self._look)
         return self._absent_since
@@ -72,7 +93,7 @@ class Workers:
 
     async def _listen(self, now: float) -> None:
         known, self._beats = self._beats, {}
-        for heartbeat in await self._runs.heartbeats():
+        for heartbeat in await self._runs.heartbeats(self._name):
             key, at = heartbeat.worker_instance_key, heartbeat.heartbeat_time.ToNanoseconds() / 1e9
             before = known.get(key)
             if before is None:
@@ -92,4 +113,4 @@ class Workers:
     async def _polled(self, now: float) -> bool:
         """Whether somebody polls who sends no heartbeats."""
         silent = {beat.identity for beat in self._beats.values() if not beat.is_fresh(now)}
-        return any(identity not in silent for identity in await self._runs.pollers())
+        return any(identity not in silent for identity in await self._runs.pollers(self._name))

@@ -104,7 +104,11 @@ class RunTree:
         match event.type:
             case EventType.EXECUTION_WAITING | EventType.EXECUTION_RESUMED if event.seq is None:
                 is_over = event.type is EventType.EXECUTION_RESUMED
-                self.waits = "" if is_over else said_wait(str(event.data.get("reason", "")))
+                self.waits = (
+                    ""
+                    if is_over
+                    else said_wait(str(event.data.get("reason", "")), event.data.get("queue"))
+                )
                 return
             case EventType.EXECUTION_STARTED:
                 self._began, self.status = at, "running"
@@ -220,10 +224,10 @@ def spent(tokens: int, cost_usd: float) -> list[str]:
     return [f"{tokens} tokens"] * bool(tokens) + [f"${cost_usd:.4f}"] * bool(cost_usd)
 
 
-def said_wait(reason: str) -> str:
-    """What a run waits for, in words."""
+def said_wait(reason: str, queue: str | None = None) -> str:
+    """What a run waits for, in words; for a worker, of which task queue."""
     words = {
-        "no_worker": "waits: no worker polls the task queue",
+        "no_worker": "waits: no worker polls the task queue" + (f" {queue}" if queue else ""),
         "starting": "queued: a worker is about to take it",
         "concurrency": "queued: as many runs as may be are under way",
     }
@@ -241,7 +245,7 @@ def remark(event: Event) -> str:
     if event.type is EventType.NODE_PROGRESS:
         return said_progress(meta.get("progress") or {})
     if event.type is EventType.EXECUTION_WAITING and event.seq is None:
-        return said_wait(str(event.data.get("reason", "")))
+        return said_wait(str(event.data.get("reason", "")), event.data.get("queue"))
     return str(event.data.get("reason", ""))
 
 

@@ -21,7 +21,7 @@ from api.executions.schemas import (
     UsageOut,
     WaitingOut,
 )
-from api.pending import Pending, Retry
+from api.pending import NoWorker, Pending, Retry
 from pilot.graph.status import ExecutionStatus, NodeStatus
 from pilot.payloads.values import Kept
 from pilot.resumption import Mode
@@ -38,13 +38,13 @@ async def execution_out(
     )
     runs = await store.node_runs(execution.owner, execution.id) if execution.last_seq else []
     summary = summary_out(settings, execution)
-    since = None if pending is None else pending.no_worker_since
+    no_worker = pending.no_worker[0] if pending is not None and pending.no_worker else None
     return ExecutionOut.model_construct(
         **{name: getattr(summary, name) for name in ExecutionSummaryOut.model_fields},
         timeout_s=execution.timeout_s,
         cancel_requested_at=execution.cancel_requested_at,
-        queue=await _queue_out(store, execution, since),
-        waiting=_waiting_out(execution, since),
+        queue=await _queue_out(store, execution, no_worker),
+        waiting=_waiting_out(execution, no_worker),
         input=execution.input,
         **_output(execution.output, execution.id, "output"),
         nodes=list(
@@ -64,7 +64,7 @@ def _shown_graph(
 
 
 async def _queue_out(
-    store: Store, execution: Execution, no_worker_since: datetime | None
+    store: Store, execution: Execution, no_worker: NoWorker | None
 ) -> QueueOut | None:
     if execution.status is not ExecutionStatus.QUEUED:
         return None
@@ -77,16 +77,22 @@ async def _queue_out(
             since=execution.start_at or execution.created_at,
             position=await store.slots.position(execution),
         )
-    if no_worker_since is None:
+    if no_worker is None:
         return QueueOut.model_construct(reason="starting", since=execution.created_at)
-    since = max(no_worker_since, execution.created_at)
+    since = max(no_worker.since, execution.created_at)
     return QueueOut.model_construct(reason="no_worker", since=since)
 
 
-def _waiting_out(execution: Execution, no_worker_since: datetime | None) -> WaitingOut | None:
-    if no_worker_since is None or execution.status is ExecutionStatus.QUEUED:
+def _waiting_out(execution: Execution, no_worker: NoWorker | None) -> WaitingOut | None:
+    if no_worker is None or execution.status is ExecutionStatus.QUEUED:
         return None
-    return WaitingOut.model_construct(reason="no_worker", since=no_worker_since)
+    return _no_worker_out(no_worker)
+
+
+def _no_worker_out(no_worker: NoWorker) -> WaitingOut:
+    return WaitingOut.model_construct(
+        reason="no_worker", since=no_worker.since, queue=no_worker.queue
+    )
 
 
 def summary_out(settings: Settings, execution: Execution) -> ExecutionSummaryOut:
@@ -135,6 +141,7 @@ def nodes_out(
     """The graph's nodes in its order, those without any state yet as `pending`; a node that
     ran several times, in a loop, once for each path."""
     retries = {} if pending is None else {(r.node_id, r.path): r for r in pending.retries}
+    without = {} if pending is None else {at: one for one in pending.no_worker for at in one.nodes}
     by_id: dict[str, list[NodeRun]] = defaultdict(list)
     for run in runs:
         by_id[run.node_id].append(run)
@@ -146,15 +153,24 @@ def nodes_out(
             )
             continue
         for run in states:
-            yield _node_out(execution_id, run, retries.get((run.node_id, run.path)))
+            at = (run.node_id, run.path)
+            yield _node_out(execution_id, run, retries.get(at), without.get(at))
     for states in by_id.values():
         for run in states:
-            yield _node_out(execution_id, run, retries.get((run.node_id, run.path)))
+            at = (run.node_id, run.path)
+            yield _node_out(execution_id, run, retries.get(at), without.get(at))
 
 
-def _node_out(execution_id: str, run: NodeRun, retry: Retry | None) -> NodeOut:
+def _node_out(
+    execution_id: str, run: NodeRun, retry: Retry | None, no_worker: NoWorker | None
+) -> NodeOut:
     if run.status.is_final:
-        retry = None  # it has ended since
+        retry = no_worker = None  # it has ended since
+    waiting = None
+    if retry is not None and retry.at is not None:
+        waiting = _retry_out(retry)
+    elif no_worker is not None:
+        waiting = _no_worker_out(no_worker)
     return NodeOut.model_construct(
         id=run.node_id,
         type=run.type,
@@ -167,7 +183,7 @@ def _node_out(execution_id: str, run: NodeRun, retry: Retry | None) -> NodeOut:
         **_output(run.output, execution_id, _place(run)),
         meta=run.meta,
         error=run.error,
-        waiting=None if retry is None or retry.at is None else _retry_out(retry),
+        waiting=waiting,
     )
 
 

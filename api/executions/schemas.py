@@ -153,13 +153,15 @@ def absent(value: object) -> bool:
 
 class WaitingOut(BaseModel):
     """What is waited for: `retry` (a node, until the next attempt is due, with the error of the
-    last one) or `no_worker` (a run that has begun; none is there since)."""
+    last one) or `no_worker` (a run that has begun, or a node of it: since then no worker polls the
+    task queue `queue`, in which it has something to be done)."""
 
     reason: Literal["retry", "no_worker"]
     since: datetime | None = Field(default=None, exclude_if=absent)
     until: datetime | None = Field(default=None, exclude_if=absent)
     max_attempts: int | None = Field(default=None, exclude_if=absent)
     error: dict[str, Any] | None = Field(default=None, exclude_if=absent)
+    queue: str | None = Field(default=None, exclude_if=absent)
 
 
 class QueueOut(BaseModel):

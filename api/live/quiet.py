@@ -1,9 +1,10 @@
 """Tells watchers what an execution that says nothing waits for.
 
 Two things nobody in a worker can tell: an attempt that died with its worker, and that there is no
-worker at all. So Temporal is asked, once a second for all, whether any worker lives, and about
-each watched execution that has been quiet for some seconds, ever more rarely: at most `MAX_LOOKS`
-of them at once. What it says becomes live-only events, each said once.
+worker at all. So Temporal is asked, once a second for all, whether any worker lives (of the runs'
+task queue, and of those that hold something of what is watched), and about each watched execution
+that has been quiet for some seconds, ever more rarely: at most `MAX_LOOKS` of them at once. What it
+says becomes live-only events, each said once.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from api.live.tracks import Track
-from api.pending import Pending, PendingRuns, Retry
+from api.pending import NoWorker, Pending, PendingRuns, Retry
 from api.problems import Problem
 from pilot.events.model import Envelope, Event, EventType, rfc3339
 
@@ -26,6 +27,7 @@ TICK_S = 0.5
 MAX_LOOK_S = 10.0
 MAX_LOOKS = 10
 NO_WORKER = "no_worker"
+MAX_NAMED = 20
 
 
 class Heard(Protocol):
@@ -40,7 +42,7 @@ class Quiet:
     def __init__(self, feed: Heard, pending: PendingRuns) -> None:
         self._feed = feed
         self._pending = pending
-        self._absent_since: datetime | None = None
+        self._absent: frozenset[str] = frozenset()
         self._looks: dict[str, asyncio.Task[None]] = {}
 
     async def run(self) -> None:
@@ -60,17 +62,16 @@ class Quiet:
         heard = [track for track in self._feed.tracks() if _is_heard(track)]
         if not heard:
             return
-        before = self._absent_since
+        before = self._absent
         try:
-            self._absent_since = await self._pending.workers.absent_since()
+            self._absent = await self._without_worker(heard)
         except Problem as problem:
             log.debug("workers cannot be looked for: %s", problem.code)
             return
-        if self._absent_since is None:
-            for track in heard:
-                self._take_back(track)
-        elif before is None:
-            for track in heard:
+        own = self._pending.workers.own
+        for track in heard:
+            self._take_back(track)
+            if (self._absent - before) & {own, *track.waits.queues}:
                 track.waits.look_soon()
         now = time.monotonic()
         for track in heard:
@@ -84,6 +85,12 @@ class Quiet:
             waits.looked_at = now
             waits.look_every = min(waits.look_every * 2, MAX_LOOK_S)
             self._looks[track.execution_id] = asyncio.create_task(self._look(track))
+
+    async def _without_worker(self, heard: Iterable[Track]) -> frozenset[str]:
+        workers = self._pending.workers
+        queues = {workers.own}.union(*(track.waits.queues for track in heard))
+        found = [one for one in sorted(queues) if await workers.absent_since(one) is not None]
+        return frozenset(found)
 
     async def _look(self, track: Track) -> None:
         try:
@@ -101,17 +108,21 @@ class Quiet:
             if failed not in waits.failed:
                 waits.failed.add(failed)
                 self._say(track, EventType.NODE_RETRYING, retrying(retry), retry)
-        since = pending.no_worker_since
-        is_news = waits.has_newcomer or not waits.no_worker
+        told = frozenset() if waits.has_newcomer else waits.no_worker
         waits.has_newcomer = False
-        if since is not None and self._absent_since is not None and is_news:
-            waits.no_worker = True
-            data = {"reason": NO_WORKER, "since": rfc3339(since)}
-            self._say(track, EventType.EXECUTION_WAITING, data)
+        waits.queues = frozenset(pending.work)
+        for one in pending.no_worker:
+            if one.queue not in told:
+                self._say(track, EventType.EXECUTION_WAITING, without_worker(one))
+        # of others nothing waits any more; they are taken back with the last of these
+        self._now_told(track, frozenset(one.queue for one in pending.no_worker))
 
     def _take_back(self, track: Track) -> None:
-        if track.waits.no_worker:
-            track.waits.no_worker = False
+        self._now_told(track, track.waits.no_worker & self._absent)
+
+    def _now_told(self, track: Track, queues: frozenset[str]) -> None:
+        before, track.waits.no_worker = track.waits.no_worker, queues
+        if before and not queues:
             self._say(track, EventType.EXECUTION_RESUMED, {"reason": NO_WORKER})
 
     def _say(
@@ -128,6 +139,13 @@ class Quiet:
             data=data,
         )
         self._feed.accept(Envelope(track.user_id, event))
+
+
+def without_worker(one: NoWorker) -> dict[str, Any]:
+    """The data of `execution.waiting`."""
+    nodes = list(dict.fromkeys(node_id for node_id, _ in one.nodes))
+    data = {"reason": NO_WORKER, "since": rfc3339(one.since), "queue": one.queue}
+    return data | ({"nodes": nodes[:MAX_NAMED]} if nodes else {})
 
 
 def retrying(retry: Retry) -> dict[str, Any]:

@@ -35,11 +35,13 @@ class Watched:
 @dataclass(slots=True, eq=False)
 class Waits:
     """What watchers were told of an execution that is quiet: which attempts failed (node, path,
-    number), and that no worker is there. `looked_at` (monotonic) is when Temporal was asked."""
+    number), and which task queues have no worker. `looked_at` (monotonic) is when Temporal was
+    asked, and `queues` are those in which something of it was."""
 
     workflow_id: str = ""
     failed: set[tuple[str, str, int]] = field(default_factory=set)
-    no_worker: bool = False
+    no_worker: frozenset[str] = frozenset()
+    queues: frozenset[str] = frozenset()
     has_newcomer: bool = False
     looked_at: float = float("-inf")
     look_every: float = FIRST_CHECK_S

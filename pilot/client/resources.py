@@ -145,13 +145,14 @@ class Error:
 @dataclass(frozen=True, slots=True)
 class Waiting:
     """What a run or a node waits for: `reason`, since when, until when, after which error; in a
-    queue its `position`, from 1."""
+    queue its `position`, from 1; for a worker of which task `queue`."""
 
     reason: str
     since: datetime | None = None
     until: datetime | None = None
     error: Error | None = None
     position: int | None = None
+    queue: str | None = None
 
     @classmethod
     def from_json(cls, body: dict[str, Any] | None) -> Waiting | None:
@@ -164,6 +165,7 @@ class Waiting:
             None if until is None else read_time(until),
             Error.from_json(body.get("error")),
             body.get("position"),
+            body.get("queue"),
         )
 
 

@@ -69,8 +69,9 @@ class Event:
     - `node.progress`: `done`, `failed`, `total` (absent where nobody knows) of a loop or a map; of
       a workflow node `meta`, with the `child_execution_id` of the run that it began
     - `execution.waiting`: all that is under way waits; `execution.resumed`: something goes on
-    - `execution.waiting`, live-only: `reason` (`no_worker`), `since`; `execution.resumed` with the
-      same `reason` takes it back
+    - `execution.waiting`, live-only: `reason` (`no_worker`), `since`, `queue` (the task queue that
+      no worker polls), `nodes` (the first 20 that wait in it); `execution.resumed` with the same
+      `reason` takes it back
     - `llm.token`: `text`; `log`: `stream`, `text`
     - `gap`, to a watcher alone: the durable events after `after_seq` and before `before_seq` cannot
       be had; a `snapshot` follows where the store answers

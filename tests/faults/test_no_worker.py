@@ -139,3 +139,74 @@ async def test_a_retry_far_away_is_shown_to_whoever_comes(tmp_path: Path) -> Non
         assert snapshot["data"]["nodes"][1]["waiting"]["reason"] == "retry"
         await client.post(f"/api/v1/executions/{execution_id}/cancel")
         assert (await finished(client, execution_id))["status"] == "cancelled"
+
+
+async def test_a_queue_without_a_worker_is_said_by_name_and_taken_back(tmp_path: Path) -> None:
+    """Nobody works for code nodes, but for all else."""
+    source = "def main():\n    while True:\n        pass"  # it is seen under way, and then fails
+    code = {
+        "type": "code",
+        "config": {"source": source, "limits": {"time_s": 3}},
+        "on_error": "continue",
+    }
+    each = {"id": "each", "type": "map", "config": {"items": "{[1]}", "body": {
+        "nodes": [{"id": "inner", **code}], "edges": []}}}  # fmt: skip
+    graph = {
+        "nodes": [
+            {"id": "start", "type": "start"},
+            {"id": "heavy", **code},
+            each,
+            {"id": "output", "type": "output"},
+        ],
+        "edges": [
+            {"source": "start", "target": "heavy"},
+            {"source": "heavy", "target": "each"},
+            {"source": "each", "target": "output"},
+        ],
+    }
+    async with (
+        Fleet(tmp_path, spawned=0, PILOT_TASK_QUEUES="code=heavy-code") as fleet,
+        fleet.client() as client,
+        fleet.events() as socket,
+    ):
+        runs = fleet.worker(1, PILOT_WORKER_QUEUES="pilot")
+        heavy = fleet.worker(2, PILOT_WORKER_QUEUES="heavy-code")
+        try:
+            await runs.start()
+            assert "worker polls 'pilot' at" in runs.log()
+            execution_id = await execute(client, await save(client, graph))
+            event = await told(socket, execution_id, "execution.waiting")
+            assert event["data"]["reason"] == "no_worker"
+            assert (event["data"]["queue"], event["data"]["nodes"]) == ("heavy-code", ["heavy"])
+            execution = await read(client, execution_id)
+            assert execution["waiting"]["queue"] == "heavy-code"
+            node = execution["nodes"][1]
+            assert node["status"] == "running"
+            assert node["waiting"]["reason"] == "no_worker"
+            assert node["waiting"]["queue"] == "heavy-code"
+
+            back = asyncio.create_task(told(socket, execution_id, "execution.resumed"))
+            await heavy.start()
+            assert (await back)["data"] == {"reason": "no_worker"}
+            execution = await finished(client, execution_id, within_s=60)
+            assert execution["status"] == "succeeded", execution["error"]
+
+            # its death is said as fast as that of a worker of runs, and of what is in a map
+            each["config"]["body"]["nodes"][0]["config"] = {"source": source}
+            execution_id = await execute(client, await save(client, graph))
+            waiting = asyncio.create_task(told_of(fleet, execution_id, "execution.waiting"))
+            await shown(client, execution_id, lambda e: e["nodes"][2]["status"] == "running")
+            await asyncio.sleep(1)  # the item is under way
+            await heavy.kill()
+            killed_at = time.monotonic()
+            data = (await waiting)["data"]
+            assert time.monotonic() - killed_at < NO_WORKER_LIMIT_S
+            assert (data["queue"], data["nodes"]) == ("heavy-code", ["inner"])
+            await client.post(f"/api/v1/executions/{execution_id}/cancel")
+        finally:
+            await asyncio.gather(runs.stop(), heavy.stop())
+
+
+async def told_of(fleet: Fleet, execution_id: str, type: str) -> dict[str, Any]:
+    async with fleet.events() as socket:
+        return await told(socket, execution_id, type)

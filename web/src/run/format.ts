@@ -71,7 +71,7 @@ const REASONS: Record<string, string> = {
 export const reasonText = (reason: string): string => REASONS[reason] ?? statusLabel(reason)
 
 const WAITS: Record<string, string> = {
-  no_worker: "No worker is running: it goes on as soon as one is",
+  no_worker: "No worker is there for what comes next: it goes on as soon as one is",
   concurrency: "Waits for another run to end",
   starting: "A worker is about to take it",
   start_at: "Begins later",
