@@ -3899,7 +3899,8 @@ export interface components {
         /**
          * WaitingOut
          * @description What is waited for: `retry` (a node, until the next attempt is due, with the error of the
-         *     last one) or `no_worker` (a run that has begun; none is there since).
+         *     last one) or `no_worker` (a run that has begun, or a node of it: since then no worker polls the
+         *     task queue `queue`, in which it has something to be done).
          */
         WaitingOut: {
             /** Error */
@@ -3908,6 +3909,8 @@ export interface components {
             } | null;
             /** Max Attempts */
             max_attempts?: number | null;
+            /** Queue */
+            queue?: string | null;
             /**
              * Reason
              * @enum {string}
