@@ -18,7 +18,7 @@ import threading
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import timedelta
-from typing import NoReturn
+from typing import NoReturn, TypedDict
 
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client
@@ -85,10 +85,8 @@ def _worker(client: Client, queue: str, settings: Settings) -> Worker:
     return Worker(
         client,
         task_queue=queue,
-        max_concurrent_workflow_tasks=settings.pilot_max_workflow_tasks,
-        max_concurrent_activities=settings.pilot_max_activities,
-        max_concurrent_local_activities=settings.pilot_max_activities,
         sticky_queue_schedule_to_start_timeout=STICKY,
+        **load(settings),
         graceful_shutdown_timeout=timedelta(seconds=settings.drain_s),
         deployment_config=_deployment(settings),
     )
@@ -110,6 +108,22 @@ def _say_left_over(settings: Settings) -> None:
                 "it did may",
                 queue,
             )
+
+
+class Load(TypedDict):
+    """How much a worker does at once."""
+
+    max_concurrent_workflow_tasks: int
+    max_concurrent_activities: int
+    max_concurrent_local_activities: int
+
+
+def load(settings: Settings) -> Load:
+    return Load(
+        max_concurrent_workflow_tasks=settings.pilot_max_workflow_tasks,
+        max_concurrent_activities=settings.pilot_max_activities,
+        max_concurrent_local_activities=settings.pilot_max_activities,
+    )
 
 
 def _serve_metrics(settings: Settings) -> None:

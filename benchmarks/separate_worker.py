@@ -13,17 +13,21 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import psutil
-from temporalio.client import Client
+import uvloop
 from temporalio.worker import Worker
 
 from benchmarks.by_hand import ChainByHand
 from benchmarks.stack import Stack
+from benchmarks.variants import variant
 from pilot.plugin import PilotPlugin
-from pilot.processes import die_with_parent
+from pilot.processes import die_with_parent, free_ports
 from pilot.settings import Settings
-from worker import warm_up
+from pilot.temporal import connect
+from tests.scrape import Scrape, scrape
+from worker import load, warm_up
 
 READY = "polls"
 
@@ -31,6 +35,12 @@ READY = "polls"
 @dataclass(frozen=True, slots=True)
 class WorkerProcess:
     pid: int
+    task_queue: str
+    metrics_address: str
+
+    async def counted(self) -> Scrape:
+        """What it and the SDK have counted since its start."""
+        return await scrape(f"http://{self.metrics_address}/metrics")
 
     def cpu_s(self) -> float:
         """Seconds of processor time, of its own and the kernel's, with its sandboxes."""
@@ -38,22 +48,32 @@ class WorkerProcess:
         times = [one.cpu_times() for one in (process, *process.children(recursive=True))]
         return sum(time.user + time.system for time in times)
 
-    def rss_mb(self) -> float:
-        """Resident memory, with that of its sandboxes."""
+    def memory_mb(self) -> float:
+        """Its memory with that of its sandboxes. Pages that several processes share count once
+        (PSS, proc(5)): the resident sizes of a process's children, added up, count the same
+        programs' and libraries' pages for each of them."""
+        return sum(self.parts_mb().values())
+
+    def parts_mb(self) -> dict[str, float]:
+        """The same, process by process."""
         process = psutil.Process(self.pid)
-        sizes = [one.memory_info().rss for one in (process, *process.children(recursive=True))]
-        return sum(sizes) / 1024 / 1024
+        return {
+            f"{one.pid} {one.name()}": one.memory_full_info().pss / 1024 / 1024
+            for one in (process, *process.children(recursive=True))
+        }
 
 
 @asynccontextmanager
 async def separate_worker(bench: Stack, **environment: str) -> AsyncIterator[WorkerProcess]:
-    """A worker for the stack's task queue that polls."""
+    """A worker that polls the stack's task queue, or the one of the environment."""
+    [port] = free_ports(1)
     environment = {
         **os.environ,
         "TEMPORAL_ADDRESS": bench.settings.temporal_address,
         "PILOT_DATA_DIR": str(bench.settings.pilot_data_dir),
         "PILOT_ENV": "development",
         "TEMPORAL_TASK_QUEUE": bench.task_queue,
+        "PILOT_METRICS_ADDRESS": f"127.0.0.1:{port}",
         **environment,
     }
     process = subprocess.Popen(  # noqa: ASYNC220
@@ -67,7 +87,9 @@ async def separate_worker(bench: Stack, **environment: str) -> AsyncIterator[Wor
         line = await asyncio.to_thread(process.stdout.readline)
         if READY.encode() not in line:
             raise SystemExit("the worker did not start")
-        yield WorkerProcess(process.pid)
+        yield WorkerProcess(
+            process.pid, environment["TEMPORAL_TASK_QUEUE"], environment["PILOT_METRICS_ADDRESS"]
+        )
     finally:
         process.terminate()
         process.wait()
@@ -76,20 +98,25 @@ async def separate_worker(bench: Stack, **environment: str) -> AsyncIterator[Wor
 async def serve() -> None:
     settings = Settings()
     async with PilotPlugin.open(settings) as plugin:
-        client = await Client.connect(settings.temporal_address, plugins=[plugin])
-        async with Worker(
+        client = await connect(
+            settings, plugins=[plugin], metrics_address=settings.pilot_metrics_address
+        )
+        options: Any = load(settings) | variant(os.environ.get("BENCHMARK_VARIANT", ""))
+        if cached := os.environ.get("BENCHMARK_CACHED"):
+            options["max_cached_workflows"] = int(cached)
+        worker = Worker(
             client,
             task_queue=settings.temporal_task_queue,
             workflows=[ChainByHand],
-            max_cached_workflows=int(os.environ.get("BENCHMARK_CACHED", "1000")),
-            max_concurrent_workflow_tasks=settings.pilot_max_workflow_tasks,
-            max_concurrent_activities=settings.pilot_max_activities,
-            max_concurrent_local_activities=settings.pilot_max_activities,
-        ):
+            **options,
+        )
+        async with worker:
             await asyncio.to_thread(warm_up)
             print(READY, flush=True)
             await asyncio.Event().wait()
 
 
 if __name__ == "__main__":
-    asyncio.run(serve())
+    loop = uvloop.new_event_loop if os.environ.get("BENCHMARK_LOOP") == "uvloop" else None
+    with asyncio.Runner(loop_factory=loop) as runner:
+        runner.run(serve())

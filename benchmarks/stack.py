@@ -27,7 +27,7 @@ from pilot.plugin import PilotPlugin
 from pilot.processes import die_with_parent, free_ports
 from pilot.queues import Queues
 from pilot.settings import Settings
-from pilot.store import Execution
+from pilot.store import Execution, temporal_workflow_id
 from pilot.store.migrate import migrate
 from pilot.store.sql import SqlStore
 from workflows_def.messages import WORKFLOW_TYPE, Resume, RunInput
@@ -79,6 +79,13 @@ class Stack:
         queues: Queues | None = None,
     ) -> WorkflowHandle[Any, Any]:
         """Starts a run of a stored graph."""
+        run = await self.enter(workflow_id, graph, input, resume=resume)
+        return await self.begin(run, signal=signal)
+
+    async def enter(
+        self, workflow_id: str, graph: Graph, input: Any, *, resume: Resume | None = None
+    ) -> RunInput:
+        """A row of its own for a run of a stored graph, and what the run is to begin with."""
         execution = Execution(
             id=str(uuid.uuid4()),
             owner=USER,
@@ -89,7 +96,7 @@ class Stack:
             created_at=datetime.now(UTC),
         )
         await self.store.create_execution(execution)
-        run = RunInput(
+        return RunInput(
             execution.id,
             workflow_id,
             "benchmark",
@@ -101,11 +108,16 @@ class Stack:
             resume=resume,
             queues=dict(queues or {}),
         )
+
+    async def begin(
+        self, run: RunInput, *, signal: str | None = None, task_queue: str | None = None
+    ) -> WorkflowHandle[Any, Any]:
+        """Starts a run that has its row."""
         return await self.client.start_workflow(
             WORKFLOW_TYPE,
             run,
-            id=execution.temporal_workflow_id,
-            task_queue=self.task_queue,
+            id=temporal_workflow_id(run.execution_id),
+            task_queue=task_queue or self.task_queue,
             start_signal=signal,
         )
 

@@ -78,12 +78,12 @@ async def main() -> None:
         workflow_id = await bench.save(GRAPH)
         for handle in await waiting(bench, workflow_id, WARM_UP):
             await tell(handle)
-        before = worker.rss_mb()
+        before = worker.memory_mb()
         handles = await waiting(bench, workflow_id, given.runs)
-        during = worker.rss_mb()
+        during = worker.memory_mb()
         told = random.Random(1).sample(handles, min(TOLD, len(handles)))
         took = sorted([await tell(handle) for handle in told])
-        after = worker.rss_mb()
+        after = worker.memory_mb()
     grown = (during - before) * 1024 / given.runs
     print(f"{given.runs} runs wait, {given.cached} in the worker's memory")
     print(f"worker: {before:.0f} MB before, {during:.0f} with them ({grown:.1f} KB a run)")

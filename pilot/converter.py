@@ -94,14 +94,16 @@ def _reader(kind: Hashable) -> TypeAdapter[Any]:
     return TypeAdapter(kind)  # type: ignore[arg-type]
 
 
+_JSON = LeanJSONConverter()
+_CONVERTERS = tuple(
+    _JSON if isinstance(one, JSONPlainPayloadConverter) else one
+    for one in DefaultPayloadConverter.default_encoding_payload_converters
+)
+
+
 class LeanPayloadConverter(CompositePayloadConverter):
-    """Temporal's default, with its JSON in the place of which stands the lean one."""
+    """Temporal's default, with its JSON in the place of which stands the lean one. The SDK makes
+    several for each activation of a run; none of their parts has a state."""
 
     def __init__(self) -> None:
-        json = LeanJSONConverter()
-        super().__init__(
-            *(
-                json if isinstance(one, JSONPlainPayloadConverter) else one
-                for one in DefaultPayloadConverter.default_encoding_payload_converters
-            )
-        )
+        super().__init__(*_CONVERTERS)

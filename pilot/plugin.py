@@ -26,7 +26,7 @@ from typing import Any, Self
 
 from temporalio.plugin import SimplePlugin
 from temporalio.worker import Worker, WorkerConfig, WorkflowRunner
-from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from activities.deliveries import check_delivery
 from activities.forget import Forgetter
@@ -64,6 +64,7 @@ from pilot.payloads.sizes import Sizes
 from pilot.preparation import Preparation
 from pilot.queues import Queues
 from pilot.retention import Policy
+from pilot.runner import WorkflowCodeSandbox
 from pilot.settings import Settings
 from pilot.standing import Standings
 from pilot.store import Store
@@ -262,10 +263,10 @@ class PilotPlugin(SimplePlugin):
 
 def _with_passthrough(existing: WorkflowRunner | None) -> WorkflowRunner:
     if existing is None:
-        return SandboxedWorkflowRunner(
-            restrictions=SandboxRestrictions.default.with_passthrough_modules(*PASSTHROUGH)
-        )
-    if isinstance(existing, SandboxedWorkflowRunner):
-        restrictions = existing.restrictions.with_passthrough_modules(*PASSTHROUGH)
-        return replace(existing, restrictions=restrictions)
-    return existing
+        existing = SandboxedWorkflowRunner()
+    if not isinstance(existing, SandboxedWorkflowRunner):
+        return existing
+    restrictions = existing.restrictions.with_passthrough_modules(*PASSTHROUGH)
+    if type(existing) is SandboxedWorkflowRunner:
+        return WorkflowCodeSandbox(restrictions, existing.runner_class)
+    return replace(existing, restrictions=restrictions)
