@@ -79,11 +79,17 @@ class Stack:
         queues: Queues | None = None,
     ) -> WorkflowHandle[Any, Any]:
         """Starts a run of a stored graph."""
-        run = await self.enter(workflow_id, graph, input, resume=resume)
+        run = await self.enter(workflow_id, graph, input, resume=resume, queues=queues)
         return await self.begin(run, signal=signal)
 
     async def enter(
-        self, workflow_id: str, graph: Graph, input: Any, *, resume: Resume | None = None
+        self,
+        workflow_id: str,
+        graph: Graph,
+        input: Any,
+        *,
+        resume: Resume | None = None,
+        queues: Queues | None = None,
     ) -> RunInput:
         """A row of its own for a run of a stored graph, and what the run is to begin with."""
         execution = Execution(
