@@ -124,6 +124,8 @@ class Outbox:
             else:
                 kept.append(waiting)
         self._queue = kept
+        if self._has_room():
+            self._let_in()
 
     def pop(self) -> Delivery | Text | None:
         """The next message; None where none waits."""

@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 
 MAX_BUFFERED = 5_000
 CATCH_UP_DELAYS_S = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
+LATE_CATCH_UP_S = 2.0
 _NODE_ENDS = frozenset(
     {
         EventType.NODE_SUCCEEDED,
@@ -90,16 +91,18 @@ class Watch:
         self._edition = edition
         await self._feed.ready(self.owner)
         await self._past(status)
-        for delay in CATCH_UP_DELAYS_S:
-            if self._is_superseded:
-                break
+        delays = iter(CATCH_UP_DELAYS_S)
+        while not (self._is_superseded or self._is_caught_up):
+            delay = next(delays, None)
+            if delay is None and self._misses and not self._overran:
+                break  # a gap stays before what is to be told
             if self._overran:
                 self._overran = False
                 self._buffer.clear()
                 self._required = self._feed.last_seq(self.execution_id)
-            elif self.final or (self.last_seq >= self._required and not self._misses):
-                break
-            await asyncio.sleep(delay)
+            # what went out before is not told again, and may be all there was to tell (the last
+            # event of a run whose worker died before it was stored): it is waited for
+            await asyncio.sleep(LATE_CATCH_UP_S if delay is None else delay)
             await self._past(status)
         await self._flush()
         self._live = True
@@ -126,6 +129,12 @@ class Watch:
         else:
             self._buffer = [shown]
             self._is_superseded, self._overran = True, False
+
+    @property
+    def _is_caught_up(self) -> bool:
+        if self._overran:
+            return False
+        return self.final or (self.last_seq >= self._required and not self._misses)
 
     @property
     def _misses(self) -> bool:

@@ -464,6 +464,42 @@ async def test_what_is_buffered_must_follow_on_the_past():
     assert [one.event.seq async for one in _all(outbox)] == [1, 2]
 
 
+async def test_a_last_event_that_others_had_and_the_store_has_late_is_waited_for(monkeypatch):
+    """The worker died as its run had ended, before that was stored; a watcher comes meanwhile."""
+    monkeypatch.setattr(watch_module, "CATCH_UP_DELAYS_S", (0.01, 0.01))
+    monkeypatch.setattr(watch_module, "LATE_CATCH_UP_S", 0.01)
+    truth, bus, outbox = Truth(3), InProcessBus(), Outbox()
+    truth.events[2] = event(3, EventType.EXECUTION_SUCCEEDED)
+    truth.known = 2
+    async with Feed(bus, truth) as feed:
+        with feed.listening("ada", Listening()):
+            for one in truth.events:
+                await bus.publish([Envelope("ada", one)])
+            while feed.last_seq("e1") < 3:
+                await asyncio.sleep(0.005)
+            watch = Watch(feed, truth, outbox, "ada", "e1")
+            with feed.listening("ada", watch):
+                replaying = asyncio.create_task(watch.replay(2, RUNNING))
+                await asyncio.sleep(0.2)
+                truth.known = 3
+                async with asyncio.timeout(5):
+                    await replaying
+                    last = await outbox.take()
+    assert (last.event.seq, last.event.type) == (3, EventType.EXECUTION_SUCCEEDED)
+
+
+async def test_a_replay_that_waits_for_room_gets_it_when_messages_are_dropped(monkeypatch):
+    monkeypatch.setattr(outbox_module, "ROOM_MESSAGES", 1)
+    outbox = Outbox()
+    outbox.put(Delivery(event(1)))
+    waiting = asyncio.create_task(outbox.put_patiently(Delivery(event(1, execution="e2"))))
+    await asyncio.sleep(0)
+    outbox.drop("e1")
+    async with asyncio.timeout(5):
+        await waiting
+    assert outbox.pop().event.execution_id == "e2"
+
+
 async def test_tokens_of_an_answer_that_was_replayed_whole_are_left_out():
     truth, outbox = Truth(2), Outbox()
     truth.events[1] = event(2, EventType.NODE_SUCCEEDED)

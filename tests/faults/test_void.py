@@ -1,4 +1,5 @@
-"""What a killed worker had told of its workflow task is taken back, soon after the next goes on."""
+"""What a killed worker had told and nobody else knew yet: what is void is taken back, soon after the
+next goes on; what holds reaches everybody."""
 
 from __future__ import annotations
 
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from api.live.watch import CATCH_UP_DELAYS_S
 from tests.faults.outside import Point, outside
 from tests.faults.points import graph
 from tests.faults.reconnecting import Watcher
@@ -55,3 +57,31 @@ async def test_who_was_told_what_is_void_ends_with_the_runs_own_list(tmp_path: P
         await asyncio.wait_for(late.finished(), ENDS_WITHIN_S)
         assert late.view.snapshots == 1
         assert not (difference := late.view.difference(truth)), difference
+
+
+async def test_who_comes_between_a_runs_end_and_its_record_sees_the_end(tmp_path: Path) -> None:
+    """Others had the last event from the worker that died then; the store has it much later."""
+    async with (
+        outside() as world,
+        fleet_with(tmp_path, world) as fleet,
+        fleet.client() as client,
+        watching(fleet) as watcher,
+    ):
+        run = await execute(client, await save(client, graph(world.url)), {"turns": TURNS})
+        world.admit(run, Point("record", "before"))
+        async with asyncio.timeout(HELD_WITHIN_S):
+            await world.held(run)
+            while not watcher.ended(run):
+                await asyncio.sleep(0.02)
+        await fleet.workers[0].kill()
+        end = watcher.views[run].last_seq
+        late = [Watcher(fleet, run, way) for way in ("sse", "ws")]
+        for one in late:
+            one.view.begins_after = end - 1
+        await asyncio.sleep(sum(CATCH_UP_DELAYS_S) + 1)
+        await fleet.workers[0].start()
+        world.release(run)
+        await finished(client, run, within_s=ENDS_WITHIN_S)
+        for one in late:
+            view = await asyncio.wait_for(one.finished(), ENDS_WITHIN_S)
+            assert (view.last_seq, view.snapshots) == (end, 0)
