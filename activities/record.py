@@ -1,4 +1,4 @@
-"""record_execution: writes the whole truth of a run to the store.
+"""record_execution: writes the whole truth of a run to the store, and tells its end.
 
 The publisher has usually written everything already. What the store lacks (a worker died, the
 database was away, a queue ran over) is fetched from the workflow's own list by query, so
@@ -22,7 +22,7 @@ from temporalio.exceptions import ApplicationError
 from activities.heartbeats import heartbeats
 from activities.slots import Slots
 from pilot.errors import NotFoundError, UnavailableError
-from pilot.events.model import Event
+from pilot.events.model import Envelope, Event
 from pilot.events.publisher import Publisher
 from pilot.followers import tell
 from pilot.store import Store
@@ -77,13 +77,30 @@ class Recorder:
         if request.rebuilt:
             final = None  # this worker may be the one that told what is void
         try:
-            return await self._complete(request, final)
+            result = await self._complete(request, None if final is None else final.event)
+            end = final or await self._stored_end(request)
         except UnavailableError as error:
             if final is not None:
+                # watchers need not wait for the store: the end is in the run's history, as this
+                # activity is
+                self._publisher.tell_end(final)
                 self._publisher.keep_final(final)
             raise ApplicationError(
                 error.message, type=error.code, next_retry_delay=_delay(activity.info().attempt)
             ) from None
+        if end is not None:
+            self._publisher.tell_end(end)
+        return result
+
+    async def _stored_end(self, request: RecordRequest) -> Envelope | None:
+        """The last event, where it was not emitted here; None where there is no row."""
+        for known in await self._store.progress([request.execution_id]):
+            events = await self._store.events(
+                known.owner, known.execution_id, after_seq=request.last_seq - 1, limit=1
+            )
+            edition = request.edition or known.edition
+            return next((Envelope(known.owner, event, edition) for event in events), None)
+        return None
 
     async def _complete(self, request: RecordRequest, final: Event | None) -> RecordResult:
         execution_id, last_seq = request.execution_id, request.last_seq
@@ -92,7 +109,7 @@ class Recorder:
         try:
             if request.rebuilt:
                 events = await self._events(0)
-                await self._store.replace_events(execution_id, events)
+                await self._store.replace_events(execution_id, events, edition=request.edition)
                 repaired = len(events)
             missing = await self._store.missing_from(execution_id)
             if missing == last_seq and final is not None and final.seq == last_seq:

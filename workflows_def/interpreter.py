@@ -16,6 +16,7 @@ from typing import Any, NoReturn
 from temporalio import workflow
 from temporalio.common import RetryPolicy, SearchAttributeKey
 
+from pilot.events.edition import UNKNOWN
 from pilot.events.model import EventType
 from pilot.graph.schedule import Reason, Schedule
 from pilot.graph.status import ExecutionStatus
@@ -226,6 +227,7 @@ class InterpretGraph(NodeHost):
                         self._journal.rebuilt,
                         note_run=self._run.parent is not None,
                         starter=self._run.starter,
+                        edition=self._journal.edition if self._journal.rebuilt else UNKNOWN,
                     ),
                     result_type=RecordResult,
                     start_to_close_timeout=RECORD_TIMEOUT,

@@ -14,7 +14,7 @@ from typing import Any
 from temporalio import workflow
 
 from pilot.events import sink
-from pilot.events.edition import edition_of
+from pilot.events.edition import UNKNOWN, edition_of
 from pilot.events.model import Envelope, Event, EventType, rfc3339
 from workflows_def.messages import EVENTS_PAGE_BYTES, EventsPage, RunInput
 from workflows_def.paths import join
@@ -116,6 +116,11 @@ class Journal:
             attempt=attempt,
             data=data,
         )
+
+    @property
+    def edition(self) -> str:
+        """In which this worker has told something; unknown where it has not."""
+        return self._edition or UNKNOWN
 
     def _own_edition(self) -> str:
         """That of this worker. All events before its first live one are in the run's history,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from pilot.events.edition import UNKNOWN
 from pilot.graph.plan import Plan
 from pilot.graph.task import Scope
 from pilot.payloads.sizes import Sizes
@@ -342,14 +343,15 @@ class EventsPage:
 @dataclass(frozen=True, slots=True)
 class RecordRequest:
     """The argument of the activity that writes the whole truth to the store. `rebuilt`: what is
-    stored may not be true. `note_run`: nobody has written down which Temporal run it was.
-    `starter` is told when it is written."""
+    stored may not be true, and these events are of that `edition`. `note_run`: nobody has written
+    down which Temporal run it was. `starter` is told when it is written."""
 
     execution_id: str
     last_seq: int
     rebuilt: bool = False
     note_run: bool = False
     starter: str | None = None
+    edition: str = UNKNOWN
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,9 +88,9 @@ async def execute_workflow(
     finish, or with `stream` 200 and the run's events, of which a client that comes again with its
     `Idempotency-Key` and `Last-Event-ID` is given the rest. Who hangs up cancels nothing."""
     reader = sse.Reader.of(request, caller)
-    after = 0
+    point = sse.ResumePoint()
     if stream:
-        after = sse.resume_point(last_event_id, None)
+        point = sse.ResumePoint.of(last_event_id)
         reader.require_place(parts.connections)
     given = body or ExecuteIn()
     owner, role = await access.admitted(parts, caller, str(workflow_id), Role.RUNNER)
@@ -100,7 +100,7 @@ async def execute_workflow(
     )
     if stream:
         row, headers = started.execution, _headers(started)
-        return await sse.stream(parts, reader, row, after, headers, begins_with_snapshot=True)
+        return await sse.stream(parts, reader, row, point, headers, begins_with_snapshot=True)
     return await _answer(parts, owner, started, wait)
 
 
@@ -371,7 +371,7 @@ async def stream_events(
 ) -> Response:
     """Server-sent events from the first on, or from after `Last-Event-ID` (or `last_seq`);
     `id:` is `seq`. Ends with the run."""
-    after = sse.resume_point(last_event_id, last_seq)
+    point = sse.ResumePoint.of(last_event_id, last_seq)
     owner = await access.to_execution(parts, caller, str(execution_id), Role.VIEWER)
     execution = await parts.store.get_execution(owner, str(execution_id))
-    return await sse.stream(parts, sse.Reader.of(request, caller), execution, after)
+    return await sse.stream(parts, sse.Reader.of(request, caller), execution, point)

@@ -24,6 +24,7 @@ from api.live.watch import OfOne, Watch
 from api.parts import Parts
 from api.problems import RETRY_AFTER_S, Problem
 from pilot.errors import PilotError
+from pilot.events.edition import is_void
 from pilot.events.model import FINAL_EVENT_TYPES, EventType
 from pilot.store import Execution
 
@@ -45,7 +46,7 @@ CONTENT: dict[str, Any] = {
             "type": "object",
             "description": "One event; `data` is its JSON, as on the WebSocket.",
             "properties": {
-                "id": {"type": "string", "description": "`seq`"},
+                "id": {"type": "string", "description": "`seq`, or `<seq>.end`"},
                 "event": {"type": "string", "description": "`type`"},
                 "data": {"type": "string"},
                 "retry": {"type": "integer", "description": "Milliseconds"},
@@ -55,18 +56,38 @@ CONTENT: dict[str, Any] = {
 }
 """What OpenAPI says of a stream."""
 LastEventId = Annotated[
-    str | None, Header(json_schema_extra={"pattern": r"^[0-9]{0,15}$"}, description="A `seq`.")
+    str | None,
+    Header(json_schema_extra={"pattern": r"^([0-9]{1,15}(\.end)?)?$"}, description="An `id`."),
 ]
+END = ".end"
+"""Added to the `seq` in the id of a run's last event where another event may have had that `seq`
+before (`pilot.events.edition`). Without it a reader that comes back could not be told from one who
+had that other event, and has yet to hear of the end."""
 
 
-def resume_point(last_event_id: str | None, last_seq: int | None) -> int:
-    """The `seq` after which the stream begins: the header's, else the query's, else 0."""
-    if last_event_id is None or last_event_id.strip() == "":
-        return last_seq or 0
-    text = last_event_id.strip()
-    if not (text.isascii() and text.isdecimal() and len(text) < 16):
-        raise Problem(400, "invalid_last_event_id", "Last-Event-ID is no `seq` of an event.")
-    return int(text)
+@dataclass(frozen=True, slots=True)
+class ResumePoint:
+    """What a reader has: the events up to `seq`; and, for certain, the run's end."""
+
+    seq: int = 0
+    has_end: bool = False
+
+    @classmethod
+    def of(cls, last_event_id: str | None, last_seq: int | None = None) -> ResumePoint:
+        """The header's, else the query's, else the beginning. Raises `Problem` (400)."""
+        if last_event_id is None or last_event_id.strip() == "":
+            return cls(last_seq or 0)
+        given = last_event_id.strip()
+        text = given.removesuffix(END)
+        if not (text.isascii() and text.isdecimal() and len(text) < 16):
+            raise Problem(400, "invalid_last_event_id", "Last-Event-ID is no `id` of an event.")
+        return cls(int(text), has_end=text != given)
+
+    def is_end_of(self, execution: Execution) -> bool:
+        """Whether nothing of a finished run is left to be told."""
+        if not execution.status.is_final or execution.last_seq != self.seq:
+            return False
+        return self.has_end or not is_void(self.seq, execution.edition)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +115,7 @@ async def stream(
     parts: Parts,
     reader: Reader,
     execution: Execution,
-    after: int,
+    point: ResumePoint,
     headers: Mapping[str, str] | None = None,
     *,
     begins_with_snapshot: bool = False,
@@ -105,8 +126,9 @@ async def stream(
     `begins_with_snapshot`: a run of which nothing is known yet is shown as it waits. Raises
     `Problem` (429) where the reader has too many connections, (410) where the events were deleted.
     """
-    if execution.status.is_final and execution.last_seq == after:
+    if point.is_end_of(execution):
         return Response(status_code=204, headers=headers)
+    after = point.seq
     await parts.history.require_kept(execution, after)
     reader.require_place(parts.connections)
     outbox = Outbox()
@@ -157,7 +179,7 @@ async def _lines(
                         # has taken over: better the client asks again than never has them
                         return
                     seen = seq
-                yield _message(delivery)
+                yield _message(delivery, parts.feed.edition(execution.id) or execution.edition)
                 if delivery.event.type in FINAL_EVENT_TYPES:
                     return
         finally:
@@ -177,7 +199,10 @@ async def _replay(parts: Parts, watch: Watch, outbox: Outbox, after: int) -> Non
         outbox.close()
 
 
-def _message(delivery: Delivery) -> str:
+def _message(delivery: Delivery, edition: str) -> str:
     event = delivery.event
-    head = f"id: {event.seq}\n" if event.seq is not None else ""
+    head = ""
+    if event.seq is not None:
+        is_end = event.type in FINAL_EVENT_TYPES and is_void(event.seq, edition)
+        head = f"id: {event.seq}{END if is_end else ''}\n"
     return f"{head}event: {event.type.value}\ndata: {delivery.text}\n\n"

@@ -211,8 +211,8 @@ class Watch:
 def _may_be_void(after_seq: int, edition: str, execution: Execution) -> bool:
     """Whether a watcher that has had events up to `after_seq` may have had others than the run
     has. It cannot be told which edition they were of."""
-    if execution.status.is_final and after_seq >= execution.last_seq:
-        return after_seq > execution.last_seq
+    if execution.status.is_final and after_seq > execution.last_seq:
+        return True
     return is_void(after_seq, edition)
 
 

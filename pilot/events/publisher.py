@@ -22,7 +22,7 @@ from typing import Self
 
 from pilot.errors import NotFoundError, UnavailableError
 from pilot.events.bus import Outbound
-from pilot.events.model import FINAL_EVENT_TYPES, Envelope, Event
+from pilot.events.model import FINAL_EVENT_TYPES, Envelope
 from pilot.events.preview import trim_measured
 from pilot.store import Store
 
@@ -61,6 +61,13 @@ class _Flush:
     done: asyncio.Future[None]
 
 
+@dataclass(frozen=True, slots=True)
+class _End:
+    """In the queue: a run's last event, for the bus alone."""
+
+    envelope: Envelope
+
+
 @dataclass(slots=True)
 class _Backlog:
     """One execution's events on their way to the store; nearly always of one edition."""
@@ -90,7 +97,7 @@ class Publisher:
         self.counters = Counters()
         self._bus = bus
         self._store = store
-        self._pending: deque[Envelope | _Flush] = deque()
+        self._pending: deque[Envelope | _End | _Flush] = deque()
         self._lock = threading.Lock()
         self._woken = False
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -98,7 +105,7 @@ class Publisher:
         self._durable: dict[str, _Backlog] = {}
         self._durable_bytes = 0
         self._is_away = False
-        self._finals: dict[str, Event] = {}
+        self._finals: dict[str, Envelope] = {}
         self._flushes: list[_Flush] = []
         self._storable = asyncio.Event()
         self._hurry = asyncio.Event()
@@ -142,6 +149,12 @@ class Publisher:
                 self.counters.dropped += 1
             return
         self._pending.append(envelope)
+        self._wake()
+
+    def tell_end(self, envelope: Envelope) -> None:
+        """Puts a run's last event on the bus, which `emit` keeps back for `take_final`."""
+        self._pending.append(_End(envelope))
+        self._flushed.set()
         self._wake()
 
     async def flush(self, execution_id: str | None = None) -> None:
@@ -194,36 +207,40 @@ class Publisher:
                 self._hurry.set()
                 continue
             self._pending.popleft()
-            trimmed, size = trim_measured(item.event)
-            batch.append(replace(item, event=trimmed))
-            if item.event.seq is not None:
-                self._keep(item, size)
+            envelope = item.envelope if isinstance(item, _End) else item
+            trimmed, size = trim_measured(envelope.event)
+            if isinstance(item, _End):
+                batch.append(replace(envelope, event=trimmed))
+            elif item.edition and item.event.type in FINAL_EVENT_TYPES:
+                # Another worker may do the recording, and then fetches the event by query. One
+                # without edition is of a run that was closed from outside, and is stored already.
+                if size <= MAX_FINAL_BYTES:
+                    self.keep_final(item)
+            else:
+                batch.append(replace(item, event=trimmed))
+                if item.event.seq is not None:
+                    self._keep(item, size)
         return batch
 
-    def take_final(self, execution_id: str) -> Event | None:
-        """The run's last event, if it was emitted here. It never goes to the store by itself:
-        whoever records the run writes it once all before it are there, so an execution is
-        final only when it is complete."""
+    def take_final(self, execution_id: str) -> Envelope | None:
+        """The run's last event, if it was emitted here. It goes neither to the bus nor to the
+        store by itself, for the workflow task that it happened in may yet be lost: whoever
+        records the run, which is after that, writes it once all before it are there, and tells
+        it. So an execution is final only when it is complete, and an end that was told is true."""
         return self._finals.pop(execution_id, None)
 
-    def keep_final(self, event: Event) -> None:
+    def keep_final(self, envelope: Envelope) -> None:
         """Keeps a run's last event for `take_final`, the oldest giving way."""
-        self._finals[event.execution_id] = event
+        self._finals[envelope.event.execution_id] = envelope
         if len(self._finals) > MAX_FINALS:
             del self._finals[next(iter(self._finals))]
 
     def _keep(self, envelope: Envelope, size: int) -> None:
-        event = envelope.event
-        if event.type in FINAL_EVENT_TYPES:
-            # another worker may do the recording, and then fetches the event by query
-            if size <= MAX_FINAL_BYTES:
-                self.keep_final(event)
-            return
         size += EVENT_BYTES
         if self._durable_bytes + size > MAX_DURABLE_BYTES:
             self.counters.unstored += 1
             return
-        backlog = self._durable.setdefault(event.execution_id, _Backlog())
+        backlog = self._durable.setdefault(envelope.event.execution_id, _Backlog())
         backlog.envelopes.append(envelope)
         backlog.size += size
         self._durable_bytes += size

@@ -446,9 +446,12 @@ class Store(Protocol):
         """
         ...
 
-    async def replace_events(self, execution_id: str, events: Sequence[Event]) -> None:
+    async def replace_events(
+        self, execution_id: str, events: Sequence[Event], *, edition: str = UNKNOWN
+    ) -> None:
         """Forgets all that events have said of the run, and writes these in their place, in one
-        transaction. The run's first events, at least: more may follow by `append_events`."""
+        transaction; `edition` is theirs, where it is known. The run's first events, at least: more
+        may follow by `append_events`."""
         ...
 
     async def events(

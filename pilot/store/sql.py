@@ -361,12 +361,14 @@ class SqlStore:
             async with self._database.writing() as connection:
                 await append(connection, batch, edition)
 
-    async def replace_events(self, execution_id: str, events: Sequence[Event]) -> None:
+    async def replace_events(
+        self, execution_id: str, events: Sequence[Event], *, edition: str = UNKNOWN
+    ) -> None:
         """As the protocol says. Raises as `append_events` does."""
         batch = Batch.of(execution_id, await self.values.aside(execution_id, events))
         async with self._database.writing() as connection:
             await forget(connection, execution_id)
-            await append(connection, batch)
+            await append(connection, batch, edition)
 
     async def events(
         self, owner: str, execution_id: str, *, after_seq: int = 0, limit: int = 1000

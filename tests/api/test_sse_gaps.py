@@ -16,6 +16,8 @@ from pilot.events.model import Envelope, Event, EventType, rfc3339
 from pilot.graph.status import ExecutionStatus
 from pilot.store import Execution
 
+START = sse.ResumePoint()
+
 
 async def lines(stream):
     """The ids of the events that a stream's body gives until its end."""
@@ -62,7 +64,7 @@ async def test_what_comes_between_the_answer_and_its_body_is_not_lost(api, queue
     # another watcher of the same user, for whose sake the feed hears of the run at all
     with api.parts.feed.listening("ada", Other()):
         await api.parts.feed.ready("ada")
-        answer = await stream(row, 0)
+        answer = await stream(row, START)
         await api.parts.bus.publish([Envelope("ada", first)])
         async with asyncio.timeout(10):
             while api.parts.feed.last_seq(row.id) < 1:
@@ -80,11 +82,11 @@ async def test_a_gap_that_nobody_can_fill_yet_ends_the_stream(api, queued, monke
     row, stream = queued
     await api.parts.store.append_events(row.id, [an_event(row, seq) for seq in (1, 3)])
     row = await api.parts.store.get_execution("ada", row.id)
-    assert await asyncio.wait_for(lines(await stream(row, 0)), 30) == [1]
+    assert await asyncio.wait_for(lines(await stream(row, START)), 30) == [1]
     ends = [an_event(row, 2), an_event(row, 4, EventType.EXECUTION_SUCCEEDED)]
     await api.parts.store.append_events(row.id, ends)
     row = await api.parts.store.get_execution("ada", row.id)
-    assert await asyncio.wait_for(lines(await stream(row, 1)), 30) == [2, 3, 4]
+    assert await asyncio.wait_for(lines(await stream(row, sse.ResumePoint(1))), 30) == [2, 3, 4]
 
 
 async def received(socket, count):
@@ -127,7 +129,7 @@ async def test_events_that_were_deleted_are_gone(api, queued):
     end = an_event(row, 2, EventType.EXECUTION_SUCCEEDED)
     await api.parts.store.append_events(row.id, [an_event(row, 1), end])
     row = await api.parts.store.get_execution("ada", row.id)
-    assert await asyncio.wait_for(lines(await stream(row, 0)), 30) == [1, 2]
+    assert await asyncio.wait_for(lines(await stream(row, START)), 30) == [1, 2]
     soon = datetime.now(UTC) + timedelta(hours=1)
     await api.parts.store.retention.claim_events("events-1", soon, limit=100)
     assert await api.parts.store.retention.prune_events(row.id)
@@ -149,3 +151,18 @@ async def test_events_that_were_deleted_are_gone(api, queued):
         await socket.send(json.dumps(wanted))
         [first] = await received(socket, 1)
         assert (first["type"], first["data"]["status"]) == ("snapshot", "succeeded")
+
+
+async def test_who_had_another_event_under_the_ends_seq_is_told_of_the_end(api, queued):
+    """A worker told an event and died; the next one ended the run with that `seq`."""
+    row, stream = queued
+    first = an_event(row, 1, EventType.EXECUTION_STARTED)
+    last = an_event(row, 2, EventType.EXECUTION_SUCCEEDED)
+    await api.parts.store.append_events(row.id, [first, last], edition="2.1")
+    row = await api.parts.store.get_execution("ada", row.id)
+    answer = await stream(row, sse.ResumePoint.of("2"))
+    text = "".join([part async for part in answer.body_iterator])
+    ids = [line[4:] for line in text.splitlines() if line.startswith("id: ")]
+    assert ids == ["1", "2.end"]
+    assert "event: snapshot" in text
+    assert (await stream(row, sse.ResumePoint.of("2.end"))).status_code == 204

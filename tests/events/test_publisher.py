@@ -228,22 +228,34 @@ async def test_ten_thousand_events_a_second(hearing):
 def final(execution: str, seq: int = 9, text: str = "") -> Envelope:
     data = {"output": text}
     return Envelope(
-        "ada", Event(EventType.EXECUTION_SUCCEEDED, execution, "w1", "t", seq, data=data)
+        "ada", Event(EventType.EXECUTION_SUCCEEDED, execution, "w1", "t", seq, data=data), "1"
     )
 
 
 async def test_the_last_event_waits_for_whoever_records_the_run(hearing):
-    """In the store it would make an execution final that may still lack events."""
+    """In the store it would make an execution final that may still lack events; and watchers
+    who were told of an end that becomes void would be gone."""
     bus, store = InProcessBus(), RecordingStore()
     async with hearing(bus) as events, Publisher(bus, store) as publisher:
         publisher.emit(envelope(8))
         publisher.emit(final("e1"))
+        await publisher.flush("e1")
+        assert publisher.counters.published == 1
+        assert store.seqs("e1") == [8]
+        taken = publisher.take_final("e1")
+        assert taken == final("e1")
+        assert publisher.take_final("e1") is None
+        publisher.tell_end(taken)
         assert [one.event.seq for one in await drain(events, 2)] == [8, 9]
         await publisher.flush("e1")
         assert store.seqs("e1") == [8]
-        taken = publisher.take_final("e1")
-        assert taken is not None
-        assert taken.seq == 9
+
+
+async def test_the_end_of_a_run_that_was_closed_from_outside_is_told_at_once(hearing):
+    bus = InProcessBus()
+    async with hearing(bus) as events, Publisher(bus, RecordingStore()) as publisher:
+        publisher.emit(replace(final("e1"), edition=""))
+        assert [one.event.seq for one in await drain(events, 1)] == [9]
         assert publisher.take_final("e1") is None
 
 

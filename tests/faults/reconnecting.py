@@ -48,13 +48,15 @@ class Watcher:
         return self.view
 
     async def _read(self) -> None:
-        while True:
+        while not self._has_end():  # which it may have had as it was torn down
             self.connections += 1
             with suppress(httpx.TransportError, WebSocketException, OSError):
                 await (self._stream() if self.way == "sse" else self._socket())
-            if self.view.events and self.view.events[-1]["type"] in ENDS:
-                return
-            await asyncio.sleep(0.1)
+            if not self._has_end():
+                await asyncio.sleep(0.1)
+
+    def _has_end(self) -> bool:
+        return bool(self.view.events) and self.view.events[-1]["type"] in ENDS
 
     def _take(self, event: Event) -> None:
         if "seq" in event:

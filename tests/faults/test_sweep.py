@@ -38,12 +38,12 @@ ENDS_WITHIN_S = 120
 PROGRESS_WITHIN_S = 30
 
 
-def fleet_with(tmp_path: Path, world: Outside) -> Fleet:
+def fleet_with(tmp_path: Path, world: Outside, *, spawned: int = 1) -> Fleet:
     path = os.pathsep.join(filter(None, [ROOT, os.environ.get("PYTHONPATH")]))
     return Fleet(
         tmp_path,
         workers=3,
-        spawned=1,
+        spawned=spawned,
         worker_module="tests.faults.held_worker",
         PYTHONPATH=path,
         PILOT_LLM_API_BASE=f"{world.url}/v1",

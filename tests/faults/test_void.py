@@ -1,5 +1,5 @@
-"""What a killed worker had told and nobody else knew yet: what is void is taken back, soon after the
-next goes on; what holds reaches everybody."""
+"""What a killed worker had told and nobody else knew yet: what is void is taken back, soon after
+the next goes on; what holds reaches everybody."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from api.live.watch import CATCH_UP_DELAYS_S
+from tests.faults.held_link import HeldLink
 from tests.faults.outside import Point, outside
 from tests.faults.points import graph
 from tests.faults.reconnecting import Watcher
 from tests.faults.test_sweep import ENDS_WITHIN_S, HELD_WITHIN_S, TURNS, fleet_with
+from tests.faults.view import what
 from tests.faults.watcher import check_truth, true_events, watching
 from tests.stack import execute, finished, save
 
@@ -59,8 +60,43 @@ async def test_who_was_told_what_is_void_ends_with_the_runs_own_list(tmp_path: P
         assert not (difference := late.view.difference(truth)), difference
 
 
-async def test_who_comes_between_a_runs_end_and_its_record_sees_the_end(tmp_path: Path) -> None:
-    """Others had the last event from the worker that died then; the store has it much later."""
+async def test_an_end_is_told_once_it_is_in_the_runs_history(tmp_path: Path) -> None:
+    """Who was told it goes away, and could not be told otherwise. Here the worker comes to the end,
+    and is cut off and killed before Temporal hears of it; the run is cancelled instead."""
+    async with (
+        outside() as world,
+        HeldLink() as link,
+        fleet_with(tmp_path, world, spawned=0) as fleet,
+        fleet.client() as client,
+        watching(fleet) as watcher,
+    ):
+        link.target = fleet.temporal_address
+        cut_off = fleet.worker(9, TEMPORAL_ADDRESS=link.address)
+        try:
+            await cut_off.start()
+            run = await execute(client, await save(client, graph(world.url)), {"turns": TURNS})
+            world.admit(run, Point("out", "after"))
+            await asyncio.wait_for(world.held(run), HELD_WITHIN_S)
+            link.hold("requests")
+            world.release(run)
+            out = "node.succeeded", "out", ""
+            async with asyncio.timeout(HELD_WITHIN_S):
+                while out not in map(what, watcher.views[run].events):
+                    await asyncio.sleep(0.02)
+            await asyncio.sleep(0.5)
+            assert not watcher.ended(run)
+        finally:
+            await cut_off.kill()
+        assert (await client.post(f"/api/v1/executions/{run}/cancel")).status_code == 202
+        await fleet.workers[0].start()
+        execution = await finished(client, run, within_s=ENDS_WITHIN_S)
+        assert execution["status"] == "cancelled"
+        await check_truth(watcher, client, await fleet.temporal_client(), execution)
+
+
+async def test_a_worker_that_dies_before_it_records_an_end_leaves_it_to_be_told(
+    tmp_path: Path,
+) -> None:
     async with (
         outside() as world,
         fleet_with(tmp_path, world) as fleet,
@@ -69,19 +105,13 @@ async def test_who_comes_between_a_runs_end_and_its_record_sees_the_end(tmp_path
     ):
         run = await execute(client, await save(client, graph(world.url)), {"turns": TURNS})
         world.admit(run, Point("record", "before"))
-        async with asyncio.timeout(HELD_WITHIN_S):
-            await world.held(run)
-            while not watcher.ended(run):
-                await asyncio.sleep(0.02)
+        await asyncio.wait_for(world.held(run), HELD_WITHIN_S)
+        by_id = [Watcher(fleet, run, way) for way in ("sse", "ws")]
         await fleet.workers[0].kill()
-        end = watcher.views[run].last_seq
-        late = [Watcher(fleet, run, way) for way in ("sse", "ws")]
-        for one in late:
-            one.view.begins_after = end - 1
-        await asyncio.sleep(sum(CATCH_UP_DELAYS_S) + 1)
-        await fleet.workers[0].start()
+        await fleet.workers[1].start()
         world.release(run)
-        await finished(client, run, within_s=ENDS_WITHIN_S)
-        for one in late:
+        execution = await finished(client, run, within_s=ENDS_WITHIN_S)
+        truth = await check_truth(watcher, client, await fleet.temporal_client(), execution)
+        for one in by_id:
             view = await asyncio.wait_for(one.finished(), ENDS_WITHIN_S)
-            assert (view.last_seq, view.snapshots) == (end, 0)
+            assert not (difference := view.difference(truth)), difference

@@ -335,10 +335,12 @@ class SupabaseStore:
         if batch.events:
             await self._append(batch, edition)
 
-    async def replace_events(self, execution_id: str, events: Sequence[Event]) -> None:
+    async def replace_events(
+        self, execution_id: str, events: Sequence[Event], *, edition: str = UNKNOWN
+    ) -> None:
         """As the protocol says. Raises as `append_events` does."""
         events = await self.values.aside(execution_id, events)
-        await self._append(Batch.of(execution_id, events), UNKNOWN, forget=True)
+        await self._append(Batch.of(execution_id, events), edition, forget=True)
 
     async def _append(self, batch: Batch, edition: str, *, forget: bool = False) -> None:
         again = None
