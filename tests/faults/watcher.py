@@ -27,6 +27,9 @@ CLOSED_AS = {
     "cancelled": WorkflowExecutionStatus.CANCELED,
 }
 
+TOLD_WITHIN_S = 60
+"""A watcher is told of the end as it is stored; where the bus failed, by comparison."""
+
 
 class Watcher:
     """`views` are what it knows of each execution, `wrong` what came that was not due, `times`
@@ -138,6 +141,10 @@ async def check_truth(
     status = await closed(temporal, execution_id)
     assert status is CLOSED_AS[execution["status"]], (execution_id, status)
     truth = await true_events(temporal, execution_id)
+    with suppress(TimeoutError):  # then what it lacks is said below
+        async with asyncio.timeout(TOLD_WITHIN_S):
+            while not watcher.ended(execution_id):
+                await asyncio.sleep(0.02)
     assert not watcher.wrong[execution_id], (execution_id, watcher.wrong[execution_id])
     view = watcher.views[execution_id]
     assert view.last_seq == len(truth), (execution_id, view.last_seq, len(truth))
