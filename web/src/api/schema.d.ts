@@ -4793,7 +4793,7 @@ export interface operations {
                 last_seq?: number;
             };
             header?: {
-                /** @description A `seq`. */
+                /** @description An `id`. */
                 "last-event-id"?: string;
             };
             path: {
@@ -4813,7 +4813,7 @@ export interface operations {
                         data?: string;
                         /** @description `type` */
                         event?: string;
-                        /** @description `seq` */
+                        /** @description `seq`, or `<seq>.end` */
                         id?: string;
                         /** @description Milliseconds */
                         retry?: number;
@@ -6103,7 +6103,7 @@ export interface operations {
             header?: {
                 /** @description 1 to 255 printable characters. The same key gives the same execution, started once; with another input it is refused (422). */
                 "idempotency-key"?: string;
-                /** @description A `seq`. */
+                /** @description An `id`. */
                 "last-event-id"?: string;
             };
             path: {
@@ -6128,7 +6128,7 @@ export interface operations {
                         data?: string;
                         /** @description `type` */
                         event?: string;
-                        /** @description `seq` */
+                        /** @description `seq`, or `<seq>.end` */
                         id?: string;
                         /** @description Milliseconds */
                         retry?: number;
