@@ -33,6 +33,7 @@ from activities.scrub import Scrubber
 from pilot.errors import NodeError
 from pilot.events import sink
 from pilot.events.model import Envelope, Event, EventType, rfc3339
+from pilot.events.texts import Placing
 from pilot.graph.secrets import hook_nodes, secret_names
 from pilot.graph.spec import NodeConfig
 from pilot.graph.task import NodeResult, NodeTask
@@ -54,6 +55,7 @@ class Attempt(Generic[C]):
     config: C
     number: int
     scrubber: Scrubber = field(default_factory=Scrubber)
+    _placing: Placing = field(default_factory=Placing)
 
     async def secrets(self) -> dict[str, str]:
         """The secrets that the configuration refers to, by name, for `render`, and addresses of
@@ -96,6 +98,8 @@ class Attempt(Generic[C]):
         task = self.task
         if task.quiet:
             return
+        if type is EventType.LLM_TOKEN:
+            data = self._placing.placed(data, round=task.round, attempt=self.number)
         event = Event(
             type=type,
             execution_id=task.execution_id,

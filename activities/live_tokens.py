@@ -12,6 +12,8 @@ from pilot.nodes.llm import LlmConfig
 # Tokens go out in batches: a person sees no difference, and a bus carries twenty times fewer.
 BATCH_S = 0.05
 BATCH_TOKENS = 20
+MAX_CHARS = 2_000
+"""Of one event: its JSON stays well below the size from which an event's data is cut."""
 
 
 class LiveTokens:
@@ -41,4 +43,6 @@ class LiveTokens:
         if self._pieces:
             text = "".join(self._pieces)
             self._pieces.clear()
-            self._attempt.emit_live(EventType.LLM_TOKEN, {"text": text, **self._labels})
+            for start in range(0, len(text), MAX_CHARS):
+                piece = text[start : start + MAX_CHARS]
+                self._attempt.emit_live(EventType.LLM_TOKEN, {"text": piece, **self._labels})

@@ -34,8 +34,8 @@ LOOKS = {
 
 @dataclass(slots=True)
 class Row:
-    """A node, or a tool's call. `text` is the end of what its model has said so far, `moved` the
-    number of the event that it last had."""
+    """A node, or a tool's call. `text` is the end of what its model has said so far, in the attempt
+    `speaks`; `moved` the number of the event that it last had."""
 
     name: str
     type: str = ""
@@ -48,6 +48,7 @@ class Row:
     usage: Usage = field(default_factory=Usage)
     remark: str = ""
     text: str = field(default="", repr=False)
+    speaks: int = 1
     moved: int = 0
     calls: dict[str, Row] = field(default_factory=dict)
 
@@ -124,7 +125,9 @@ class RunTree:
         row.moved = self._count
         match event.type:
             case EventType.LLM_TOKEN:
-                row.text = (row.text + str(event.data.get("text", "")))[-MAX_TEXT:]
+                before = "" if event.data.get("anew") else row.text
+                row.text = (before + str(event.data.get("text", "")))[-MAX_TEXT:]
+                row.speaks = event.attempt or 1
                 return
             case EventType.LOG:
                 row.remark = str(event.data.get("text", "")).strip()[-80:]
@@ -134,7 +137,9 @@ class RunTree:
                 row.type = str(event.data.get("type") or row.type)
                 row.status, row.began = "running", datetime.fromisoformat(event.at)
             case EventType.NODE_RETRYING:
-                row.status, row.text = "retrying", ""
+                row.status = "retrying"
+                if (event.attempt or 1) >= row.speaks:
+                    row.text = ""
                 row.attempt = (event.attempt or 0) + 1
                 row.max_attempts = event.data.get("max_attempts")
                 due = event.data.get("next_attempt_at")

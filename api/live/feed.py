@@ -26,6 +26,7 @@ from api.live.comparison import Comparison
 from api.live.delivery import Delivery
 from api.live.history import History
 from api.live.quiet import Quiet
+from api.live.shared_calls import SharedCalls
 from api.live.snapshot import gap, going_on_before
 from api.live.tracks import Listener, Track, Watched
 from api.pending import PendingRuns
@@ -33,6 +34,7 @@ from pilot.errors import PilotError
 from pilot.events.bus import Bus
 from pilot.events.edition import UNKNOWN, is_void
 from pilot.events.model import FINAL_EVENT_TYPES, Envelope, Event, EventType
+from pilot.events.texts import SoFar
 
 log = logging.getLogger(__name__)
 
@@ -60,6 +62,7 @@ class Feed:
         self._watched: dict[str, Watched] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._stack = AsyncExitStack()
+        self._shared = SharedCalls()
 
     async def __aenter__(self) -> Self:
         self._subscription = await self._stack.enter_async_context(self._bus.subscribe())
@@ -113,6 +116,12 @@ class Feed:
             if track is not None and track.final:
                 ended.set()
             yield ended
+
+    async def texts(self, user_id: str, execution_id: str) -> list[SoFar]:
+        """What the run's models have said so far. What they say after `ready` comes live, and
+        may be in it too."""
+        key = (user_id, execution_id)
+        return await self._shared(key, lambda: self._bus.texts(user_id, execution_id))
 
     def last_seq(self, execution_id: str) -> int:
         """The last `seq` that went out; 0 where this process has seen none."""

@@ -97,7 +97,7 @@ class Outbox:
         if event.type is not EventType.LLM_TOKEN:
             # no token may move before another event of its execution
             self._tokens.pop(event.execution_id, None)
-        elif self._join(event):
+        elif not event.data.get("anew") and self._join(event):
             return
         waiting = self._append(delivery, delivery.size, is_live=True)
         if waiting is not None and event.type is EventType.LLM_TOKEN:
@@ -112,6 +112,8 @@ class Outbox:
             room = asyncio.get_running_loop().create_future()
             self._patient.append(room)
             await room
+        # what follows it may not join what came before it
+        self._tokens.pop(delivery.event.execution_id, None)
         self._append(delivery, delivery.size, is_live=False)
 
     def drop(self, execution_id: str) -> None:

@@ -2,6 +2,7 @@
 
 The live buffer is open before the past is read, so nothing falls between; what is in both is
 known by its `seq`, so nothing comes twice. Only a snapshot begins anew: what was told may be void.
+Of a model that speaks, its text so far comes before its next token, as one token.
 """
 
 from __future__ import annotations
@@ -15,9 +16,11 @@ from api.live.feed import Feed
 from api.live.history import History
 from api.live.outbox import Inbox
 from api.live.snapshot import gap, going_on_before
+from api.live.texts import TextsSoFar
 from pilot.errors import PilotError
 from pilot.events.edition import UNKNOWN, is_void
 from pilot.events.model import FINAL_EVENT_TYPES, EventType
+from pilot.events.texts import NODE_ENDS, NodeKey, SoFar, node_key
 from pilot.graph.status import ExecutionStatus
 from pilot.store import Execution
 
@@ -26,14 +29,6 @@ log = logging.getLogger(__name__)
 MAX_BUFFERED = 5_000
 CATCH_UP_DELAYS_S = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
 LATE_CATCH_UP_S = 2.0
-_NODE_ENDS = frozenset(
-    {
-        EventType.NODE_SUCCEEDED,
-        EventType.NODE_FAILED,
-        EventType.NODE_SKIPPED,
-        EventType.NODE_CANCELLED,
-    }
-)
 
 
 class Watch:
@@ -53,7 +48,9 @@ class Watch:
         self._overran = False
         self._is_superseded = False
         self._live = False
-        self._ended_nodes: set[tuple[str | None, str]] = set()
+        self._workflow_id = ""
+        self._ended_nodes: set[NodeKey] = set()
+        self._texts = TextsSoFar()
         # All that went out before the buffer was open must come from the past.
         self._required = feed.last_seq(execution_id)
 
@@ -73,6 +70,7 @@ class Watch:
 
         `execution` is a row read after the buffer was open.
         """
+        self._workflow_id = execution.workflow_id
         await self._feed.ready(self.owner)
         edition = max(execution.edition, self._feed.edition(self.execution_id))
         if after_seq is None or _may_be_void(after_seq, edition, execution):
@@ -104,6 +102,9 @@ class Watch:
             # event of a run whose worker died before it was stored): it is waited for
             await asyncio.sleep(LATE_CATCH_UP_S if delay is None else delay)
             await self._past(status)
+        if not self.final and not status.is_final:
+            texts = await self._feed.texts(self.owner, self.execution_id)
+            self._texts.begin(one for one in texts if one.key not in self._ended_nodes)
         await self._flush()
         self._live = True
         if not self.final and not status.is_final:
@@ -154,20 +155,30 @@ class Watch:
         ):
             if self._is_superseded:
                 return
-            if event.type in _NODE_ENDS:
-                self._ended_nodes.add((event.node_id, event.path))
+            if event.type in NODE_ENDS:
+                self._ended_nodes.add(node_key(event))
             await self._send(Delivery(event))
 
     async def _flush(self) -> None:
-        while self._buffer:
+        while self._buffer or self._texts.waiting:
             buffered, self._buffer = self._buffer, []
             for delivery in buffered:
                 event = delivery.event
+                if self._texts.has(event):
+                    continue
+                if (text := self._texts.before(event)) is not None:
+                    await self._say(text)
                 is_new = event.type is EventType.SNAPSHOT or (event.seq or 0) > self.last_seq
-                if event.seq is None and (event.node_id, event.path) in self._ended_nodes:
+                if event.seq is None and node_key(event) in self._ended_nodes:
                     continue  # a token of an answer that was replayed whole
                 if event.seq is None or is_new:
                     await self._send(delivery)
+            for text in self._texts.take():
+                await self._say(text)
+
+    async def _say(self, text: SoFar) -> None:
+        event = text.event(self.execution_id, self._workflow_id)
+        await self._outbox.put_patiently(Delivery(event))
 
     async def _send(self, delivery: Delivery) -> None:
         """Of the past, or of what came meanwhile. What does not follow on what was sent has a gap
@@ -198,6 +209,8 @@ class Watch:
 
     def _pass_on(self, delivery: Delivery) -> None:
         seq = delivery.event.seq
+        if self._texts.has(delivery.event):
+            return
         if seq is None or seq > self.last_seq:
             self._note(delivery)
             self._outbox.put(delivery)

@@ -16,6 +16,7 @@ from websockets.asyncio.client import connect as connect_websocket
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, WebSocketException
 
 from pilot.client.problem import ApiError
+from pilot.client.texts import HeardTexts
 from pilot.client.transport import Transport, token_user
 from pilot.errors import PilotError
 from pilot.events.model import FINAL_EVENT_TYPES, Event, EventType
@@ -46,20 +47,25 @@ class Watch:
         self._execution_id = execution_id
         self._seen = last_seq
         self._on_away = on_away
+        self._texts = HeardTexts()
         self._by_websocket = True
         self._renewed = False
 
     async def events(self) -> AsyncIterator[Event]:
         """In order of `seq`, each once, live-only ones between, up to the run's last. A `snapshot`
         replaces all that came before it, some of which was void; the next event follows on its
-        `seq`. Raises `ApiError` where the server refuses the token or knows no such execution."""
+        `seq`. An `llm.token` that is `anew` begins its node's text; the first one of a model that
+        speaks already has the text so far, `truncated` where its beginning cannot be had. Raises
+        `ApiError` where the server refuses the token or knows no such execution."""
         backoff = FIRST_BACKOFF_S
         while True:
             reason = "the server closed the connection"
             try:
                 async for event in self._connection():
                     backoff, self._renewed = FIRST_BACKOFF_S, False
-                    yield event
+                    new = self._texts.new_of(event)
+                    if new is not None:
+                        yield new
                     if event.type in FINAL_EVENT_TYPES:
                         return
             except _RefusedError as refused:

@@ -16,6 +16,7 @@ from typing import Protocol
 
 from pilot.events.model import Envelope
 from pilot.events.preview import trim
+from pilot.events.texts import LiveTexts, SoFar
 
 MAX_QUEUED = 50_000
 """Envelopes that wait for one subscriber; over it, its oldest are lost."""
@@ -44,6 +45,12 @@ class Bus(Outbound, Protocol):
         ...
 
     def subscribe(self) -> AbstractAsyncContextManager[Subscription]: ...
+
+    async def texts(self, user_id: str, execution_id: str) -> list[SoFar]:
+        """What the models of a run have said so far, where they are still at it: at least all
+        that was published before a subscription that follows the user. A bus that is away or
+        has lost it has nothing, or texts without their beginning."""
+        ...
 
 
 class Subscription:
@@ -97,6 +104,7 @@ class InProcessBus:
 
     def __init__(self) -> None:
         self._subscriptions: set[Subscription] = set()
+        self._texts = LiveTexts()
         self._closed = False
 
     async def publish(self, envelopes: Sequence[Envelope]) -> None:
@@ -104,6 +112,7 @@ class InProcessBus:
 
     def deliver(self, envelopes: Sequence[Envelope]) -> None:
         """Hands on envelopes that are trimmed already."""
+        self._texts.take(envelopes)
         for subscription in self._subscriptions:
             subscription.put(envelopes)
 
@@ -117,6 +126,9 @@ class InProcessBus:
             yield subscription
         finally:
             self._subscriptions.discard(subscription)
+
+    async def texts(self, user_id: str, execution_id: str) -> list[SoFar]:
+        return self._texts.of(user_id, execution_id)
 
     async def close(self) -> None:
         self._closed = True

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from pilot.errors import SettingsError
 from pilot.events.bus import InProcessBus, Subscription
 from pilot.events.model import Envelope
+from pilot.events.texts import SoFar
 from pilot.events.waiting import MAX_LINE_BYTES, BufferedPublisher
 from pilot.events.wire import decode
 
@@ -81,6 +82,9 @@ class LoopbackHub:
 
     def subscribe(self) -> AbstractAsyncContextManager[Subscription]:
         return self._bus.subscribe()
+
+    async def texts(self, user_id: str, execution_id: str) -> list[SoFar]:
+        return await self._bus.texts(user_id, execution_id)
 
     async def close(self) -> None:
         if self._server is not None:

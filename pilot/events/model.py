@@ -72,7 +72,10 @@ class Event:
     - `execution.waiting`, live-only: `reason` (`no_worker`), `since`, `queue` (the task queue that
       no worker polls), `nodes` (the first 20 that wait in it); `execution.resumed` with the same
       `reason` takes it back
-    - `llm.token`: `text`; `log`: `stream`, `text`
+    - `llm.token`: `text`; `anew` where the node's text begins with it, whatever was told of it
+      before, and then `truncated` where its beginning is missing; `offset` and `round` say where
+      it stands (`pilot.events.texts`)
+    - `log`: `stream`, `text`
     - `gap`, to a watcher alone: the durable events after `after_seq` and before `before_seq` cannot
       be had; a `snapshot` follows where the store answers
     """

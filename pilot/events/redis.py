@@ -21,6 +21,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import ResponseError
 
 from pilot.errors import SettingsError
+from pilot.events import kept_texts
 from pilot.events.bus import Subscription
 from pilot.events.model import Envelope
 from pilot.events.streams import (
@@ -33,6 +34,7 @@ from pilot.events.streams import (
     StreamReader,
     stream_of,
 )
+from pilot.events.texts import SoFar
 from pilot.events.waiting import BufferedPublisher, Line
 
 log = logging.getLogger(__name__)
@@ -83,16 +85,16 @@ class RedisPublisher(BufferedPublisher):
 
     def __init__(self, url: str) -> None:
         super().__init__()
-        self._redis = connection(parse_redis_url(url))
+        self.redis = connection(parse_redis_url(url))
         self.connected = True
 
     async def ping(self) -> None:
         """One round trip. Raises one of `AWAY`."""
-        await self._redis.ping()
+        await self.redis.ping()
 
     async def close(self) -> None:
         await super().close()
-        await self._redis.aclose()
+        await self.redis.aclose()
 
     async def _keep_sending(self) -> None:
         backoff = FIRST_BACKOFF_S
@@ -110,7 +112,10 @@ class RedisPublisher(BufferedPublisher):
                 backoff = min(backoff * 2, MAX_BACKOFF_S)
 
     async def _write(self, lines: list[Line]) -> bool:
-        pipeline = self._redis.pipeline(transaction=False)
+        pipeline = self.redis.pipeline(transaction=False)
+        kept_texts.write(
+            pipeline, [(line.user_id, line.event) for line in lines if line.event is not None]
+        )
         by_user: dict[str, list[Line]] = {}
         for line in lines:
             by_user.setdefault(line.user_id, []).append(line)
@@ -178,6 +183,13 @@ class RedisBus:
 
     async def publish(self, envelopes: Sequence[Envelope]) -> None:
         await self._publisher.publish(envelopes)
+
+    async def texts(self, user_id: str, execution_id: str) -> list[SoFar]:
+        try:
+            return await kept_texts.read(self._publisher.redis, user_id, execution_id)
+        except AWAY as error:
+            log.debug("the texts so far cannot be read: %s", error)
+            return []
 
     @asynccontextmanager
     async def subscribe(self) -> AsyncIterator[Subscription]:

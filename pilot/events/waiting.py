@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from pilot.events.model import Envelope
+from pilot.events.model import Envelope, Event
 from pilot.events.preview import trim
+from pilot.events.texts import telling
 from pilot.events.wire import encode
 
 MAX_WAITING_BYTES = 8 * 1024 * 1024
@@ -17,11 +18,13 @@ MAX_LINE_BYTES = 256 * 1024
 
 
 class Line(NamedTuple):
-    """An encoded envelope. A live-only one cannot be repaired, and need not be."""
+    """An encoded envelope. A live-only one cannot be repaired, and need not be. `event` is kept of
+    what changes the texts so far, without what they do not need of it."""
 
     user_id: str
     text: bytes
     is_live: bool
+    event: Event | None
 
 
 class WaitingLines:
@@ -42,7 +45,7 @@ class WaitingLines:
         for envelope in envelopes:
             event = trim(envelope.event)
             text = encode(replace(envelope, event=event))
-            line = Line(envelope.user_id, text, event.seq is None)
+            line = Line(envelope.user_id, text, event.seq is None, telling(event))
             if len(line.text) >= MAX_LINE_BYTES:
                 self.dropped += 1
                 continue

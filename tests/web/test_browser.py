@@ -75,6 +75,8 @@ async def test_the_chatbot_is_drawn_by_hand_and_watched_as_it_answers(a_world: W
         watched.set()
         await expect(of_run(page, "start", "succeeded")).to_be_visible()
         await expect(of_run(page, "llm", "running")).to_contain_text("The sky is blue")
+        await page.reload()  # whoever comes while the model speaks reads it from the beginning
+        await expect(of_run(page, "llm", "running")).to_contain_text("The sky is blue")
         await expect(of_run(page, "output", "pending")).to_be_visible()
         released.set()
         await expect(of_run(page, "llm", "succeeded")).to_contain_text("tokens")

@@ -113,6 +113,23 @@ describe("apply", () => {
     expect(run.waits).toBeNull()
   })
 
+  it("begins a text anew where the server says so", () => {
+    const said = (text: string, attempt: number, more: Json = {}): RunEvent =>
+      live("llm.token", { node_id: "llm", attempt, data: { text, ...more } })
+    let run = apply(begin(SHOWN), [said("lost", 1, { anew: true })])
+    run = apply(run, [said("Good", 2, { anew: true }), said(" mor", 2)])
+    expect(node(run, "llm").text).toBe("Good mor")
+    // what an attempt before came to is told late
+    run = apply(run, [live("node.retrying", { node_id: "llm", attempt: 1 })])
+    expect(node(run, "llm").text).toBe("Good mor")
+    run = apply(run, [said("Good mor", 2, { anew: true }), said("ning", 2)])
+    expect(node(run, "llm").text).toBe("Good morning")
+    run = apply(run, [live("node.retrying", { node_id: "llm", attempt: 2 })])
+    expect(node(run, "llm").text).toBe("")
+    run = apply(run, [said("the rest", 3, { anew: true, truncated: true })])
+    expect(node(run, "llm").text).toBe("…the rest")
+  })
+
   it("replaces all by a snapshot, but for text and logs that only lived", () => {
     let run = apply(begin(SHOWN), [
       event("node.started", { node_id: "llm" }),

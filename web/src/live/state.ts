@@ -48,6 +48,8 @@ export interface NodeState {
   error: Failure | null
   /** What a model has said so far. */
   text: string
+  /** The attempt that says it. */
+  speaks: number
   /** The attempts that failed, as far as they were watched. */
   failed: readonly Attempt[]
   /** The handles by which it left, where it said so. */
@@ -170,6 +172,7 @@ export const fresh = (id: string, path = "", type = ""): NodeState => ({
   meta: {},
   error: null,
   text: "",
+  speaks: 1,
   failed: [],
   handles: null,
 })
@@ -193,6 +196,7 @@ function shownNode(shown: Json, before: RunState): NodeState {
     meta: objectOf(shown.meta),
     error: failureOf(shown.error) ?? failureOf(waiting.error),
     text: old?.status === status ? old.text : "",
+    speaks: old?.speaks ?? 1,
     failed: old?.failed ?? [],
     handles: old?.handles ?? null,
   }
@@ -242,8 +246,13 @@ function ofNode(node: NodeState, event: RunEvent): NodeState {
   const attempt = event.attempt ?? numberOf(objectOf(data.meta).attempt) ?? node.attempt
   const at = timeOf(event.at)
   switch (event.type) {
-    case "llm.token":
-      return { ...node, text: (node.text + (textOf(data.text) ?? "")).slice(-MAX_TEXT) }
+    case "llm.token": {
+      // a text whose beginning cannot be had any more says so
+      const begun = data.truncated === true ? "…" : ""
+      const before = data.anew === true ? begun : node.text
+      const text = (before + (textOf(data.text) ?? "")).slice(-MAX_TEXT)
+      return { ...node, text, speaks: event.attempt ?? 1 }
+    }
     case "node.started":
       // `node.started` again: it goes on after it waited, or anew in the next attempt
       return { ...node, type, status: "running", attempt, startedAt: node.startedAt ?? at }
@@ -286,7 +295,8 @@ function retrying(node: NodeState, event: RunEvent, data: Json): NodeState {
     attempt: number + 1,
     maxAttempts: numberOf(data.max_attempts) ?? node.maxAttempts,
     error,
-    text: "",
+    // of an attempt that died with its worker, it may come when the next one speaks
+    text: number < node.speaks ? node.text : "",
     failed: [...node.failed.filter((one) => one.number !== number), attempt],
   }
 }
