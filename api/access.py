@@ -6,6 +6,8 @@ the caller may see but not do is 403.
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from api.caller import Caller
 from api.parts import Parts
 from api.problems import Problem
@@ -61,8 +63,25 @@ async def to_callees(
         return
     workflow = await parts.store.get_workflow(owner, workflow_id)
     version = await named(parts.store, workflow, name)
-    for callee in await callees(parts.store, owner, version.graph):
-        await to_workflow(parts, caller, callee, Role.RUNNER)
+    called = await callees(parts.store, owner, version.graph)
+    roles = await roles_of(parts, caller, owner, called)
+    for callee in called:
+        _allowed(
+            caller,
+            Grant(owner, roles.get(callee)),
+            Role.RUNNER,
+            f"there is no workflow {callee}",
+        )
+
+
+async def roles_of(
+    parts: Parts, caller: Caller, owner: str, workflow_ids: Collection[str]
+) -> dict[str, Role]:
+    """The caller's role with each of an owner's workflows, deleted or not, and with its executions;
+    those that the caller may not see are left out."""
+    if caller.owner == owner:
+        return dict.fromkeys(workflow_ids, caller.role)
+    return await parts.store.shares.roles(set(workflow_ids), caller.grantees)
 
 
 async def to_trigger(parts: Parts, caller: Caller, trigger_id: str, need: Role) -> Trigger:

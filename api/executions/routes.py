@@ -264,8 +264,8 @@ async def list_children(
     owner = await access.to_execution(parts, caller, str(execution_id), Role.VIEWER)
     found = await service.listing(parts, owner, page, None, None, str(execution_id))
     if owner != caller.owner:
-        ids = {one.workflow_id for one in found.items}
-        seen = {id for id in ids if await parts.store.shares.grant(id, caller.grantees)}
+        ids = [one.workflow_id for one in found.items]
+        seen = await access.roles_of(parts, caller, owner, ids)
         found.items = [one for one in found.items if one.workflow_id in seen]
     return reply(found)
 

@@ -26,7 +26,6 @@ from api.problems import FORBIDDEN, MISSING, Problem
 from api.reply import reply
 from api.route import ApiRoute
 from pilot import hooks
-from pilot.errors import NotFoundError
 from pilot.events.model import rfc3339
 from pilot.graph.status import ExecutionStatus, NodeStatus
 from pilot.roles import Role
@@ -114,12 +113,13 @@ async def _family(
             below = await parts.store.list_executions(
                 owner, parent=row.id, status=status, limit=MAX_PAGE
             )
-            for child in below.items:
-                with suppress(NotFoundError):
-                    _, role = await access.admitted_to_execution(
-                        parts, caller, child.id, Role.VIEWER
-                    )
-                    rows.append((child, role))
+            ids = [child.workflow_id for child in below.items]
+            roles = await access.roles_of(parts, caller, owner, ids)
+            rows += [
+                (child, roles[child.workflow_id])
+                for child in below.items
+                if child.workflow_id in roles
+            ]
 
 
 async def _of(parts: Parts, row: Execution) -> tuple[list[Standing], bool]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol
@@ -73,6 +73,13 @@ class ShareStore(Protocol):
     async def grant(self, workflow_id: str, grantees: Collection[str]) -> Grant | None:
         """Whose a workflow is, and by what it is shared with any of the grantees. None: there
         is none, or it is deleted."""
+        ...
+
+    async def roles(
+        self, workflow_ids: Collection[str], grantees: Collection[str]
+    ) -> dict[str, Role]:
+        """The highest role in which each of the workflows, deleted or not, is shared with any of
+        the grantees; those that are not shared with them are left out."""
         ...
 
     async def shared_with(
@@ -165,6 +172,19 @@ class SqlShares:
         roles = [Role(row.role) for row in found if row.role is not None]
         return Grant(found[0].owner, max(roles, key=list(Role).index, default=None))
 
+    async def roles(
+        self, workflow_ids: Collection[str], grantees: Collection[str]
+    ) -> dict[str, Role]:
+        if not workflow_ids or not grantees:
+            return {}
+        query = select(shares.c.workflow_id, shares.c.role).where(
+            shares.c.workflow_id.in_(sorted(workflow_ids)),
+            shares.c.grantee.in_(sorted(grantees)),
+        )
+        async with self._database.reading() as connection:
+            found = (await connection.execute(query)).all()
+        return highest((row.workflow_id, Role(row.role)) for row in found)
+
     async def shared_with(
         self, grantees: Collection[str], *, limit: int = 50, cursor: str | None = None
     ) -> Page[SharedWorkflow]:
@@ -191,6 +211,12 @@ class SqlShares:
             ),
             limit=limit,
         )
+
+
+def highest(found: Iterable[tuple[str, Role]]) -> dict[str, Role]:
+    """By workflow the highest of its roles."""
+    by_rank = sorted(found, key=lambda one: list(Role).index(one[1]))
+    return dict(by_rank)
 
 
 _RANK_OF_ROLE = case({role.value: rank for rank, role in enumerate(Role)}, value=shares.c.role)

@@ -17,7 +17,7 @@ from api.app import create_app
 from pilot.events.model import Event, EventType
 from pilot.graph.status import ExecutionStatus
 from pilot.roles import Role
-from pilot.store import Execution
+from pilot.store import Execution, Parent
 from pilot.store.triggers import Trigger, TriggerKind
 from tests.api.conftest import Api, chain
 from tests.api.test_access import TABLE
@@ -230,3 +230,41 @@ async def test_a_route_sends_as_many_statements_for_50_rows_as_for_one(live_api:
         one, fifty = await statements_of(live_api, 1), await statements_of(live_api, 50)
     assert fifty == one
     assert {route: number for route, (number, _) in fifty.items()} == STATEMENTS
+
+
+async def test_a_guest_is_shown_the_children_that_are_shared_by_as_many_statements(
+    live_api: Api,
+) -> None:
+    store, app = live_api.parts.store, create_app(live_api.settings)
+    app.state.parts = live_api.parts
+    owner, guest = f"user_{uuid4().hex[:8]}", f"guest_{uuid4().hex[:8]}"
+
+    async def run(workflow: str, parent: Parent | None = None) -> str:
+        now, id = datetime.now(UTC), str(uuid4())
+        row = Execution(id, owner, workflow, 1, ExecutionStatus.QUEUED, None, now, parent=parent)
+        await store.create_execution(row)
+        return id
+
+    async def workflow(*, is_shared: bool) -> str:
+        made = await store.create_workflow(owner, name="w", description="", graph=chain())
+        if is_shared:
+            await store.shares.put(owner, made.id, guest, Role.VIEWER)
+        return made.id
+
+    found = []
+    with counting(live_api):
+        for children in (1, 20):
+            parent = await run(await workflow(is_shared=True))
+            of = Parent(parent, "call", "", parent, 1)
+            shown = [await run(await workflow(is_shared=True), of) for _ in range(children)]
+            for _ in range(children):
+                await run(await workflow(is_shared=False), of)
+            path = "/executions/{execution_id}/children"
+            ids = {"execution_id": parent}
+            found.append(await _request(live_api, app, Tenant(guest, ids), "GET", path))
+            url = f"/api/v1/executions/{parent}/children"
+            answer = (await live_api.client(guest).get(url)).json()
+            assert {one["id"] for one in answer["items"]} == {*shown}
+            everything = (await live_api.client(owner).get(url)).json()
+            assert len(everything["items"]) == 2 * children
+    assert found == [(3, 200), (3, 200)]

@@ -47,6 +47,23 @@ async def test_of_several_ways_in_the_highest_counts(store: Store, workflow: Wor
     assert (shared.workflow.id, shared.grant) == (workflow.id, grant)
 
 
+async def test_the_roles_of_several_workflows_at_once(store: Store, workflow: Workflow) -> None:
+    other = await store.create_workflow("ada", name="B", description="", graph=GRAPH)
+    closed = await store.create_workflow("ada", name="C", description="", graph=GRAPH)
+    for grantee, role in (("org_1", Role.RUNNER), ("bob", Role.VIEWER), ("eve", Role.EDITOR)):
+        await store.shares.put("ada", workflow.id, grantee, role)
+    await store.shares.put("ada", other.id, "bob", Role.RUNNER)
+    ids = [workflow.id, other.id, closed.id, "nothing"]
+    assert await store.shares.roles(ids, ["bob", "org_1"]) == {
+        workflow.id: Role.RUNNER,
+        other.id: Role.RUNNER,
+    }
+    await store.delete_workflow("ada", other.id)  # its executions stay, and stay shared
+    assert await store.shares.roles([other.id], ["bob"]) == {other.id: Role.RUNNER}
+    assert await store.shares.roles(ids, ["zoe"]) == {}
+    assert await store.shares.roles([], ["bob"]) == await store.shares.roles(ids, []) == {}
+
+
 async def test_only_the_owner_shares(store: Store, workflow: Workflow) -> None:
     with pytest.raises(NotFoundError):
         await store.shares.put("bob", workflow.id, "bob", Role.EDITOR)

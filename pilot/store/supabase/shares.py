@@ -64,6 +64,18 @@ class SupabaseShares:
             )
         )
 
+    async def roles(
+        self, workflow_ids: Collection[str], grantees: Collection[str]
+    ) -> dict[str, Role]:
+        if not workflow_ids or not grantees:
+            return {}
+        found = await self._connection.read(
+            "roles_of_workflows",
+            ids=[plain(id) for id in sorted(workflow_ids)],
+            grantees=_ids(grantees),
+        )
+        return shares.highest((id, Role(role)) for id, role in found)
+
     async def shared_with(
         self, grantees: Collection[str], *, limit: int = 50, cursor: str | None = None
     ) -> Page[SharedWorkflow]:
