@@ -25,9 +25,10 @@ DEFAULT_COMPLETION_TOKENS = 4_096
 
 
 def preload() -> None:
-    """Loads LiteLLM and the encodings of OpenAI's models. Takes seconds: call it in a thread."""
-    for model in ("gpt-3.5-turbo", "gpt-4o"):
-        _count(model, None, "encode")
+    """Loads LiteLLM and the encoding that it takes for most models. Takes seconds: call it in a
+    thread. That of OpenAI's later models takes 70 MB and a third of a second, which the first
+    call of such a one need not wait for: it is counted by its length (`COUNT_LIMIT_S`)."""
+    _count("gpt-3.5-turbo", None, "encode")
 
 
 async def count_prompt(route: Route, messages: list[dict[str, Any]]) -> int:

@@ -71,6 +71,14 @@ import worker
 print(json.dumps(list(sys.modules)))
 """
 
+WARM = """
+import json
+import worker
+worker.warm_up()
+from tiktoken import registry
+print(json.dumps(list(registry.ENCODINGS)))
+"""
+
 SUPERVISED = """
 import json, sys
 sys.argv = ["api"]
@@ -102,3 +110,7 @@ def test_a_worker_starts_without_what_few_nodes_need() -> None:
 def test_nothing_is_imported_before_the_collector_of_garbage_is_off() -> None:
     modules = loaded(SUPERVISED)
     assert not {"fastapi", "sqlalchemy", "temporalio", "pydantic"} & modules
+
+
+def test_a_worker_warms_up_without_the_encoding_of_few_models() -> None:
+    assert loaded(WARM) == {"cl100k_base"}
