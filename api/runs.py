@@ -65,6 +65,8 @@ QUERY_LIMIT = timedelta(seconds=3)
 UPDATE_LIMIT = timedelta(seconds=20)
 """A worker that has not the run in memory rebuilds it first."""
 POLLER_FRESH_S = 90
+ANSWERED_S = 1.0
+"""For so long a Temporal that has answered is taken to do so again."""
 _DOWN = frozenset(
     {
         RPCStatusCode.UNAVAILABLE,
@@ -123,6 +125,7 @@ class Runs:
         self.task_queue = task_queue
         self._standings = standings
         self._queues = queues
+        self._answered_at = float("-inf")
 
     @property
     def schedules(self) -> Schedules:
@@ -136,6 +139,16 @@ class Runs:
 
     async def start(self, run: RunInput) -> str:
         """Starts the run, or finds that it is there already; its Temporal run id."""
+        asked_at = time.monotonic()
+        try:
+            run_id = await self._start(run)
+        except Problem:
+            self._answered_at = float("-inf")
+            raise
+        self._answered_at = asked_at
+        return run_id
+
+    async def _start(self, run: RunInput) -> str:
         async with _answering():
             return await start(
                 self.client,
@@ -339,6 +352,13 @@ class Runs:
         ) as error:
             raise QueryError(str(error)) from error
         return [Event.from_json(event) for event in page.events], page.more
+
+    async def require_answer(self) -> None:
+        """Asks for a sign of life, unless Temporal has just given one. Raises `Problem` (503)."""
+        asked_at = time.monotonic()
+        if asked_at >= self._answered_at + ANSWERED_S:
+            await self.ping()
+            self._answered_at = asked_at
 
     async def ping(self) -> None:
         """One round trip. Raises `Problem` (503)."""

@@ -1,8 +1,9 @@
 """Starting a run: check all that can be checked, write the row, then start the workflow.
 
-The order makes every failure repairable. Before the row nothing is left behind. Between row
-and workflow the row says `queued`; the same request with its `Idempotency-Key` finishes the
-job, pinned to the row's workflow version, and Temporal refuses a second start by workflow id.
+The order makes every failure repairable. Before the row nothing is left behind, and Temporal is
+known to answer. Between row and workflow the row says `queued`; the same request with its
+`Idempotency-Key` finishes the job, pinned to the row's workflow version, and Temporal refuses a
+second start by workflow id.
 """
 
 from __future__ import annotations
@@ -141,6 +142,8 @@ async def begin(parts: Parts, new: Execution, name: str, plan: Plan) -> Started 
             f"The graph, its input and what is given beside have {size:,} bytes; a run takes "
             f"{most:,}.",
         )
+    if new.start_at is None:
+        await parts.runs.require_answer()
     row, is_new = await parts.store.create_execution(new, most=parts.settings.max_runs)
     if not is_new:
         return None

@@ -18,6 +18,7 @@ import httpx
 import pytest
 
 from api.parts import Parts
+from api.runs import Runs
 from api.server import server
 from pilot.processes import die_with_parent, free_ports
 from pilot.settings import Settings
@@ -97,6 +98,16 @@ async def api(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Api]:
     """An API whose Temporal server is not there."""
     async with serving(settings_for(tmp_path_factory.mktemp("api"))) as running:
         yield running
+
+
+@pytest.fixture
+def just_gone(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its Temporal has just gone: it answered as it was asked, and not when a run is started."""
+
+    async def answers(_self: Runs) -> None:
+        return None
+
+    monkeypatch.setattr(Runs, "require_answer", answers)
 
 
 @pytest.fixture

@@ -371,7 +371,7 @@ async def test_lists_are_filtered_and_paged(live, make_chain):
 
 
 async def test_temporal_down_is_503_and_the_key_finishes_the_job(
-    client, api, live_api, make_chain, serve, worker
+    client, api, live_api, make_chain, serve, worker, just_gone
 ):
     workflow = await saved(client, make_chain())
     key = {"Idempotency-Key": "down"}
@@ -398,7 +398,7 @@ async def test_temporal_down_is_503_and_the_key_finishes_the_job(
 
 
 async def test_what_was_never_started_is_cancelled_in_the_store(
-    client, api, live_api, make_chain, serve, monkeypatch
+    client, api, live_api, make_chain, serve, monkeypatch, just_gone
 ):
     workflow = await saved(client, make_chain())
     answer = await client.post(f"{W}/{workflow}/execute", json={})

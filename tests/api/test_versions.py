@@ -560,7 +560,12 @@ async def test_a_run_in_flight_keeps_its_version(live: httpx.AsyncClient, gate: 
 
 
 async def test_what_was_queued_without_temporal_is_of_the_version_published_then(
-    api: Api, client: httpx.AsyncClient, live_api: Api, worker: Any, serve: Any
+    api: Api,
+    client: httpx.AsyncClient,
+    live_api: Api,
+    worker: Any,
+    serve: Any,
+    just_gone: None,
 ) -> None:
     url = await made(client, "one", "two")
     await published(client, url, version=1)
