@@ -103,7 +103,7 @@ async def behind(bench: Bench, owner: str, crowd: int) -> float:
     return taken
 
 
-async def main(crowd: int, rounds: int) -> None:
+async def main(crowd: int, rounds: int, workflow_tasks: int) -> None:
     lone: list[float] = []
     other: list[float] = []
     same: list[float] = []
@@ -113,7 +113,12 @@ async def main(crowd: int, rounds: int) -> None:
     async with (
         server,
         idle_stack(allowed_hosts=["127.0.0.1"], allowed_ports=[str(port)]) as stack,
-        Worker(stack.client, task_queue=stack.task_queue, max_concurrent_activities=SLOTS),
+        Worker(
+            stack.client,
+            task_queue=stack.task_queue,
+            max_concurrent_activities=SLOTS,
+            max_concurrent_workflow_tasks=workflow_tasks,
+        ),
     ):
         workflows = {
             owner: (
@@ -143,5 +148,6 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--crowd", type=int, default=1_000)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--workflow-tasks", type=int, default=100)
     given = parser.parse_args()
-    asyncio.run(main(given.crowd, given.rounds))
+    asyncio.run(main(given.crowd, given.rounds, given.workflow_tasks))
