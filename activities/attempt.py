@@ -27,6 +27,7 @@ from temporalio import activity
 from activities import resources, scrub
 from activities.failures import application_error, clip, failure_of, is_cut_off, retry_delay_s
 from activities.heartbeats import heartbeats
+from activities.kept import keeping, may_keep, passed_on, whole
 from activities.patience import through_outage
 from activities.payload import check_result
 from activities.scrub import Scrubber
@@ -37,6 +38,7 @@ from pilot.events.texts import Placing
 from pilot.graph.secrets import hook_nodes, secret_names
 from pilot.graph.spec import NodeConfig
 from pilot.graph.task import NodeResult, NodeTask
+from pilot.payloads.values import ROW_BYTES
 
 C = TypeVar("C", bound=NodeConfig)
 
@@ -70,7 +72,7 @@ class Attempt(Generic[C]):
             return {}
         secrets = resources.current().secrets
         values = await through_outage(
-            lambda: secrets.values(self.task.user_id, wanted), (self.timeout_s or OUTAGE_S) / 2
+            lambda: secrets.values(self.task.user_id, wanted), self.patience_s
         )
         values |= secrets.hooks(self.task.execution_id, hooked, self.task.path)
         self.scrubber.add(values)
@@ -123,7 +125,12 @@ class Attempt(Generic[C]):
         has done once is not done again for that. Raises `PayloadStoreError`."""
         objects = resources.current().objects
         if objects is not None:
-            await through_outage(objects.ping, (self.timeout_s or OUTAGE_S) / 2)
+            await through_outage(objects.ping, self.patience_s)
+
+    @property
+    def patience_s(self) -> float:
+        """How long a store that is away is waited for."""
+        return (self.timeout_s or OUTAGE_S) / 2
 
     @property
     def timeout_s(self) -> float | None:
@@ -171,8 +178,14 @@ async def _attempt(task: NodeTask, config: type[C], run: Run[C]) -> NodeResult:
     try:
         async with heartbeats():
             attempt = Attempt(task, _parse(config, task), number, scrubber)
-            with contextlib.closing(attempt):
-                result = await run(attempt)
+            reference = passed_on(task)
+            if reference is not None:
+                result = NodeResult(output=reference.to_json())
+            else:
+                scope = await whole(task.scope, attempt.patience_s)
+                attempt = replace(attempt, task=replace(task, scope=scope))
+                with contextlib.closing(attempt):
+                    result = await run(attempt)
             meta = {**result.meta, **_times(started_at, clock, number)}
             result = replace(result, meta=meta)
             sizes = resources.sizes()
@@ -180,6 +193,13 @@ async def _attempt(task: NodeTask, config: type[C], run: Run[C]) -> NodeResult:
             if scrubber:
                 result = _scrubbed(result, scrubber)
                 size = check_result(result, sizes)
+            if may_keep(task, result, size):
+                length, keep = keeping(task, result.output)
+                if length > ROW_BYTES:
+                    result = replace(result, output=None)  # only its JSON is held meanwhile
+                    kept = await through_outage(keep, attempt.patience_s)
+                    result = replace(result, output=kept.to_json())
+                    size = check_result(result, sizes)
             if sizes.in_history(size) < size:
                 await attempt.until_stored_apart()
     except (Exception, asyncio.CancelledError) as error:

@@ -13,8 +13,11 @@ from temporalio import activity
 
 from activities.answer_format import check
 from activities.evaluation import evaluate
+from activities.kept import whole
 from pilot.errors import ExpressionError, NodeError
 from workflows_def.messages import CHECK_DELIVERY_ACTIVITY, DeliveryCheck, DeliveryVerdict
+
+OUTAGE_S = 2.0
 
 
 @activity.defn(name=CHECK_DELIVERY_ACTIVITY)
@@ -40,7 +43,8 @@ async def problems_of(value: Any, schema: dict[str, Any]) -> list[dict[str, str]
 async def _holds(expression: str | None, asked: DeliveryCheck, *, otherwise: bool) -> bool:
     if expression is None:
         return otherwise
-    value = await evaluate(expression, asked.scope, payload=asked.payload)
+    scope = await whole(asked.scope, OUTAGE_S)
+    value = await evaluate(expression, scope, payload=asked.payload)
     if not isinstance(value, bool):
         raise ExpressionError(f"the expression gives {value!r:.100}, not true or false")
     return value

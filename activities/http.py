@@ -28,7 +28,7 @@ from activities import resources
 from activities.attempt import Attempt, node_activity
 from activities.evaluation import render
 from activities.failures import is_cut_off
-from activities.http_body import most_of, read_body, response_value
+from activities.http_body import read_body, response_value
 from activities.http_journal import once
 from activities.http_request import (
     REDIRECTS,
@@ -144,7 +144,7 @@ async def _result(
     config: HttpConfig, request: Request, response: httpx.Response, repeatable: bool
 ) -> NodeResult:
     sizes = resources.sizes()
-    body = await read_body(response, is_head=request.method == "HEAD", most=most_of(sizes))
+    body = await read_body(response, sizes, is_head=request.method == "HEAD")
     status = response.status_code
     meta = {
         "status": status,

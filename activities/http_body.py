@@ -103,22 +103,21 @@ def most_of(sizes: Sizes) -> int:
     return MAX_RESPONSE_BYTES * sizes.payload // TEMPORAL_BYTES
 
 
-async def read_body(
-    response: httpx.Response, *, is_head: bool = False, most: int = MAX_RESPONSE_BYTES
-) -> bytes:
-    """The whole body, decoded. Raises `response_too_large` as soon as it is over `most` bytes,
+async def read_body(response: httpx.Response, sizes: Sizes, *, is_head: bool = False) -> bytes:
+    """The whole body, decoded. Raises `response_too_large` as soon as it is over what fits,
     before what would be too much is received or unpacked."""
     if is_head:  # its headers describe the body that a GET would have
         return b""
+    most = most_of(sizes)
     declared = response.headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > most:
-        raise _too_large(most)
+        raise _too_large(f"has {int(declared) / 1e6:.3g} MB", most, sizes)
     decoder = _decoder(response)
     body = bytearray()
     async for chunk in response.aiter_raw():
         body += decoder.decode(chunk, most + 1 - len(body))
         if len(body) > most:
-            raise _too_large(most)
+            raise _too_large(f"is over {most / 1e6:.3g} MB", most, sizes)
     return bytes(body)
 
 
@@ -164,10 +163,10 @@ def _decoder(response: httpx.Response) -> _Plain | _Zlib:
     )
 
 
-def _too_large(most: int) -> NodeError:
+def _too_large(what: str, most: int, sizes: Sizes) -> NodeError:
     return NodeError(
-        f"the response is over {most / 1e6:.3g} MB. Ask for a part of it, or for "
-        "an address to pass on.",
+        f"the response {what}; at most {most / 1e6:.3g} MB fit where a result may have "
+        f"{sizes.text}. Ask for a part of it, or for an address to pass on.",
         code="response_too_large",
     )
 

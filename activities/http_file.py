@@ -32,7 +32,8 @@ def file_of(response: httpx.Response, body: bytes, sizes: Sizes) -> dict[str, An
     most = MAX_FILE_BYTES * sizes.payload // TEMPORAL_BYTES
     if len(body) > most:
         raise NodeError(
-            f"the file is over {most / 1e6:.3g} MB. Pass its address on instead.",
+            f"the file has {len(body) / 1e6:.3g} MB; at most {most / 1e6:.3g} MB fit where a "
+            f"result may have {sizes.text}. Pass its address on instead.",
             code="response_too_large",
         )
     kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()

@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
+import orjson
 from pydantic_core import from_json
 
 from pilot.errors import NodeError
@@ -24,6 +25,7 @@ MAX_RESULT_BYTES = TEMPORAL_BYTES
 NO_STORE = Sizes()
 MAX_DEPTH = 100
 MAX_FAILURE_META_BYTES = 32_000
+LARGE_CHARS = 100_000
 
 # How deep pydantic's JSON parser goes before it refuses.
 _PARSER_DEPTH = 200
@@ -39,18 +41,24 @@ def check_result(result: NodeResult, sizes: Sizes = NO_STORE) -> int:
         body |= {"tool_calls": calls, "messages": result.messages}
     if result.follow is not None:
         body["follow"] = result.follow
+    large, output = 0, result.output
     try:
+        if isinstance(output, str) and len(output) > LARGE_CHARS:
+            # by itself and at once: the whole would be three copies of it
+            body["output"], large = "", len(_encode_text(output))
         text = _encode(body)
     except _NOT_JSON:
         raise NodeError(
             f"the result is not JSON: {_first_problem(body)}", code="output_not_json"
         ) from None
-    if len(text) > sizes.payload:
+    size = len(text) + large
+    if size > sizes.payload:
+        body["output"] = output
         parts = ", ".join(
             f"{name} {_megabytes(len(_encode(part)))}" for name, part in body.items() if part
         )
         raise NodeError(
-            f"the result is {_megabytes(len(text))} of JSON ({parts}); at most "
+            f"the result is {_megabytes(size)} of JSON ({parts}); at most "
             f"{sizes.text} fit into a run. Keep large data elsewhere and pass its address on.",
             code="output_too_large",
         )
@@ -58,7 +66,7 @@ def check_result(result: NodeResult, sizes: Sizes = NO_STORE) -> int:
         raise NodeError(
             f"the result is nested more than {MAX_DEPTH} levels deep", code="output_too_deep"
         )
-    return len(text)
+    return size
 
 
 def bounded_meta(meta: dict[str, Any]) -> dict[str, Any]:
@@ -77,6 +85,13 @@ def bounded_meta(meta: dict[str, Any]) -> dict[str, Any]:
             break
         kept[name] = meta[name]
     return kept
+
+
+def _encode_text(text: str) -> bytes:
+    try:
+        return orjson.dumps(text)
+    except TypeError:  # half of a surrogate pair: whose error says so
+        return _encode(text)
 
 
 def _encode(value: Any) -> bytes:

@@ -87,15 +87,8 @@ class Recall:
     async def _row(self, request: RecallRequest, event: Event) -> dict[str, Any]:
         """What the node's row has, whole."""
         for run in await self._store.node_runs(request.user_id, request.source):
-            if run.node_id != event.node_id or run.path:
-                continue
-            try:
-                output = await self._store.values.whole(run.output, request.source)
-            except PayloadGoneError as error:
-                raise _gone(event, error.message) from error
-            except PayloadStoreError as error:
-                raise ApplicationError(error.message, type=error.code) from error
-            return {"output": output, "meta": run.meta}
+            if run.node_id == event.node_id and not run.path:
+                return {"output": await self._value(event, run.output), "meta": run.meta}
         raise _gone(event, "its row is gone")
 
     async def _told(self, source: str, event: Event) -> Event:
@@ -114,7 +107,20 @@ class Recall:
             raise
         if not page.events:
             raise _gone(event)
-        return Event.from_json(page.events[0])
+        told = Event.from_json(page.events[0])
+        if "output" not in told.data:
+            return told
+        output = await self._value(told, told.data["output"])
+        return replace(told, data={**told.data, "output": output})
+
+    async def _value(self, event: Event, output: Any) -> Any:
+        """What the event's execution has as an output, whole."""
+        try:
+            return await self._store.values.whole(output, event.execution_id)
+        except PayloadGoneError as error:
+            raise _gone(event, error.message) from error
+        except PayloadStoreError as error:
+            raise ApplicationError(error.message, type=error.code) from error
 
 
 def _record(event: Event) -> Recorded | None:

@@ -58,6 +58,10 @@ def current() -> Resources:
     return _current
 
 
+def is_open() -> bool:
+    return _current is not None
+
+
 def sizes() -> Sizes:
     """What a result may have: Temporal's own limits where no resources are open."""
     return Sizes() if _current is None else _current.sizes

@@ -71,6 +71,7 @@ async def _run(stretch: Stretch, node: StretchNode, scope: Scope) -> NodeResult:
         path=stretch.path,
         quiet=stretch.quiet,
         callers=stretch.callers,
+        keeps=node.keeps,
     )
     function = _functions().get(node.type)
     if function is None:

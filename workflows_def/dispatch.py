@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
+from itertools import islice
 from typing import Any
 
 from temporalio import workflow
@@ -33,6 +34,17 @@ def policy_of(run: RunInput, node: PlanNode) -> Policy:
     return run.plan.policies[node.policy]
 
 
+def keeps(run: RunInput, node: PlanNode, path: str) -> bool:
+    """Whether the node's output may be a reference. Not inside of loops and maps, which collect
+    outputs, nor where the run's output is put together of several, or is another run's value."""
+    if not run.sizes.keeps or path:
+        return False
+    if node.output_key is None:
+        return True
+    outputs = (one for one in run.plan.nodes if one.output_key is not None)
+    return run.parent is None and len(list(islice(outputs, 2))) == 1
+
+
 async def dispatch(
     run: RunInput,
     pace: Pace,
@@ -59,6 +71,7 @@ async def dispatch(
         transcript=list(transcript),
         quiet=quiet,
         callers=run.callers,
+        keeps=keeps(run, node, path),
     )
     await pace.admit(task)
     policy = policy_of(run, node)

@@ -15,6 +15,7 @@ from temporalio.common import RetryPolicy
 from pilot.graph.plan import PlanNode
 from pilot.graph.stretch import MAX_NODES, Stretch, StretchNode, StretchResult, Ways
 from pilot.graph.task import Scope
+from workflows_def.dispatch import keeps
 from workflows_def.messages import STRETCH_ACTIVITY, RunInput
 from workflows_def.pace import Pace
 from workflows_def.records import Records
@@ -113,7 +114,7 @@ class Stretches:
 
     def _root(self, node_id: str, value: Any, scope: Scope, wanted: set[str]) -> StretchNode:
         return StretchNode(
-            **_of(self._nodes[node_id]),
+            **self._of(self._nodes[node_id]),
             scope=scope,
             value=value,
             assigned=self._records.assigned(node_id, wanted),
@@ -128,7 +129,7 @@ class Stretches:
         for node_id in self._ways.below(entered, may):
             node = self._nodes[node_id]
             one = StretchNode(
-                **_of(node),
+                **self._of(node),
                 scope=self._records.known(node),
                 edges=self._ways.edges_to(node_id),
                 references=node.references,
@@ -141,6 +142,17 @@ class Stretches:
         values = [entered[node_id][0] for node_id in _read(nodes) if node_id in entered]
         return nodes if len(to_json(values)) <= MAX_GIVEN_BYTES else []
 
+    def _of(self, node: PlanNode) -> dict[str, Any]:
+        return {
+            "id": node.id,
+            "type": node.type,
+            "name": node.name,
+            "config": node.config,
+            "passes_input": node.passes_input,
+            "sets": node.sets,
+            "keeps": keeps(self._run, node, self._path),
+        }
+
 
 def _read(below: list[StretchNode]) -> set[str]:
     """The nodes of whose output something in the stretch depends. No other is handed over: nodes
@@ -151,14 +163,3 @@ def _read(below: list[StretchNode]) -> set[str]:
             read.update(source for source, _ in node.edges)
         read.update(id for id, parts in node.references.nodes.items() if "output" in parts)
     return read
-
-
-def _of(node: PlanNode) -> dict[str, Any]:
-    return {
-        "id": node.id,
-        "type": node.type,
-        "name": node.name,
-        "config": node.config,
-        "passes_input": node.passes_input,
-        "sets": node.sets,
-    }

@@ -22,6 +22,8 @@ PREVIEW_CHARS = 2_000
 MAX_FIELD_BYTES = 1_500
 MAX_TEXT_CHARS = 500
 MAX_PARTS = 100
+KEPT = "$kept"
+"""The only name in an output that is kept elsewhere (`pilot.payloads.values`)."""
 _LARGE_FIELDS = ("output", "input")
 
 Encode = Callable[[Any], bytes]
@@ -38,10 +40,22 @@ def trim_measured(event: Event) -> tuple[Event, int]:
     """`trim`, and the size of the event's whole data in bytes of JSON."""
     if not event.data:
         return event, 0
+    data = previewed(event.data)
     size = len(dumps(event.data))
-    if size <= MAX_DATA_BYTES:
-        return event, size
-    return dataclasses.replace(event, data=cut(event.data, MAX_DATA_BYTES, dumps)), size
+    if size > MAX_DATA_BYTES:
+        data = cut(data, MAX_DATA_BYTES, dumps)
+    return event if data is event.data else dataclasses.replace(event, data=data), size
+
+
+def previewed(data: dict[str, Any]) -> dict[str, Any]:
+    """An event's data as the list of events has it: with a preview, and a mark, in the place of an
+    output that is kept elsewhere."""
+    output = data.get("output")
+    kept = output[KEPT] if isinstance(output, dict) and output.keys() == {KEPT} else None
+    if not isinstance(kept, dict) or "preview" not in kept:
+        return data
+    rest = {name: value for name, value in data.items() if name != "output"}
+    return {**rest, "preview": kept["preview"], "truncated": True}
 
 
 def cut(data: dict[str, Any], max_bytes: int, encode: Encode) -> dict[str, Any]:

@@ -45,6 +45,7 @@ class StretchNode:
     passes_input: bool = False
     gathers: Literal["all", "first"] | None = None
     sets: list[str] = field(default_factory=list)
+    keeps: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,6 +47,7 @@ class NodeTask:
     `attempts_before` counts attempts of earlier activities of this node (and round), the last of
     which was cut off by its worker's stop. `quiet`: its live events (tokens, logs,
     further attempts) are shown to nobody, as there are too many like it. `callers` are the run's.
+    `keeps`: whether a large output may be kept apart, and a reference be the result.
     """
 
     execution_id: str
@@ -63,6 +64,7 @@ class NodeTask:
     attempts_before: int = 0
     quiet: bool = False
     callers: list[str] = field(default_factory=list)
+    keeps: bool = False
 
 
 @dataclass(frozen=True, slots=True)

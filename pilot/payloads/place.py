@@ -82,4 +82,5 @@ def sizes_of(settings: Settings) -> Sizes:
     return Sizes(
         payload=settings.pilot_payloads_max_mb * 1_000_000,
         apart=settings.pilot_payloads_from_kb * 1_024,
+        keeps=True,
     )

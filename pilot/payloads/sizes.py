@@ -13,10 +13,12 @@ REFERENCE_BYTES = 600
 @dataclass(frozen=True, slots=True)
 class Sizes:
     """In bytes of JSON: the most that one payload may have, and from how many on it is stored
-    apart. None: there is no payload store."""
+    apart. None: there is no payload store. `keeps`: outputs that are too large for a row are passed
+    on by reference (`activities.kept`)."""
 
     payload: int = TEMPORAL_BYTES
     apart: int | None = None
+    keeps: bool = False
 
     def in_history(self, size: int) -> int:
         """What a payload of that size adds to a history."""

@@ -16,6 +16,7 @@ import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import asdict, dataclass, replace
+from io import BytesIO
 from typing import Annotated, Any
 
 from pydantic import Field, TypeAdapter, ValidationError
@@ -23,6 +24,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 from pilot.crypto import Binding, Keyring
 from pilot.errors import CiphertextError, PayloadGoneError
 from pilot.events.model import Event
+from pilot.events.preview import KEPT as MARK
 from pilot.events.preview import preview
 from pilot.keys import payload_keyring
 from pilot.payloads.objects import Objects, execution_in
@@ -34,7 +36,6 @@ ROW_BYTES = TEMPORAL_BYTES
 """What fits here fitted into a run before there was a payload store, and stays in its row."""
 PIECE_BYTES = 256 * 1024
 MAX_BYTES = 1 << 31
-MARK = "$kept"
 OUTPUT = "output"
 
 _PURPOSE = "value"
@@ -110,15 +111,14 @@ class Values:
     def _sealed(self, execution_id: str, digest: str, text: bytes) -> tuple[bytes, int]:
         assert self._keyring is not None
         count = _count(len(text))
-        sealed = [
-            self._keyring.seal(
-                text[at * PIECE_BYTES : (at + 1) * PIECE_BYTES],
-                _binding(execution_id, digest, at, count),
-                repeatable=True,
-            )
-            for at in range(count)
-        ]
-        return b"".join(sealed), len(sealed[0])
+        body, length = BytesIO(), 0
+        for at in range(count):
+            piece = text[at * PIECE_BYTES : (at + 1) * PIECE_BYTES]
+            binding = _binding(execution_id, digest, at, count)
+            sealed = self._keyring.seal(piece, binding, repeatable=True)
+            body.write(sealed)
+            length = length or len(sealed)
+        return body.getvalue(), length
 
     async def read(
         self, kept: Kept, begin: int = 0, end: int | None = None
@@ -155,8 +155,10 @@ class Values:
         kept = Kept.of(value, execution_id)
         if kept is None:
             return value
-        pieces = [piece async for piece in self.read(kept)]
-        return json_text.loads(b"".join(pieces).decode())
+        text = bytearray()
+        async for piece in self.read(kept):
+            text += piece
+        return json_text.loads(text.decode())
 
 
 NO_VALUES = Values()
@@ -164,16 +166,6 @@ NO_VALUES = Values()
 
 def digest_of(text: bytes) -> str:
     return hashlib.sha256(text).hexdigest()[:32]
-
-
-def previewed(data: dict[str, Any]) -> dict[str, Any]:
-    """An event's data as the list of events has it: with a preview, and a mark, in the place of an
-    output that is kept elsewhere."""
-    output = data.get(OUTPUT)
-    if not isinstance(output, dict) or output.keys() != {MARK} or "preview" not in output[MARK]:
-        return data
-    rest = {name: value for name, value in data.items() if name != OUTPUT}
-    return {**rest, "preview": output[MARK]["preview"], "truncated": True}
 
 
 def _count(size: int) -> int:

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pilot.events.preview import cut
-from pilot.payloads.values import previewed
+from pilot.events.preview import cut, previewed
 from pilot.store import json_text
 
 MAX_DATA_BYTES = 8_192

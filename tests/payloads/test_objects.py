@@ -180,7 +180,7 @@ def test_sizes_follow_the_settings() -> None:
         pilot_payloads="folder:/x", pilot_payloads_from_kb=256, pilot_payloads_max_mb=40
     )
     sizes = sizes_of(given)
-    assert sizes == Sizes(40_000_000, 256 * 1024)
+    assert sizes == Sizes(40_000_000, 256 * 1024, keeps=True)
     assert sizes.in_history(1_000) == 1_000
     assert sizes.in_history(10_000_000) < 1_000
     assert Sizes().in_history(1_500_000) == 1_500_000
