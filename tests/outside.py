@@ -33,7 +33,8 @@ class Outside:
 
     def url(self, manner: str, name: str) -> str:
         """An address that answers `{"name", "call"}` with the number of the call: at once
-        (`ok`), once the name is released (`hold`), or with 503 until then (`fail`)."""
+        (`ok`), with a `text` of 3 MB (`large`), once the name is released (`hold`), or with 503
+        until then (`fail`)."""
         return f"{self.address}/{manner}/{name}"
 
     def release(self, name: str) -> None:
@@ -53,7 +54,8 @@ class Outside:
             return JSONResponse({"error": "not yet"}, 503)
         if manner == "hold":
             await self._released[name].wait()
-        return JSONResponse({"name": name, "call": number})
+        told = {"name": name, "call": number}
+        return JSONResponse(told | {"text": "x" * 3_000_000} if manner == "large" else told)
 
 
 @asynccontextmanager

@@ -25,6 +25,7 @@ from temporalio.worker import Worker
 
 from benchmarks.stack import USER, Stack, stack
 from pilot.graph.model import Graph
+from pilot.payloads.sizes import Sizes
 from tests.graph.graphs import graph, node
 from tests.openai_server import Calls, Failure, OpenAIServer, Reply, calls, openai_server
 from tests.outside import outside
@@ -85,6 +86,7 @@ class Case:
     """After so many a loop or a map goes on in a new history."""
     queues: dict[str, str] = field(default_factory=dict)
     """Of node types whose activities go elsewhere."""
+    sizes: Sizes = field(default_factory=Sizes)
 
 
 def example(name: str, input: Any) -> Case:
@@ -311,6 +313,15 @@ def cases(address: str = "") -> dict[str, Case]:
         "map_waits_on": Case(graph([START, each([node("hush", "wait", config={
                                     "duration": "{item}"})], window=1), OUTPUT],
                                    "s>each", "each>o"), [1, 3]),
+        "kept_output": Case(graph([START, node("get", "http", config={
+                                   "url": f"{address}/large/text"}), node("size", "code", config={
+                                   "source": "def main(input):\n    return len(input['text'])"}),
+                                   node("v", "variable", config={"assignments": {
+                                        "name": "{nodes.get.output.name}"}}),
+                                   node("both", "merge"), node("o", "output", config={
+                                        "value": "{nodes.get.output}"})],
+                                  "s>get", "get>size", "get>v", "size>both", "v>both", "both>o"),
+                            sizes=Sizes(16_000_000, 131_072, keeps=True)),
         "typed_output": Case(graph([START, node("o", "output", config={
                                     "output_schema": {"type": "string"}})], "s>o"), "Hello"),
         "child_fails": Case(graph([START, CALL | {"on_error": "branch"}, OUTPUT,
@@ -362,7 +373,10 @@ async def record(bench: Stack, name: str, case: Case) -> None:
         with suppress(WorkflowFailureError):
             await before.result()
         resume = replace(resume, source=before.id.removeprefix("execution-"))
-    handle = await bench.start_graph(case.graph, case.input, resume=resume, queues=case.queues)
+    run = await bench.enter(
+        await bench.save(case.graph), case.graph, case.input, resume=resume, queues=case.queues
+    )
+    handle = await bench.begin(replace(run, sizes=case.sizes))
     async with AsyncExitStack() as workers:
         for queue in set(case.queues.values()):
             await workers.enter_async_context(Worker(bench.client, task_queue=queue))
@@ -385,13 +399,12 @@ async def record(bench: Stack, name: str, case: Case) -> None:
 async def main(names: list[str]) -> None:
     async with openai_server() as models, outside() as world, gallery_world() as calls:
         os.environ["PILOT_LLM_API_BASE"] = models.base_url
-        os.environ["PILOT_ALLOWED_HOSTS"] = "127.0.0.1"
         await record_all(models, known(world.address, calls), names)
 
 
 async def record_all(models: OpenAIServer, all_known: dict[str, Case], names: list[str]) -> None:
     there = {path.stem for path in stored()}
-    async with stack([]) as bench:
+    async with stack([], allowed_hosts=["127.0.0.1"]) as bench:
         for name in names or [name for name in all_known if name not in there]:
             case = all_known[name]
             if (HERE / release() / f"{name}.json").exists():
