@@ -5,6 +5,11 @@ crowd fills. Three figures a round, of the same graph (a chain of three http nod
 takes 0.2 s): the single run alone; behind the crowd, as another owner's; and behind it as one of
 the crowd's own owner, for whom it is served in the order of coming: what everybody would have
 without fairness.
+
+With `--max-runs N` it is as in production, where of an owner's runs N are under way and the others
+wait in the store (`PILOT_MAX_RUNS_PER_USER`): the crowd comes once, and all rounds' single runs
+follow each other behind it, while more than N of it are left. So one of 10,000 need not be waited
+for.
 """
 
 from __future__ import annotations
@@ -54,13 +59,13 @@ async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
             await asyncio.sleep(ANSWER_S)
             writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
             await writer.drain()
-    except (ConnectionError, asyncio.IncompleteReadError):
+    except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
         pass
     finally:
         writer.close()
 
 
-async def queued(bench: Bench, owner: str) -> Execution:
+async def queued(bench: Bench, owner: str, most: int | None = None) -> Execution:
     """A row. It is written ahead: SQLite has one writer, and the crowd's events keep it busy."""
     workflow_id = bench.workflows[owner]
     row = Execution(
@@ -72,7 +77,7 @@ async def queued(bench: Bench, owner: str) -> Execution:
         input=None,
         created_at=datetime.now(UTC),
     )
-    await bench.stack.store.create_execution(row)
+    row, _ = await bench.stack.store.create_execution(row, most=most)
     return row
 
 
@@ -103,7 +108,22 @@ async def behind(bench: Bench, owner: str, crowd: int) -> float:
     return taken
 
 
-async def main(crowd: int, rounds: int, workflow_tasks: int) -> None:
+async def admitted(bench: Bench, crowd: int, rounds: int, most: int) -> Comparison:
+    """Single runs behind a crowd of which so many are under way."""
+    lone = [await latency(bench, await queued(bench, OTHER)) for _ in range(rounds)]
+    singles = [await queued(bench, OTHER) for _ in range(rounds)]
+    rows = [await queued(bench, CROWD_OWNER, most) for _ in range(crowd)]
+    await asyncio.gather(*(begin(bench, row) for row in rows if not row.is_held))
+    figures: list[float] = []
+    for single in singles:
+        figures.append(await latency(bench, single))
+        held = await bench.stack.store.slots.position(rows[-1])
+        print(f"  {figures[-1]:.2f} s, {held} of {crowd} not begun", flush=True)
+        assert held > 0, "the crowd has gone: take a larger one, or fewer rounds"
+    return Comparison(f"behind {crowd}, {most} under way / alone", "s", figures, lone)
+
+
+async def main(crowd: int, rounds: int, workflow_tasks: int, max_runs: int | None) -> None:
     lone: list[float] = []
     other: list[float] = []
     same: list[float] = []
@@ -112,7 +132,9 @@ async def main(crowd: int, rounds: int, workflow_tasks: int) -> None:
     graph = graph_of("http", {"url": f"http://127.0.0.1:{port}/"}, NODES)
     async with (
         server,
-        idle_stack(allowed_hosts=["127.0.0.1"], allowed_ports=[str(port)]) as stack,
+        idle_stack(
+            allowed_hosts=["127.0.0.1"], allowed_ports=[str(port)], max_runs=max_runs
+        ) as stack,
         Worker(
             stack.client,
             task_queue=stack.task_queue,
@@ -130,6 +152,11 @@ async def main(crowd: int, rounds: int, workflow_tasks: int) -> None:
         }
         bench = Bench(stack, graph, workflows)
         await latency(bench, await queued(bench, OTHER))
+        if max_runs is not None:
+            comparison = await admitted(bench, crowd, rounds, max_runs)
+            print(comparison.line())
+            print(f"kept in {keep('fairness', [comparison]).name}", flush=True)
+            return
         for round_ in range(rounds):
             lone.append(await latency(bench, await queued(bench, OTHER)))
             pair = [(OTHER, other), (CROWD_OWNER, same)]
@@ -149,5 +176,6 @@ if __name__ == "__main__":
     parser.add_argument("--crowd", type=int, default=1_000)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--workflow-tasks", type=int, default=100)
+    parser.add_argument("--max-runs", type=int)
     given = parser.parse_args()
-    asyncio.run(main(given.crowd, given.rounds, given.workflow_tasks))
+    asyncio.run(main(given.crowd, given.rounds, given.workflow_tasks, given.max_runs))

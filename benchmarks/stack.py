@@ -146,10 +146,11 @@ async def idle_stack(
     *,
     allowed_hosts: Sequence[str] = (),
     allowed_ports: Sequence[str] = (),
+    max_runs: int | None = None,
 ) -> AsyncIterator[Stack]:
     """Server and store: what is started waits until a worker polls the task queue. Its events
     are on the bus of `redis_url`, if that is given; http nodes reach public hosts, and those
-    allowed."""
+    allowed. An owner may have `max_runs` at once."""
     with tempfile.TemporaryDirectory() as folder:
         [port] = free_ports(1)
         server = subprocess.Popen(  # noqa: ASYNC220
@@ -166,6 +167,7 @@ async def idle_stack(
                 redis_url=SecretStr(redis_url) if redis_url else None,
                 pilot_allowed_hosts=list(allowed_hosts),
                 pilot_allowed_ports=list(allowed_ports),
+                pilot_max_runs_per_user=max_runs,
             )
             await migrate(settings.store_url)
             async with PilotPlugin.open(settings) as plugin:
