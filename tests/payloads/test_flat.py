@@ -9,7 +9,7 @@ import json
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from temporalio.client import WorkflowFailureError
@@ -33,6 +33,7 @@ from tests.payloads.test_runs import (
     settings_with,
     working,
 )
+from tests.s3_server import S3Server
 from tests.stack import Stack
 from workflows_def.messages import RunInput
 
@@ -43,7 +44,10 @@ MEGABYTES = 40
 
 
 class Answers(http.server.BaseHTTPRequestHandler):
+    asked: ClassVar[list[str]] = []
+
     def do_GET(self) -> None:
+        self.asked.append(self.path)
         match self.path:
             case "/text":
                 kind, body = "text/plain; charset=utf-8", TEXT.encode()
@@ -172,6 +176,27 @@ async def test_the_ceiling_holds_for_what_is_kept(
     assert cause.type == "response_too_large"
     said = "has 2.5 MB; at most 2.37 MB fit where a result may have 3 MB (PILOT_PAYLOADS_MAX_MB)"
     assert said in cause.message
+
+
+async def test_a_response_waits_for_a_store_that_is_away(
+    temporal_address: str, tmp_path: Path, origin: str, s3: S3Server
+) -> None:
+    """The request is not sent again for it."""
+    settings = await settings_with(
+        temporal_address, tmp_path, pilot_allowed_hosts=["127.0.0.1"], **s3.settings
+    )
+    run = fetching(origin, "text", node("o", "output"), edges=("get>o",))
+    async with working(settings) as client:
+        s3.stop()
+        Answers.asked.clear()
+        waiting = asyncio.ensure_future(result_of(client, settings, run, limit=90))
+        while not Answers.asked:
+            await asyncio.sleep(0.05)
+        await asyncio.sleep(2)
+        assert not waiting.done()
+        s3.start()
+        assert await waiting == TEXT
+    assert Answers.asked == ["/text"]
 
 
 async def test_a_worker_holds_a_large_response_once(tmp_path: Path, origin: str) -> None:
