@@ -5,13 +5,15 @@ The development issuer and Clerk differ in where the keys come from, and in noth
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Annotated, Protocol
 
 import jwt
 from fastapi import Depends, Request
 from fastapi.security import HTTPBearer
-from jwt import PyJWTError
+from jwt import PyJWK, PyJWTError
 
 from api.caller import Caller, InvalidTokenError, caller_of
 from api.keysets import FileKeys, HttpKeys, KeySource, KeysUnavailableError
@@ -22,6 +24,8 @@ from pilot.settings import Settings
 
 MAX_TOKEN_CHARS = 8 * 1024
 LEEWAY_S = 5
+MAX_KNOWN = 2_000
+"""Tokens that a process remembers as verified, the oldest forgotten first."""
 
 
 class Verifier(Protocol):
@@ -30,27 +34,55 @@ class Verifier(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """Who a token is of, and the key that it was verified by."""
+
+    caller: Caller
+    key: PyJWK
+    kid: str | None
+
+
 class TokenVerifier:
     """Checks tokens of one issuer: signature by RS256 and nothing else, `iss`, `exp`, `iat`,
     `nbf` and `sub`, with five seconds of leeway; and `azp`, the origin that a token was made
     for, where `parties` are named. Key material named inside a token (`jku`, `jwk`, `x5u`) is
-    never looked at."""
+    never looked at.
+
+    A token that was verified is not verified again until it expires or the issuer's keys are read
+    anew: with what it is parsed, that takes 0.1 ms."""
 
     def __init__(self, issuer: str, keys: KeySource, parties: Sequence[str] = ()) -> None:
         self.keys = keys
         self._issuer = issuer
         self._parties = frozenset(parties)
+        self._known: dict[str, _Known] = {}
 
     async def verify(self, token: str) -> Caller:
         """The caller. Raises `InvalidTokenError`, or `KeysUnavailableError`."""
+        known = self._known.get(token)
+        if known is not None:
+            # a key that is withdrawn, or read again, is not the one that the token was checked by
+            is_good = await self.keys.key(known.kid) is known.key
+            if is_good and known.caller.expires_at > time.time() - LEEWAY_S:
+                return known.caller
+            self._known.pop(token, None)
+        known = await self._verified(token)
+        while len(self._known) >= MAX_KNOWN:
+            del self._known[next(iter(self._known))]
+        self._known[token] = known
+        return known.caller
+
+    async def _verified(self, token: str) -> _Known:
         if len(token) > MAX_TOKEN_CHARS:
             raise InvalidTokenError("the token is too long")
         try:
             header = jwt.get_unverified_header(token)
-            kid = header.get("kid")
+            named = header.get("kid")
+            kid = named if isinstance(named, str) else None
             if header.get("alg") != "RS256":
                 raise InvalidTokenError("the token is not signed by RS256")
-            key = await self.keys.key(kid if isinstance(kid, str) else None)
+            key = await self.keys.key(kid)
             if key is None:
                 raise InvalidTokenError("the token is signed by an unknown key")
             claims = jwt.decode(
@@ -71,7 +103,7 @@ class TokenVerifier:
         # a token without `azp` was not made in a browser
         if self._parties and claims.get("azp", "") not in {*self._parties, ""}:
             raise InvalidTokenError("the token was made for another application")
-        return caller_of(claims, token)
+        return _Known(caller_of(claims, token), key, kid)
 
 
 class Verifiers:

@@ -145,6 +145,60 @@ async def key_server(tmp_path):
     server.close()
 
 
+class OneKey:
+    """A source with the issuer's key, until it is withdrawn."""
+
+    def __init__(self, issuer):
+        public = tokens._public_jwk(issuer.key)
+        self._content = json.dumps({"keys": [public]}).encode()
+        self.read()
+
+    def read(self):
+        self.keys = keysets.parse_keys(self._content)
+
+    async def key(self, kid):
+        return self.keys.get(kid)
+
+    async def require(self):
+        pass
+
+
+async def test_a_token_is_verified_once(tmp_path, monkeypatch):
+    issuer = DevelopmentIssuer.open(tmp_path)
+    keys = OneKey(issuer)
+    check, calls, decode = TokenVerifier(ISSUER, keys), [], jwt.decode
+    monkeypatch.setattr(jwt, "decode", lambda *a, **k: calls.append(a) or decode(*a, **k))
+    token = issuer.mint("ada", 60)
+    assert {(await check.verify(token)).user_id for _ in range(3)} == {"ada"}
+    assert len(calls) == 1
+    keys.read()  # as it is when the issuer's keys are fetched again
+    assert (await check.verify(token)).user_id == "ada"
+    assert len(calls) == 2
+    assert (await check.verify(issuer.mint("bob", 60))).user_id == "bob"
+    keys.keys = {}
+    with pytest.raises(InvalidTokenError, match="unknown key"):
+        await check.verify(token)
+
+
+async def test_what_was_verified_expires(tmp_path, monkeypatch):
+    issuer = DevelopmentIssuer.open(tmp_path)
+    check, token = TokenVerifier(ISSUER, OneKey(issuer)), issuer.mint("ada", -1)
+    assert (await check.verify(token)).user_id == "ada"  # within the leeway
+    monkeypatch.setattr("api.auth.LEEWAY_S", 0)
+    with pytest.raises(InvalidTokenError) as raised:
+        await check.verify(token)
+    assert raised.value.code == "token_expired"
+
+
+async def test_a_bounded_number_of_tokens_is_remembered(tmp_path, monkeypatch):
+    monkeypatch.setattr("api.auth.MAX_KNOWN", 3)
+    issuer = DevelopmentIssuer.open(tmp_path)
+    check = TokenVerifier(ISSUER, OneKey(issuer))
+    for user in "abcde":
+        await check.verify(issuer.mint(user, 60))
+    assert [known.caller.user_id for known in check._known.values()] == ["c", "d", "e"]
+
+
 async def test_published_keys_are_fetched_once(key_server):
     handler, issuer, url = key_server
     check = TokenVerifier(ISSUER, HttpKeys(url))
