@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import psutil
-import uvloop
 from temporalio.worker import Worker
 
 from benchmarks.by_hand import ChainByHand
@@ -27,7 +26,7 @@ from pilot.processes import die_with_parent, free_ports
 from pilot.settings import Settings
 from pilot.temporal import connect
 from tests.scrape import Scrape, scrape
-from worker import load, warm_up
+from worker import load, new_loop, warm_up
 
 READY = "polls"
 
@@ -117,6 +116,6 @@ async def serve() -> None:
 
 
 if __name__ == "__main__":
-    loop = uvloop.new_event_loop if os.environ.get("BENCHMARK_LOOP") == "uvloop" else None
+    loop = asyncio.new_event_loop if os.environ.get("BENCHMARK_LOOP") == "asyncio" else new_loop
     with asyncio.Runner(loop_factory=loop) as runner:
         runner.run(serve())

@@ -1,6 +1,6 @@
 """Runs a second of one worker, with 1,000 of them at once.
 
-`python -m benchmarks.throughput [--runs 1000] [--rounds N] [--variant NAME ...] [--loop uvloop]`.
+`python -m benchmarks.throughput [--runs 1000] [--rounds N] [--variant NAME ...] [--loop asyncio]`.
 Chains of 10 nodes are started all at once, and a batch ends with the last of them. Without a
 variant the other side is the same chain as a workflow written by hand, with the same activities,
 in the same worker process. With one it is πlot itself in a second worker, which is told that
@@ -145,7 +145,7 @@ async def main() -> None:
     parser.add_argument("--runs", type=int, default=1_000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--variant", nargs="+", default=[], help="see benchmarks/variants.py")
-    parser.add_argument("--loop", default="", help="uvloop, for the second worker")
+    parser.add_argument("--loop", default="", help="asyncio, for the second worker")
     given = parser.parse_args()
     comparisons: list[Comparison] = []
     async with idle_stack() as bench, separate_worker(bench) as worker:

@@ -1,7 +1,7 @@
 """Temporal's workflow sandbox, entered for workflow code only.
 
 Before the SDK encodes, decodes or stores a payload it asks the run in the sandbox whose payload
-it is, and enters the sandbox for each answer: six times for an activity's argument, and as often
+it is, and enters the sandbox for each answer: four times for an activity's argument, and three
 for its result. That was a quarter of what a worker with many runs computed
 (docs/benchmarks.md, "Many runs at once"). The answer is the SDK's own code over what the run has
 pending, and no workflow code, so here it is read from outside.
