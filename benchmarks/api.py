@@ -279,6 +279,7 @@ class Bench:
         """Open loop: runs started at a rate, by the API and directly, in turn."""
         print("\nruns started, open loop: through the API, and by Temporal's client directly")
         print(f"{'':<10} {LATENCIES}")
+        await self.closed(self.api, "execute", WARM_S)
         for per_s in START_RATES:
             plan = arrivals({"execute": per_s}, seconds, seed)
             job = Job(self.api.port, {"execute": self.requests["execute"]}, plan)
