@@ -19,11 +19,13 @@ from workflows_def.messages import (
     UPDATE_ANSWER,
     UPDATE_CLAIM,
     UPDATE_DELIVER,
+    UPDATE_SETTLE,
     Answer,
     AnswerResult,
     Claim,
     Delivery,
     Receipt,
+    Settled,
 )
 
 MAX_EARLY = 100
@@ -167,6 +169,16 @@ class Receiving:
     def _may_claim(self, claim: Claim) -> None:
         if not claim.places:
             raise refused("not_waiting", "nothing waits for it")
+
+    @workflow.update(name=UPDATE_SETTLE)
+    def keep_settled(self, settled: Settled) -> Settled:
+        """Keeps, in the history, what came of what has a key."""
+        return settled
+
+    @keep_settled.validator
+    def _may_settle(self, settled: Settled) -> None:
+        if not settled.receipts:
+            raise refused("not_settled", "nothing came of it")
 
     @workflow.update(name=UPDATE_ANSWER)
     async def answer(self, answer: Answer) -> AnswerResult:

@@ -23,6 +23,7 @@ SIGNAL_PAUSE = "pause"
 SIGNAL_RESUME = "resume"
 UPDATE_DELIVER = "deliver"
 UPDATE_CLAIM = "claim"
+UPDATE_SETTLE = "settle"
 SIGNAL_CHILD_PROGRESS = "child_progress"
 SIGNAL_ENOUGH = "enough"
 QUERY_CHILD = "child"
@@ -210,6 +211,14 @@ class Receipt:
     problems: list[dict[str, str]] = field(default_factory=list)
     digest: str = ""
     """The delivery's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """The argument of the update `settle`, and its answer: what came of all that a claim sent. It
+    stays there when the workflows that took it have gone on in new histories."""
+
+    receipts: list[Receipt]
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,15 @@ from api.problems import Problem, unavailable
 from api.runs import UpdateRefusedError
 from pilot.graph.issues import Issue
 from pilot.store import Execution, temporal_workflow_id
-from workflows_def.messages import UPDATE_CLAIM, UPDATE_DELIVER, Claim, Delivery, Receipt
+from workflows_def.messages import (
+    UPDATE_CLAIM,
+    UPDATE_DELIVER,
+    UPDATE_SETTLE,
+    Claim,
+    Delivery,
+    Receipt,
+    Settled,
+)
 
 MAX_PAYLOAD_BYTES = 256 * 1024
 """It is kept in the run's history, once for each delivery."""
@@ -123,16 +131,18 @@ async def signal(
     if inside and key is not None:
         places = await _claimed(parts, row, name, key, Claim(digest, places))
     receipts: list[Receipt] = []
-    refusal = closed
+    refusals: list[Problem] = []
     for workflow_id, found in places.items():
         try:
             receipts += await deliver(
                 parts, workflow_id, found, payload, key, closed=closed, digest=digest
             )
         except Problem as problem:
-            refusal = problem
+            refusals.append(problem)
+    if inside and key is not None and all(one is closed for one in refusals):
+        receipts = await _settled(parts, row, name, key, receipts)
     if not receipts:
-        raise refusal
+        raise refusals[-1] if refusals else closed
     return receipts
 
 
@@ -157,6 +167,24 @@ async def _claimed(
         return claim.places
     require_same(claim.digest, first.digest)
     return first.places
+
+
+async def _settled(
+    parts: Parts, row: Execution, name: str, key: str, receipts: list[Receipt]
+) -> list[Receipt]:
+    """What came of a signal of this key when it came first. A loop that has gone on in a new
+    history since then does not know it any more. Raises `Problem` (503)."""
+    try:
+        first = await parts.runs.update(
+            temporal_workflow_id(row.id),
+            UPDATE_SETTLE,
+            Settled(receipts),
+            id=update_id("settle", key, name),
+            result_type=Settled,
+        )
+    except UpdateRefusedError:  # it came to nothing, or an older worker does not keep it
+        return receipts
+    return receipts if first is None else first.receipts
 
 
 def _waits(graph: dict[str, Any], name: str) -> Iterator[str]:

@@ -35,17 +35,23 @@ from workflows_def.iterations import MAX_EVENTS
 from workflows_def.messages import (
     QUERY_CHILD,
     QUERY_SNAPSHOT,
+    QUERY_WAITERS,
     SIGNAL_PAUSE,
     SIGNAL_RESUME,
     UPDATE_ANSWER,
+    UPDATE_CLAIM,
     UPDATE_DELIVER,
+    UPDATE_SETTLE,
     Answer,
     AnswerResult,
+    Claim,
     Delivery,
     Receipt,
     Recorded,
     Resume,
+    Settled,
     Snapshot,
+    Waiters,
 )
 
 HERE = Path(__file__).parent
@@ -126,6 +132,29 @@ async def send_signals(handle: Handle) -> None:
     await until(handle, "sig", "waiting")
     await send(1)
     await asyncio.gather(send(3), send(4))
+
+
+async def claim_inside(handle: Handle) -> None:
+    """As the API sends a signal that has a key to what waits in a loop."""
+    child_id = None
+    while child_id is None:
+        await asyncio.sleep(0.1)
+        child_id = await handle.query(QUERY_CHILD, "again[0]")
+    child = handle._client.get_workflow_handle(child_id)
+    for index in range(2):
+        while ("sig", f"again[{index}]") not in await waiting_in(child):
+            await asyncio.sleep(0.05)
+        claim = Claim("", {child_id: [("sig", f"again[{index}]")]})
+        await handle.execute_update(UPDATE_CLAIM, claim, result_type=Claim)
+        delivery = Delivery(claim.places[child_id], index + 1)
+        receipts = await child.execute_update(UPDATE_DELIVER, delivery, result_type=list[Receipt])
+        await handle.execute_update(UPDATE_SETTLE, Settled(receipts), result_type=Settled)
+
+
+async def waiting_in(child: Handle) -> list[tuple[str, str]]:
+    """Where a child's nodes of this id wait now."""
+    found = await child.query(QUERY_WAITERS, ["sig"], result_type=Waiters)
+    return [(node_id, path) for node_id, path in found.nodes]
 
 
 async def inside(handle: Handle) -> None:
@@ -322,6 +351,9 @@ def cases(address: str = "") -> dict[str, Case]:
                                         "value": "{nodes.get.output}"})],
                                   "s>get", "get>size", "get>v", "size>both", "v>both", "both>o"),
                             sizes=Sizes(16_000_000, 131_072, keeps=True)),
+        "claimed": Case(graph([START, again([node("sig", "wait", config={"signal": "go"})],
+                                            condition="index < 2"), OUTPUT],
+                              "s>again", "again>o"), meanwhile=[claim_inside]),
         "typed_output": Case(graph([START, node("o", "output", config={
                                     "output_schema": {"type": "string"}})], "s>o"), "Hello"),
         "child_fails": Case(graph([START, CALL | {"on_error": "branch"}, OUTPUT,
