@@ -8,7 +8,7 @@ import tempfile
 import uuid
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from pydantic import SecretStr
 from temporalio.client import Client, WorkflowHandle
 from temporalio.worker import Worker
 
+from pilot import runs
 from pilot.embedded import server_command
 from pilot.events.publisher import Publisher
 from pilot.graph.compile import compile_plan
@@ -99,21 +100,12 @@ class Stack:
             workflow_version=1,
             status=ExecutionStatus.QUEUED,
             input=input,
+            timeout_s=graph.timeout_s,
             created_at=datetime.now(UTC),
         )
         await self.store.create_execution(execution)
-        return RunInput(
-            execution.id,
-            workflow_id,
-            "benchmark",
-            1,
-            USER,
-            compile_plan(graph, specs()),
-            input,
-            graph.timeout_s,
-            resume=resume,
-            queues=dict(queues or {}),
-        )
+        run = runs.run_of(execution, "benchmark", compile_plan(graph, specs()))
+        return replace(run, resume=resume, queues=dict(queues or {}))
 
     async def begin(
         self, run: RunInput, *, signal: str | None = None, task_queue: str | None = None

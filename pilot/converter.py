@@ -22,10 +22,19 @@ from temporalio.converter import (
     JSONPlainPayloadConverter,
 )
 
-from pilot.graph.plan import PlanNode, References
+from pilot.graph.plan import Plan, PlanEdge, PlanNode, References
+from pilot.graph.stretch import Stretch, StretchNode, StretchResult
 from pilot.graph.task import NodeResult, NodeTask, Scope, ToolCall
+from workflows_def.messages import RecordRequest, RecordResult, RunInput
 
-LEAN = frozenset({NodeResult, NodeTask, PlanNode, References, Scope, ToolCall})
+LEAN = frozenset(
+    {
+        *(NodeResult, NodeTask, Scope, ToolCall),
+        *(Plan, PlanEdge, PlanNode, References, RunInput),
+        *(Stretch, StretchNode, StretchResult),
+        *(RecordRequest, RecordResult),
+    }
+)
 """The types of which defaults are left out: none of them may ever get another default. A policy's
 are not among them; they are the plan's own, whatever a later release has for them."""
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest
@@ -16,7 +17,9 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from pilot.errors import PayloadStoreError
 from pilot.followers import follower_of
+from pilot.graph.compile import hand_on
 from pilot.graph.plan import Plan
+from pilot.nodes.start import StartConfig, resolve_input
 from pilot.payloads.driver import sizes_in
 from pilot.queues import Queues
 from pilot.resumption import Resumption
@@ -28,7 +31,9 @@ from workflows_def.messages import WORKFLOW_TYPE, ParentRun, RunInput
 
 
 def run_of(execution: Execution, workflow_name: str, plan: Plan) -> RunInput:
-    """The argument of the interpreter for an execution's row, read whole."""
+    """The argument of the interpreter for an execution's row, read whole.
+
+    A start node that has nothing to say of the input, and no default to fill in, hands it on."""
     resumption = Resumption.of(execution)
     parent = execution.parent
     return RunInput(
@@ -37,7 +42,7 @@ def run_of(execution: Execution, workflow_name: str, plan: Plan) -> RunInput:
         workflow_name=workflow_name,
         workflow_version=execution.workflow_version,
         user_id=execution.owner,
-        plan=plan,
+        plan=hand_on(plan, _satisfied(plan, execution.input)),
         input=execution.input,
         timeout_s=execution.timeout_s,
         resume=None if resumption is None else resumption.resume(execution.source_id),
@@ -47,6 +52,17 @@ def run_of(execution: Execution, workflow_name: str, plan: Plan) -> RunInput:
         else ParentRun(parent.execution_id, parent.node_id, parent.path),
         starter=follower_of(execution),
     )
+
+
+def _satisfied(plan: Plan, given: Any) -> set[str]:
+    """The start nodes that give this input as it is."""
+    return {
+        node.id
+        for node in plan.nodes
+        if node.type == "start"
+        and not node.hands_on
+        and resolve_input(StartConfig.model_validate(node.config), given) == (given, [])
+    }
 
 
 async def start(

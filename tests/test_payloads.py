@@ -11,13 +11,15 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 
 from pilot.converter import LEAN
 from pilot.graph.compile import compile_plan
-from pilot.graph.plan import Plan, PlanNode, References
+from pilot.graph.plan import Plan, PlanEdge, PlanNode, References
 from pilot.graph.spec import Policy
+from pilot.graph.stretch import Stretch, StretchNode, StretchResult
 from pilot.graph.task import NodeResult, NodeTask, Scope, ToolCall
 from pilot.nodes import specs
+from pilot.payloads.sizes import Sizes
 from pilot.temporal import data_converter
 from tests.graph.graphs import graph, node
-from workflows_def.messages import Recorded, Resume, RunInput
+from workflows_def.messages import Recorded, RecordRequest, RecordResult, Resume, RunInput
 
 LEAN_CONVERTER = data_converter.payload_converter
 FULL = pydantic_data_converter.payload_converter
@@ -87,8 +89,23 @@ def test_no_default_has_changed() -> None:
         PlanNode: {
             "references": References(), "need": None, "on_error": "fail", "default_output": None,
             "passes_input": False, "sets": [], "output_key": None, "tool": False, "body": None,
-            "gathers": None, "cancels": False,
+            "gathers": None, "cancels": False, "config": {}, "policy": 0, "pure": False,
+            "hands_on": False,
         },
+        Plan: {"cleanup": [], "max_parallel": None},
+        PlanEdge: {"handle": "default"},
+        RunInput: {
+            "input": None, "timeout_s": None, "resume": None, "given": None, "parent": None,
+            "starter": None, "callers": [], "sizes": Sizes(payload=1_900_000, apart=None),
+        },
+        RecordRequest: {"rebuilt": False, "note_run": False, "starter": None, "edition": ""},
+        RecordResult: {"repaired": 0},
+        Stretch: {"path": "", "quiet": False, "callers": []},
+        StretchNode: {
+            "edges": [], "value": None, "assigned": {}, "references": References(),
+            "passes_input": False, "gathers": None, "sets": [],
+        },
+        StretchResult: {"ended": [], "left": []},
         References: {
             "input": False, "nodes": {}, "vars": [], "execution_input": False, "all_nodes": False,
             "all_vars": False, "item": False,

@@ -233,7 +233,6 @@ class InterpretGraph(NodeHost):
                     start_to_close_timeout=RECORD_TIMEOUT,
                     heartbeat_timeout=RECORD_HEARTBEAT,
                     retry_policy=RECORD_RETRY,
-                    summary="write the result to the store",
                 )
             )
         )

@@ -47,14 +47,22 @@ class Pace:
         """
         size = len(to_json(task))
         if size > self._sizes.payload:
-            raise ApplicationError(
-                f"the values that this node refers to have {size / 1e6:.1f} MB as JSON with its "
-                f"configuration; at most {self._sizes.text} fit. Refer to less, or "
-                "keep large data elsewhere and pass its address on.",
-                type="node_input_too_large",
-                non_retryable=True,
-            )
+            failure = self._too_much(size)
+            raise ApplicationError(failure.message, type=failure.code, non_retryable=True)
         await self.hand_over(size)
+
+    def refusal(self, value: Any) -> Failure | None:
+        """What `admit` would raise of a node that is given this value and nothing else."""
+        size = len(to_json(value))
+        return self._too_much(size) if size > self._sizes.payload else None
+
+    def _too_much(self, size: int) -> Failure:
+        return Failure(
+            "node_input_too_large",
+            f"the values that this node refers to have {size / 1e6:.1f} MB as JSON with its "
+            f"configuration; at most {self._sizes.text} fit. Refer to less, or "
+            "keep large data elsewhere and pass its address on.",
+        )
 
     async def hand_over(self, size: int) -> None:
         """Returns when a command of so many bytes may be given: at once, but for large ones."""

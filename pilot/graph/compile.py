@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 
 from pilot.errors import GraphError
@@ -11,9 +11,13 @@ from pilot.graph.configuration import joining_of
 from pilot.graph.issues import errors
 from pilot.graph.joins import need
 from pilot.graph.model import DefaultOutput, Graph, Node, RetryOverride, SubGraph
-from pilot.graph.plan import OnErrorAction, Plan, PlanEdge, PlanNode
+from pilot.graph.plan import OnErrorAction, Plan, PlanEdge, PlanNode, References
 from pilot.graph.spec import BODY, NodeSpec, Policy, Retry, Specs
 from pilot.graph.structure import output_key
+
+MAX_HANDING_ON = 10
+"""Each is part of one workflow task with what was ready beside it, and all together take a
+millisecond."""
 
 TEMPORALS_NAMES = {
     "timeout": "TemporalTimeout:StartToClose",
@@ -27,7 +31,13 @@ def compile_plan(graph: Graph, specs: Specs, secrets: frozenset[str] | None = No
     analysis = analyse(graph, specs, secrets)
     if errors(analysis.issues):
         raise GraphError(analysis.issues)
-    return replace(_plan(graph, analysis, specs), max_parallel=graph.max_parallel)
+    plan = replace(_plan(graph, analysis, specs), max_parallel=graph.max_parallel)
+    simple = {
+        node.id
+        for node, config in zip(graph.nodes, analysis.configs, strict=True)
+        if config is not None and specs[node.type].hands_on(config)
+    }
+    return hand_on(plan, simple)
 
 
 def _plan(graph: SubGraph, analysis: Analysis, specs: Specs) -> Plan:
@@ -41,6 +51,26 @@ def _plan(graph: SubGraph, analysis: Analysis, specs: Specs) -> Plan:
     ]
     cleanup = [graph.nodes[index].id for index in sorted(analysis.cleanup)]
     return Plan(nodes, edges, list(policies), cleanup)
+
+
+def hand_on(plan: Plan, nodes: Collection[str]) -> Plan:
+    """The plan in which these nodes give their input on without an activity: pure ones that do
+    just that. All that their activities would be given is left out. As they are run by workflow
+    code, which no other workflow's can interrupt, there are few of them in a run."""
+    chosen = {node.id for node in plan.nodes if node.pure and node.id in nodes}
+    few = sum(node.hands_on for node in plan.nodes) + len(chosen) <= MAX_HANDING_ON
+    if not chosen or not few:
+        return plan
+    policies: dict[int, int] = {}
+    changed = [
+        replace(node, config={}, policy=0, references=References(), pure=False, hands_on=True)
+        if node.id in chosen
+        else node
+        if node.hands_on
+        else replace(node, policy=policies.setdefault(node.policy, len(policies)))
+        for node in plan.nodes
+    ]
+    return replace(plan, nodes=changed, policies=[plan.policies[index] for index in policies])
 
 
 def _body(index: int, analysis: Analysis, specs: Specs) -> Plan | None:

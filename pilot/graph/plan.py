@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from pilot.graph.spec import Policy
+from pilot.graph.spec import DEFAULT_HANDLE, Policy
 
 OnErrorAction = Literal["fail", "continue", "branch", "default"]
 
@@ -42,7 +42,8 @@ class PlanNode:
     early (`join: any` is 1); None waits until no in-edge is unknown. A `tool` runs only when
     another node calls it. With `gathers` its input is always a map by node id, of all outputs
     that came or of the first alone; with `cancels` what runs only for it is cancelled when it
-    starts. A `pure` one may run in one activity with others (`pilot.graph.stretch`).
+    starts. A `pure` one may run in one activity with others (`pilot.graph.stretch`); one that
+    `hands_on` gives its input on whatever that is, and has no activity at all.
     `body` is the graph inside a loop or a map; the `references` of such a
     node are also what its body's nodes refer to outside it.
     """
@@ -50,8 +51,8 @@ class PlanNode:
     id: str
     type: str
     name: str
-    config: dict[str, Any]
-    policy: int
+    config: dict[str, Any] = field(default_factory=dict)
+    policy: int = 0
     references: References = field(default_factory=References)
     need: int | None = None
     on_error: OnErrorAction = "fail"
@@ -64,13 +65,14 @@ class PlanNode:
     gathers: Literal["all", "first"] | None = None
     cancels: bool = False
     pure: bool = False
+    hands_on: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class PlanEdge:
     source: str
     target: str
-    handle: str
+    handle: str = DEFAULT_HANDLE
 
 
 @dataclass(frozen=True, slots=True)

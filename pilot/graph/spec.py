@@ -169,6 +169,10 @@ def no_variables(_config: Any) -> tuple[str, ...]:
     return ()
 
 
+def never(_config: Any) -> bool:
+    return False
+
+
 def no_tools(_config: Any) -> tuple[ToolUse, ...]:
     return ()
 
@@ -188,6 +192,8 @@ class NodeSpec:
 
     A `pure` type's result follows from its configuration and what that refers to, it takes
     milliseconds, and the node ends with its activity. Such nodes run together where they can.
+    `hands_on` says of a pure type's configuration that it gives its input as its output, and
+    never fails.
 
     With `has_body` the configuration (a `ContainerConfig`) holds a graph in its field `body`,
     which is run for each item or iteration: `item` and `index` are in scope in it. With
@@ -214,6 +220,7 @@ class NodeSpec:
     has_body: bool = False
     outside: bool = True
     pure: bool = False
+    hands_on: Callable[[Any], bool] = never
     joining: Callable[[Any], Joining] | None = None
 
 

@@ -42,4 +42,5 @@ SPEC = NodeSpec(
     check=check,
     outside=False,
     pure=True,
+    hands_on=lambda config: config.value == "{input}" and config.output_schema is None,
 )

@@ -157,4 +157,5 @@ SPEC = NodeSpec(
     python_scope=lambda _config: PythonScope(input=True),
     outside=False,
     pure=True,
+    hands_on=lambda config: not config.inputs,
 )

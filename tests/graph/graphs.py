@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from typing import Any
+from unittest.mock import patch
 
+from pilot.graph import compile
+from pilot.graph.compile import compile_plan
 from pilot.graph.issues import Issue
 from pilot.graph.model import Graph
 from pilot.graph.plan import Plan, PlanEdge, PlanNode
@@ -43,6 +46,12 @@ def issues(nodes: list[dict[str, Any]], *edges: str) -> list[Issue]:
 
 def codes(nodes: list[dict[str, Any]], *edges: str) -> set[str]:
     return {issue.code for issue in issues(nodes, *edges)}
+
+
+def with_activities(drawn: Graph) -> Plan:
+    """The plan in which no node hands its input on by itself."""
+    with patch.object(compile, "MAX_HANDING_ON", 0):
+        return compile_plan(drawn, specs())
 
 
 def plan(nodes: list[str], *edges: str, needs: dict[str, int] | None = None) -> Plan:

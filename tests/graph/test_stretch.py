@@ -16,7 +16,7 @@ from pilot.graph.spec import DEFAULT_HANDLE
 from pilot.graph.stretch import MAX_NODES, Walk, Ways
 from pilot.graph.task import NodeResult, Scope
 from pilot.nodes import specs
-from tests.graph.graphs import graph, node
+from tests.graph.graphs import graph, node, with_activities
 from workflows_def.messages import RunInput
 from workflows_def.pace import Pace
 from workflows_def.records import Records
@@ -51,7 +51,8 @@ def plans(draw: st.DrawFn) -> Plan:
             edges.append(f"{one['id']}:{handle}>{id}" if handle else f"{one['id']}>{id}")
     nodes.append(node("end", "output"))
     edges.append("s>end")
-    plan = compile_plan(graph(nodes, *dict.fromkeys(edges)), specs())
+    drawn = graph(nodes, *dict.fromkeys(edges))
+    plan = compile_plan(drawn, specs()) if draw(st.booleans()) else with_activities(drawn)
     schedule = Schedule(plan)
     ids = [one.id for one in plan.nodes]
     wanted = draw(
@@ -203,13 +204,12 @@ def test_a_stretch_ends_where_others_are_needed() -> None:
 
 def test_two_assignments_at_a_join_are_the_workflows_to_decide() -> None:
     """One that is referred to ends the stretch where they meet."""
-    plan = compile_plan(
+    plan = with_activities(
         graph(
             [node("s", "start"), node("a"), node("b"),
              node("j", config={"assignments": {"w": "{vars.v}"}}), node("o", "output")],
             "s>a", "s>b", "a>j", "b>j", "j>o",
-        ),
-        specs(),
+        )
     )  # fmt: skip
     run = Run(plan)
     begun = run.stretches.begin(run.ready, usable)

@@ -307,6 +307,11 @@ def cases(address: str = "") -> dict[str, Case]:
                                  node("e", "output")],
                                 "s>a", "a>c", "c:true>b", "c:false>never", "b>bad", "bad>never",
                                 "b>k", "k>d", "d>o", "bad:error>e"), 2),
+        # nodes that hand on their input, before and behind an activity, and beside a stretch
+        "hands_on": Case(graph([START, node("k", "code"), node("a"), node("b"), OUTPUT,
+                                node("p", "output", config={"value": "{input}"}),
+                                node("q", "output", config={"value": "{vars.v}!"})],
+                               "s>k", "k>a", "a>b", "k>o", "b>p", "b>q"), {"n": [1]}),
         "map": Case(graph([START, each([DOUBLE], parallelism=3, window=4), OUTPUT],
                           "s>each", "each>o"), [1, 2, 3, 4, 5, 6, 7]),
         "map_collects": Case(graph([START, each([ODD_FAILS], on_item_error="collect",

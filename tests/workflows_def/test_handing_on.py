@@ -1,0 +1,146 @@
+"""Start and output nodes that give their input on as it is have no activity of their own."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from temporalio.client import WorkflowHandle
+
+from pilot import runs
+from pilot.graph.compile import MAX_HANDING_ON, compile_plan
+from pilot.graph.model import Graph
+from pilot.graph.plan import Plan
+from pilot.graph.status import ExecutionStatus
+from pilot.nodes import specs
+from pilot.store import Execution
+from tests.graph.graphs import graph, node, with_activities
+from tests.workflows_def.conftest import Runner
+from tests.workflows_def.test_stretches import OUT, S, markers, start, told
+from workflows_def.messages import SIGNAL_PAUSE, SIGNAL_RESUME, WORKFLOW_TYPE, RunInput
+
+CODE = node("k", "code")
+NAMED = node("s", "start", config={"inputs": [
+    {"name": "n", "type": "integer"}, {"name": "m", "default": "Hi", "required": False}
+]})  # fmt: skip
+
+
+def handing_on(plan: Plan) -> list[str]:
+    return [one.id for one in plan.nodes if one.hands_on]
+
+
+def run_of(plan: Plan, input: Any) -> RunInput:
+    row = Execution(
+        id=str(uuid.uuid4()),
+        owner="u",
+        workflow_id="w",
+        workflow_version=1,
+        status=ExecutionStatus.QUEUED,
+        input=input,
+        created_at=datetime.now(UTC),
+    )
+    return runs.run_of(row, "test", plan)
+
+
+async def started(runner: Runner, drawn: Graph, input: Any) -> WorkflowHandle[Any, Any]:
+    run = run_of(compile_plan(drawn, specs()), input)
+    return await runner.client.start_workflow(
+        WORKFLOW_TYPE, run, id=f"execution-{run.execution_id}", task_queue=runner.task_queue
+    )
+
+
+def test_what_an_output_does_to_its_input_needs_an_activity() -> None:
+    nodes = [
+        S,
+        OUT,
+        node("same", "output", config={"value": "{input}", "key": "k"}),
+        node("text", "output", config={"value": "{input}!"}),
+        node("held", "output", config={"output_schema": {"type": "string"}}),
+    ]
+    plan = compile_plan(graph(nodes, *(f"s>{one['id']}" for one in nodes[1:])), specs())
+    assert handing_on(plan) == ["s", "o", "same"]
+
+
+def test_a_start_node_hands_on_what_has_all_its_fields() -> None:
+    plan = compile_plan(graph([NAMED, CODE, OUT], "s>k", "k>o"), specs())
+    assert handing_on(plan) == ["o"]
+    full, lacking, wrong = {"n": 1, "m": None}, {"n": 1}, {"n": "one", "m": "Hi"}
+    assert handing_on(run_of(plan, full).plan) == ["s", "o"]
+    assert [one.type for one in run_of(plan, full).plan.nodes] == ["start", "code", "output"]
+    assert handing_on(run_of(plan, lacking).plan) == ["o"]
+    assert handing_on(run_of(plan, wrong).plan) == ["o"]
+
+
+def test_every_other_node_keeps_its_policy() -> None:
+    drawn = graph([S, CODE, node("v"), OUT], "s>k", "k>v", "v>o")
+    before, now = with_activities(drawn), compile_plan(drawn, specs())
+    for one, other in zip(before.nodes, now.nodes, strict=True):
+        if not other.hands_on:
+            assert before.policies[one.policy] == now.policies[other.policy]
+
+
+def test_there_are_few_of_them() -> None:
+    """A workflow task that runs thousands would hold up every other run of its worker."""
+    outputs = [node(f"o{index}", "output") for index in range(MAX_HANDING_ON)]
+    plan = compile_plan(graph([S, *outputs], *(f"s>{one['id']}" for one in outputs)), specs())
+    assert handing_on(plan) == []
+    # nor is one added for a run
+    full = graph([NAMED, *outputs], *(f"s>{one['id']}" for one in outputs))
+    plan = compile_plan(full, specs())
+    assert len(handing_on(plan)) == MAX_HANDING_ON
+    assert len(handing_on(run_of(plan, {"n": 1, "m": 2}).plan)) == MAX_HANDING_ON
+
+
+async def test_it_is_told_as_if_it_had_run(runner: Runner) -> None:
+    drawn = graph([S, CODE, OUT, node("e", "output")], "s>k", "k>o", "s>e")
+    alone = await start(runner, compile_plan(drawn, specs()), {"n": 1})
+    with_markers = await start(runner, with_activities(drawn), {"n": 1})
+    assert await runner.result(alone) == await runner.result(with_markers)
+    assert (await markers(alone), await markers(with_markers)) == (0, 2)
+    assert told(runner.events(alone)) == told(runner.events(with_markers))
+    times = [event.at for event in runner.events(alone)]
+    assert times == sorted(times)
+    states = [(await runner.snapshot(handle)).nodes for handle in (alone, with_markers)]
+    for one, other in zip(*states, strict=True):
+        assert (one.status, one.output, one.attempt) == (other.status, other.output, other.attempt)
+        assert one.started_at is not None
+        assert one.finished_at is not None
+
+
+async def test_defaults_are_filled_in_by_the_activity(runner: Runner) -> None:
+    drawn = graph([NAMED, OUT], "s>o")
+    handle = await started(runner, drawn, {"n": 1})
+    assert await runner.result(handle) == {"n": 1, "m": "Hi"}
+    handle = await started(runner, drawn, {"n": 1, "m": 2})
+    assert await runner.result(handle) == {"n": 1, "m": 2}
+    handle = await started(runner, drawn, {"n": "one"})
+    assert (await runner.failure(handle)).type == "invalid_input"
+
+
+@pytest.mark.parametrize("has_activities", [False, True])
+async def test_what_no_payload_holds_fails_the_node(runner: Runner, has_activities: bool) -> None:
+    """Three values that fit one by one, and an output that is handed all."""
+    big = [node(f"k{i}", "code", config={"source": "'x' * 900_000"}) for i in range(3)]
+    drawn = graph(
+        [S, *big, OUT], *(f"s>{one['id']}" for one in big), *(f"{one['id']}>o" for one in big)
+    )
+    plan = with_activities(drawn) if has_activities else compile_plan(drawn, specs())
+    error = await runner.failure(await start(runner, plan))
+    assert error.type == "node_input_too_large"
+
+
+async def test_a_pause_holds_it_back(runner: Runner) -> None:
+    run = run_of(compile_plan(graph([S, OUT], "s>o"), specs()), 1)
+    handle = await runner.client.start_workflow(
+        WORKFLOW_TYPE,
+        run,
+        id=f"execution-{run.execution_id}",
+        task_queue=runner.task_queue,
+        start_signal=SIGNAL_PAUSE,
+    )
+    held = await runner.snapshot(handle)
+    assert (held.status, [one.status for one in held.nodes]) == ("paused", ["pending", "pending"])
+    await handle.signal(SIGNAL_RESUME)
+    assert await runner.result(handle) == 1
