@@ -1,28 +1,36 @@
-"""The same chains and fan-outs as Temporal workflows that somebody wrote by hand."""
+"""The same chains and fan-outs as Temporal workflows that somebody wrote by hand, alone or with an
+activity at their end that writes what came of them to a database."""
 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
-from datetime import timedelta
+import json
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from temporalio import workflow
+from temporalio import activity, workflow
 from temporalio.common import RetryPolicy
 
 from pilot.graph.task import NodeResult, NodeTask, Scope
+
+with workflow.unsafe.imports_passed_through():
+    from sqlalchemy import Column, DateTime, MetaData, String, Table, Text, insert
+
+    from pilot.store.database import Database
 
 
 @dataclass(frozen=True, slots=True)
 class Chain:
     """`steps` configurations of one activity, each given the output of the one before; or, where
-    they are `side_by_side`, all the input."""
+    they are `side_by_side`, all the input. `recorded`: what came of them is written down."""
 
     activity: str
     local: bool
     steps: list[dict[str, Any]]
     input: Any = None
     side_by_side: bool = False
+    recorded: bool = False
 
 
 RETRY = RetryPolicy(
@@ -33,10 +41,63 @@ RETRY = RetryPolicy(
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A row of the table."""
+
+    id: str
+    status: str
+    output: Any
+
+
+class Outcomes:
+    """The activity, with the database of πlot's store and a table of its own there."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def create(self) -> None:
+        async with self._database.writing() as connection:
+            await connection.run_sync(TABLE.metadata.create_all)
+
+    @activity.defn(name="write_outcome")
+    async def write(self, outcome: Outcome) -> None:
+        row = {**asdict(outcome), "output": json.dumps(outcome.output), "at": datetime.now(UTC)}
+        async with self._database.writing() as connection:
+            await connection.execute(insert(TABLE).values(row))
+
+
+TABLE = Table(
+    "outcomes_by_hand",
+    MetaData(),
+    Column("id", String, primary_key=True),
+    Column("status", String),
+    Column("output", Text),
+    Column("at", DateTime),
+)
+
+
+ALWAYS = RetryPolicy(
+    initial_interval=timedelta(milliseconds=500), maximum_interval=timedelta(seconds=30)
+)
+
+
 @workflow.defn
 class ChainByHand:
     @workflow.run
     async def run(self, chain: Chain) -> Any:
+        output = await self._output(chain)
+        if chain.recorded:
+            await workflow.execute_activity(
+                "write_outcome",
+                Outcome(workflow.info().workflow_id, "succeeded", output),
+                start_to_close_timeout=timedelta(seconds=60),
+                heartbeat_timeout=timedelta(seconds=10),
+                retry_policy=ALWAYS,
+            )
+        return output
+
+    async def _output(self, chain: Chain) -> Any:
         if chain.side_by_side:
             steps = [self._step(chain, index, chain.input) for index in range(len(chain.steps))]
             outputs = await asyncio.gather(*steps)

@@ -2,9 +2,11 @@
 
 `python -m benchmarks.overhead [--rounds N] [--at-once 1 10 100] [--only TEXT]`. Chains of 10 and
 100 nodes, a fan-out of 100, and the chatbot (a model call, answered on loopback). Both sides run
-the same activities, with the same arguments and policies, in one worker process; πlot's side has
-its start and output node besides, keeps its events and writes each run to the store. Compared are
-the wall time of a batch, the worker's processor time for it, and the bytes of a run's history.
+the same activities, with the same arguments and policies, in one worker process. πlot's side has
+its start and output node besides, keeps its events and writes each run to the store; by hand the
+workflow is compared twice: alone, and with an activity that writes its outcome, one row, to the
+same database. Compared are the wall time of a batch, the worker's processor time for it, and the
+bytes of a run's history.
 """
 
 from __future__ import annotations
@@ -15,7 +17,8 @@ import json
 import time
 import uuid
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -108,25 +111,36 @@ async def overhead(
     async def ours() -> Handle:
         return await bench.start_saved(workflow_id, work.graph, work.input)
 
-    async def theirs() -> Handle:
+    async def by_hand(recorded: bool) -> Handle:
         return await bench.client.start_workflow(
-            ChainByHand.run, work.by_hand, id=str(uuid.uuid4()), task_queue=bench.task_queue
+            ChainByHand.run,
+            replace(work.by_hand, recorded=recorded),
+            id=str(uuid.uuid4()),
+            task_queue=bench.task_queue,
         )
 
-    pair = [Batch(worker, start, at_once, [], []) for start in (ours, theirs)]
-    for batch in pair:  # one that does not count
+    starts = (ours, partial(by_hand, True), partial(by_hand, False))
+    sides = [Batch(worker, start, at_once, [], []) for start in starts]
+    for batch in sides:  # one that does not count
         await batch.run()
         batch.wall_s.clear()
         batch.cpu_s.clear()
     for round_ in range(rounds):
-        for batch in pair if round_ % 2 == 0 else pair[::-1]:
+        for batch in sides if round_ % 2 == 0 else sides[::-1]:
             await batch.run()
-    mine, hand = pair
+    mine, recorded, alone = sides
+    name = f"{work.name}, {at_once} at once"
+    return [
+        *await compared(name, mine, recorded),
+        *await compared(f"{name}, unrecorded", mine, alone),
+    ]
+
+
+async def compared(name: str, mine: Batch, hand: Batch) -> list[Comparison]:
     assert mine.last is not None
     assert hand.last is not None
     my_events, my_bytes = await history_bytes(mine.last)
     their_events, their_bytes = await history_bytes(hand.last)
-    name = f"{work.name}, {at_once} at once"
     return [
         Comparison(f"{name}: wall", "s", mine.wall_s, hand.wall_s),
         Comparison(f"{name}: CPU", "s", mine.cpu_s, hand.cpu_s),

@@ -37,13 +37,13 @@ class Comparison:
     def line(self) -> str:
         ratios = sorted(self.ratios)
         return (
-            f"{self.name:<34} {statistics.median(self.ours):>10.4g} "
+            f"{self.name:<44} {statistics.median(self.ours):>10.4g} "
             f"{statistics.median(self.theirs):>10.4g} {self.unit:<6} "
             f"{statistics.median(ratios):>6.2f}  ({ratios[0]:.2f} to {ratios[-1]:.2f})"
         )
 
 
-HEADER = f"{'':<34} {'πlot':>10} {'by hand':>10} {'':<6} {'ratio':>6}  (spread)"
+HEADER = f"{'':<44} {'πlot':>10} {'by hand':>10} {'':<6} {'ratio':>6}  (spread)"
 
 
 async def timed(run: Callable[[], Awaitable[object]]) -> float:

@@ -18,12 +18,13 @@ from typing import Any
 import psutil
 from temporalio.worker import Worker
 
-from benchmarks.by_hand import ChainByHand
+from benchmarks.by_hand import ChainByHand, Outcomes
 from benchmarks.stack import Stack
 from benchmarks.variants import variant
 from pilot.plugin import PilotPlugin
 from pilot.processes import die_with_parent, free_ports
 from pilot.settings import Settings
+from pilot.store.database import Database
 from pilot.temporal import connect
 from tests.scrape import Scrape, scrape
 from worker import load, new_loop, warm_up
@@ -100,6 +101,8 @@ async def serve() -> None:
         client = await connect(
             settings, plugins=[plugin], metrics_address=settings.pilot_metrics_address
         )
+        outcomes = Outcomes(Database(settings.store_url))
+        await outcomes.create()
         options: Any = load(settings) | variant(os.environ.get("BENCHMARK_VARIANT", ""))
         if cached := os.environ.get("BENCHMARK_CACHED"):
             options["max_cached_workflows"] = int(cached)
@@ -107,6 +110,7 @@ async def serve() -> None:
             client,
             task_queue=settings.temporal_task_queue,
             workflows=[ChainByHand],
+            activities=[outcomes.write],
             **options,
         )
         async with worker:
