@@ -97,6 +97,7 @@ def test_no_default_has_changed() -> None:
         RunInput: {
             "input": None, "timeout_s": None, "resume": None, "given": None, "parent": None,
             "starter": None, "callers": [], "sizes": Sizes(payload=1_900_000, apart=None),
+            "queues": {},
         },
         RecordRequest: {"rebuilt": False, "note_run": False, "starter": None, "edition": ""},
         RecordResult: {"repaired": 0},
