@@ -18,7 +18,8 @@ from temporalio.service import RPCError, RPCStatusCode
 from pilot.errors import PayloadStoreError
 from pilot.followers import follower_of
 from pilot.graph.compile import hand_on
-from pilot.graph.plan import Plan
+from pilot.graph.plan import Plan, References
+from pilot.nodes.output import SPEC as OUTPUT
 from pilot.nodes.start import StartConfig, resolve_input
 from pilot.payloads.driver import sizes_in
 from pilot.queues import Queues
@@ -42,7 +43,7 @@ def run_of(execution: Execution, workflow_name: str, plan: Plan) -> RunInput:
         workflow_name=workflow_name,
         workflow_version=execution.workflow_version,
         user_id=execution.owner,
-        plan=hand_on(plan, _satisfied(plan, execution.input)),
+        plan=hand_on(plan if parent is None else _whole(plan), _satisfied(plan, execution.input)),
         input=execution.input,
         timeout_s=execution.timeout_s,
         resume=None if resumption is None else resumption.resume(execution.source_id),
@@ -52,6 +53,19 @@ def run_of(execution: Execution, workflow_name: str, plan: Plan) -> RunInput:
         else ParentRun(parent.execution_id, parent.node_id, parent.path),
         starter=follower_of(execution),
     )
+
+
+def _whole(plan: Plan) -> Plan:
+    """The plan of a run that gives its output to another run: a value kept apart is read there,
+    by the output's activity."""
+    policies = [*plan.policies, OUTPUT.policy]
+    nodes = [
+        replace(node, hands_on=False, references=References(input=True), policy=len(plan.policies))
+        if node.hands_on and node.output_key is not None
+        else node
+        for node in plan.nodes
+    ]
+    return plan if nodes == plan.nodes else replace(plan, nodes=nodes, policies=policies)
 
 
 def _satisfied(plan: Plan, given: Any) -> set[str]:

@@ -37,6 +37,9 @@ def compile_plan(graph: Graph, specs: Specs, secrets: frozenset[str] | None = No
         for node, config in zip(graph.nodes, analysis.configs, strict=True)
         if config is not None and specs[node.type].hands_on(config)
     }
+    outputs = {node.id for node in plan.nodes if node.output_key is not None}
+    if len(outputs) > 1:  # values that stand together are whole, which their activities see to
+        simple -= outputs
     return hand_on(plan, simple)
 
 
