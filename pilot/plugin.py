@@ -44,7 +44,7 @@ from activities.secrets import Secrets
 from activities.slots import Slots
 from activities.stretch import run_stretch
 from activities.waits import WaitNotes
-from pilot import extras, metrics
+from pilot import extras, metrics, ordering
 from pilot.archive import Archive
 from pilot.budget import ceiling
 from pilot.caller import converter
@@ -250,6 +250,7 @@ class PilotPlugin(SimplePlugin):
             counted(envelope)
             publish(envelope)
 
+        ordering.watch(worker)
         before = sink.current()
         sink.install(ours)
         metrics.install(self._metrics)

@@ -1,4 +1,5 @@
-"""Temporal's workflow sandbox, entered for workflow code only.
+"""Temporal's workflow sandbox, entered for workflow code only, and in the order of the history
+(`pilot.ordering`).
 
 Before the SDK encodes, decodes or stores a payload it asks the run in the sandbox whose payload
 it is, and enters the sandbox for each answer: four times for an activity's argument, and three
@@ -15,6 +16,8 @@ from typing import Any
 
 from temporalio.worker import WorkflowInstance, WorkflowInstanceDetails
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
+
+from pilot.ordering import in_history_order
 
 INSIDE = "__temporal_in_sandbox"
 """What the SDK calls a run's inner instance, among the names of its sandbox. Where a release of it
@@ -34,4 +37,6 @@ class WorkflowCodeSandbox(SandboxedWorkflowRunner):
             answer: Callable[..., Any] | None = getattr(inside, name, None)
             if answer is not None:
                 setattr(instance, name, answer)
+        ordered = in_history_order(det.info.run_id, instance.activate)
+        setattr(instance, "activate", ordered)  # noqa: B010 (mypy holds methods to be fixed)
         return instance
