@@ -52,8 +52,8 @@ async def test_a_connection_by_ticket_ends_with_the_token(api):
     client = api.client(None, Authorization=f"Bearer {api.issuer.mint('ada', 4)}")
     ticket = await ticket_of(client)
     async with connect(f"{api.ws}/ws/ada?ticket={ticket}") as ws:
-        said = json.loads(await ws.recv())
-        assert said["type"] == "auth_expiring"
+        while json.loads(await ws.recv())["type"] != "auth_expiring":
+            pass  # a run of the same user's may be under way
         with pytest.raises(ConnectionClosed) as error:
             await ws.recv()
     assert error.value.rcvd.code == 4401
