@@ -106,9 +106,8 @@ async def test_without_a_store_nothing_is_started(
         assert await settled(api, client, someone, 1) == (1, 1, 0)
 
 
-async def test_without_temporal_nothing_is_written(
-    api: Api, client: httpx.AsyncClient, make_chain: Any
-) -> None:
+async def test_without_temporal_nothing_is_written(api: Api, make_chain: Any, someone: str) -> None:
+    client = api.client(someone)  # the API is every test's, and others have used it
     workflow = await saved(client, make_chain())
     for headers in ({}, {"Idempotency-Key": uuid4().hex}):
         refused = await client.post(f"{W}/{workflow}/execute", json={}, headers=headers)

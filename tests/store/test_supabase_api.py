@@ -21,6 +21,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from api.app import create_app
+from api.runs import Runs
 from pilot.processes import free_ports
 from pilot.settings import Settings
 from pilot.store.supabase import SupabaseStore
@@ -115,7 +116,11 @@ async def serving(project: Project, gateway: Gateway, folder: Path) -> AsyncIter
 
 
 async def test_each_request_goes_on_with_its_own_token(
-    supabase: SupabaseStore, project: Project, gateway: Gateway, tmp_path: Path
+    supabase: SupabaseStore,
+    project: Project,
+    gateway: Gateway,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async with (
         serving(project, gateway, tmp_path) as client,
@@ -139,7 +144,15 @@ async def test_each_request_goes_on_with_its_own_token(
         assert (await eve.put(url, json={"name": "hers", **GRAPH})).status_code == 403
         assert gateway.whose("put_share") == {"ada"}
         assert gateway.whose("get_workflow") == {"ada", "eve"}
-        # to start is πlot's own, and Temporal is away; the row is there
+        # to start is πlot's own; Temporal is away, and a run that it cannot be asked for has no row
+        refused = await ada.post(f"{url}/execute", json={"input": 1})
+        assert refused.status_code == 503, refused.text
+        assert gateway.whose("create_execution") == set()
+
+        async def answers(_: Runs) -> None:
+            """As if it had gone between its sign of life and the start."""
+
+        monkeypatch.setattr(Runs, "require_answer", answers)
         started = await ada.post(f"{url}/execute", json={"input": 1})
         assert started.status_code == 503, started.text
         assert gateway.whose("create_execution") == {"service_role"}
