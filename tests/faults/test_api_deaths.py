@@ -1,8 +1,8 @@
 """The API is killed between the steps of `execute`: what the client repeats is one execution, and
 no other is left behind as a ghost or run twice.
 
-The API reaches Temporal over a link that the test can hold, so it is killed while it waits for
-exactly the step in question.
+The API reaches Temporal over a link that holds its starts and lets pass what it asks before, so it
+is killed while it waits for exactly the step in question.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from temporalio.service import RPCError, RPCStatusCode
 from pilot.store import Execution
 from pilot.store.sql import SqlStore
 from tests.faults.counting_server import counting_server
-from tests.faults.held_link import HeldLink, Way
+from tests.faults.held_calls import HeldCalls
+from tests.faults.held_link import Way
 from tests.fleet import Fleet
 from tests.stack import finished, save
 
@@ -34,7 +35,7 @@ CALLING = "/{execution.id}"
 class Deaths:
     """A fleet whose API is reached by Temporal over a link, and its one workflow."""
 
-    def __init__(self, fleet: Fleet, link: HeldLink, store: SqlStore) -> None:
+    def __init__(self, fleet: Fleet, link: HeldCalls, store: SqlStore) -> None:
         self.fleet, self.link, self.store = fleet, link, store
         self.workflow = ""
 
@@ -49,14 +50,20 @@ class Deaths:
         )
 
     async def die(self, way: Way, *keys: str | None) -> dict[str, Execution]:
-        """Requests with these keys, and the API's death while all of them wait for Temporal; the
-        rows that they left."""
+        """Requests with these keys, and the API's death while all of them wait for Temporal to
+        start their runs: it was not asked yet (`requests`), or its answers are under way
+        (`answers`). The rows that they left."""
         async with self.fleet.client() as client:
-            self.link.hold(way)
+            self.link.hold_calls("StartWorkflowExecution")
             requests = [asyncio.create_task(self.execute(client, key)) for key in keys]
             async with asyncio.timeout(4):  # a call to Temporal gives up after five seconds
-                while len(rows := await self.rows()) < len(keys):
+                while self.link.calls_held < len(keys):
                     await asyncio.sleep(0.02)
+                rows = await self.rows()
+                assert len(rows) == len(keys), "the row is written before the run is started"
+                if way == "answers":
+                    self.link.hold(way)
+                    self.link.pass_on()
                 while not all([await self.has_begun(id) is (way == "answers") for id in rows]):
                     await asyncio.sleep(0.02)
             await self.fleet.apis[0].kill()
@@ -93,7 +100,7 @@ class Deaths:
 
 @pytest.fixture
 async def deaths(tmp_path: Path) -> AsyncIterator[Deaths]:
-    async with HeldLink() as link:
+    async with HeldCalls() as link:
         fleet = Fleet(
             tmp_path,
             api_environment={"TEMPORAL_ADDRESS": link.address},
