@@ -68,6 +68,17 @@ def test_a_task_holds_what_it_says_and_no_more() -> None:
     }  # fmt: skip
 
 
+def test_what_the_release_before_has_no_default_for_is_written() -> None:
+    """It would fail the run."""
+    plan = Plan([PlanNode("n", "start", "n")], [PlanEdge("n", "m")], [])
+    [payload] = LEAN_CONVERTER.to_payloads([plan])
+    assert json.loads(payload.data) == {
+        "nodes": [{"id": "n", "type": "start", "name": "n", "config": {}, "policy": 0}],
+        "edges": [{"source": "n", "target": "m", "handle": "default"}],
+        "policies": [],
+    }
+
+
 def test_policies_are_written_in_full() -> None:
     """A later release may have other defaults, and a run keeps its own."""
     [payload] = LEAN_CONVERTER.to_payloads([PLAN])
