@@ -42,8 +42,9 @@ MAX_TRACKS = 20_000
 MAX_HELD = 10_000
 YIELD_EVERY = 64
 """Events handed out before the watchers' writers get their turn."""
-REPAIR_DELAYS_S = (0.03, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
-"""The first is for events that two workers' connections have merely swapped."""
+REPAIR_DELAYS_S = (0.03, 0.05, 0.1, 0.2, 0.5, 1.0, *[2.0] * 14)
+"""Half a minute, as a watcher's own (`api.live.watch`). The first is for events that two
+workers' connections have merely swapped."""
 READY_LIMIT_S = 1.0
 FIRST_SHOW_S, MAX_SHOW_S = 0.05, 1.0
 """Between two looks whether the store has taken back what is void."""

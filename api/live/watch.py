@@ -27,7 +27,9 @@ from pilot.store import Execution
 log = logging.getLogger(__name__)
 
 MAX_BUFFERED = 5_000
-CATCH_UP_DELAYS_S = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
+CATCH_UP_DELAYS_S = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, *[2.0] * 14)
+"""Half a minute: for so long nobody may be there to fill a gap, when a worker was killed and has
+yet to be replaced. What is shown behind a gap is not all true, so it is the last resort."""
 LATE_CATCH_UP_S = 2.0
 
 
