@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-import time
 from typing import Any
 
 import pytest
@@ -150,11 +150,10 @@ def test_what_is_no_json(text: str) -> None:
     ],
 )
 async def test_a_costly_check_ends(schema: dict[str, Any], value: Any) -> None:
-    began = time.monotonic()
-    with pytest.raises(NodeError) as caught:
-        await check(value, schema)
+    async with asyncio.timeout(60):  # it would take years, or all of the memory
+        with pytest.raises(NodeError) as caught:
+            await check(value, schema)
     assert caught.value.code == "schema_too_costly"
-    assert time.monotonic() - began < 10
     assert await check(1, {"type": "string"}) != []
 
 
