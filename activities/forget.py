@@ -15,8 +15,6 @@ from activities.heartbeats import heartbeats
 from pilot import closing, runs
 from pilot.archive import Archive
 from pilot.caches import Caches
-from pilot.events import sink
-from pilot.events.model import Envelope
 from pilot.graph.status import ExecutionStatus
 from pilot.payloads.driver import execution_of
 from pilot.payloads.objects import Objects
@@ -150,8 +148,7 @@ class Forgetter:
             # it never began or has ended already; the request that writes the row may yet start it
             if not force:
                 return
-        for event in await closing.close(self._store, row, FORGOTTEN):
-            sink.emit(Envelope(row.owner, event))
+        await closing.close_and_tell(self._store, row, FORGOTTEN)
 
     # -- what they left ------------------------------------------------------------------
 

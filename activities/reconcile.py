@@ -49,8 +49,7 @@ from activities.scheduled import ScheduleKeeper
 from activities.slots import CALL_LIMIT, Slots
 from pilot import closing, metrics
 from pilot.errors import PayloadStoreError, PilotError
-from pilot.events import sink
-from pilot.events.model import Envelope, rfc3339
+from pilot.events.model import rfc3339
 from pilot.followers import tell_ended
 from pilot.payloads.objects import Objects
 from pilot.store import Execution, Store
@@ -305,7 +304,6 @@ class Reconciler:
         return await self._store.get_execution(row.owner, row.id)
 
     async def _close(self, row: Execution, ending: closing.Ending) -> str:
-        for event in await closing.close(self._store, row, ending):
-            sink.emit(Envelope(row.owner, event))
+        await closing.close_and_tell(self._store, row, ending)
         await tell_ended(self._client, row)
         return ending.code

@@ -23,8 +23,7 @@ from activities.heartbeats import heartbeats
 from activities.slots import CALL_LIMIT, Slots
 from pilot import closing
 from pilot.errors import ConflictError, GraphError, NotFoundError, PilotError, RefusedError
-from pilot.events import sink
-from pilot.events.model import Envelope, rfc3339
+from pilot.events.model import rfc3339
 from pilot.graph.status import ExecutionStatus
 from pilot.preparation import Preparation
 from pilot.store import Execution, Store
@@ -129,7 +128,7 @@ class ScheduledRuns:
                 continue
             if row.is_held:
                 await self._store.request_cancel(row.id, datetime.now(UTC))
-                await self._close(row, closing.NEVER_BEGUN)
+                await closing.close_and_tell(self._store, row, closing.NEVER_BEGUN)
                 continue
             handle = self._client.get_workflow_handle(row.temporal_workflow_id)
             try:
@@ -138,12 +137,8 @@ class ScheduledRuns:
                 if error.status is not RPCStatusCode.NOT_FOUND:
                     raise
                 continue  # it has just ended, or never began: that is for others to say
-            await self._close(row, closing.termination(closing.REPLACED))
+            await closing.close_and_tell(self._store, row, closing.termination(closing.REPLACED))
             await self._slots.freed(row.id)
-
-    async def _close(self, row: Execution, ending: closing.Ending) -> None:
-        for event in await closing.close(self._store, row, ending):
-            sink.emit(Envelope(row.owner, event))
 
     async def _refused(self, trigger: Trigger, occurrence: Occurrence, error: PilotError) -> Begun:
         log.warning("schedule %s began no run: %s: %s", trigger.id, error.code, error.message)
@@ -165,7 +160,7 @@ class ScheduledRuns:
             return None
         await self._store.request_cancel(row.id, datetime.now(UTC))
         if row.is_held:
-            await self._close(row, closing.NEVER_BEGUN)
+            await closing.close_and_tell(self._store, row, closing.NEVER_BEGUN)
             return None
         handle = self._client.get_workflow_handle(row.temporal_workflow_id)
         try:

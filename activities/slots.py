@@ -17,8 +17,6 @@ from temporalio.service import RPCError, RPCStatusCode
 from pilot import closing, runs
 from pilot.calls import with_tool_schemas
 from pilot.errors import GraphError, PilotError
-from pilot.events import sink
-from pilot.events.model import Envelope
 from pilot.graph.model import Graph
 from pilot.nodes import specs
 from pilot.queues import Queues
@@ -73,8 +71,7 @@ class Slots:
             except GraphError as error:
                 log.warning("execution %s cannot be started any more: %s", row.id, error)
                 ending = closing.failed("invalid_graph", "the graph is no longer valid")
-                for event in await closing.close(self._store, row, ending):
-                    sink.emit(Envelope(row.owner, event))
+                await closing.close_and_tell(self._store, row, ending)
         return count
 
     async def begin(self, row: Execution) -> None:

@@ -18,7 +18,8 @@ from temporalio.client import (
 )
 
 from pilot.errors import NotFoundError
-from pilot.events.model import Event, EventType, rfc3339
+from pilot.events import sink
+from pilot.events.model import Envelope, Event, EventType, rfc3339
 from pilot.graph.schedule import Reason
 from pilot.graph.status import ExecutionStatus, NodeStatus
 from pilot.store import Execution, Store
@@ -156,6 +157,12 @@ async def copy_events(
             await store.append_events(execution_id, [Event.from_json(body) for body in page.events])
         missing += len(page.events)
         more = page.more and bool(page.events)
+
+
+async def close_and_tell(store: Store, row: Execution, ending: Ending) -> None:
+    """Closes a row, in a worker, and hands what is said of it to watchers."""
+    for event in await close(store, row, ending):
+        sink.emit(Envelope(row.owner, event))
 
 
 async def close(store: Store, row: Execution, ending: Ending, *, seen: int = 0) -> list[Event]:
