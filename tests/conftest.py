@@ -18,6 +18,8 @@ from temporalio.client import Client
 from xdist.scheduler import LoadFileScheduling
 
 from pilot.embedded import server_command
+from pilot.events.bus import Bus, InProcessBus
+from pilot.events.redis import RedisBus
 from pilot.processes import die_with_parent, free_ports
 from pilot.settings import Settings
 from pilot.temporal import connect
@@ -112,3 +114,14 @@ def redis_server(tmp_path: Path) -> Iterator[RedisServer]:
     server.start()
     yield server
     server.kill()
+
+
+@pytest.fixture(params=["in process", "redis"])
+async def bus(request: pytest.FixtureRequest) -> AsyncIterator[Bus]:
+    """Each bus that keeps what models say."""
+    if request.param == "in process":
+        yield InProcessBus()
+        return
+    bus = RedisBus(request.getfixturevalue("redis_server").url)
+    yield bus
+    await bus.close()

@@ -12,7 +12,6 @@ from api.live.watch import Watch
 from pilot.client.texts import HeardTexts
 from pilot.events.bus import InProcessBus
 from pilot.events.model import Envelope, Event, EventType
-from pilot.events.redis import RedisBus
 from pilot.events.texts import Placing
 from tests.api.test_feed import RUNNING, Truth
 
@@ -40,16 +39,6 @@ def taken(outbox):
     while (message := outbox.pop()) is not None:
         events.append(message.event)
     return events
-
-
-@pytest.fixture(params=["in process", "redis"])
-async def bus(request):
-    if request.param == "in process":
-        yield InProcessBus()
-        return
-    bus = RedisBus(request.getfixturevalue("redis_server").url)
-    yield bus
-    await bus.close()
 
 
 @pytest.mark.parametrize("seed", range(5))

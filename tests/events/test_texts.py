@@ -6,7 +6,6 @@ import pytest
 from redis.asyncio import Redis
 
 from pilot.events import kept_texts, texts
-from pilot.events.bus import InProcessBus
 from pilot.events.model import Envelope, Event, EventType
 from pilot.events.redis import RedisBus, RedisPublisher
 from pilot.events.texts import LiveTexts, Piece, Place, Placing, Text
@@ -39,16 +38,6 @@ def speaking(*pieces, round=0, attempt=1, **where):
 
 def ends(**where):
     return told(EventType.NODE_SUCCEEDED, seq=9, **where)
-
-
-@pytest.fixture(params=["in process", "redis"])
-async def bus(request):
-    if request.param == "in process":
-        yield InProcessBus()
-        return
-    bus = RedisBus(request.getfixturevalue("redis_server").url)
-    yield bus
-    await bus.close()
 
 
 async def publish(bus, *envelopes):
