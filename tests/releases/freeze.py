@@ -1,26 +1,35 @@
-"""Keeps the worker's code of a release, so that tests can run it beside the code of today.
+"""Keeps the worker's code of a release, so that tests can run it beside the code of today, and what
+its API took and gave, which today's is held to.
 
-`python -m tests.releases.freeze RELEASE [ROOT]` writes `tests/releases/<RELEASE>.zip` from the
-working tree at ROOT [this one]. One that is there is never written again: it is what runs in
-flight were begun on. The same files give the same bytes.
+`python -m tests.releases.freeze RELEASE ROOT` writes `tests/releases/<RELEASE>.zip` and
+`openapi-<RELEASE>.json` from ROOT, a clean checkout of that release. What is there is never written
+again: it is what runs in flight were begun on. The same files give the same bytes.
 """
 
 from __future__ import annotations
 
+import json
 import sys
 import zipfile
 from pathlib import Path
+from typing import Any
 
 HERE = Path(__file__).parent
-ROOT = HERE.parents[1]
 PACKAGES = ("activities", "pilot", "workflows_def")
 MODULE = "worker.py"
 MADE_AT = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip file can tell
+WORDS = ("description", "summary", "title", "examples", "links")
+"""What a program that talks to the API does not read."""
 
 
 def archive(release: str) -> Path:
     """Where the code of a release is kept."""
     return HERE / f"{release}.zip"
+
+
+def interface(release: str) -> Path:
+    """Where its OpenAPI document is kept."""
+    return HERE / f"openapi-{release}.json"
 
 
 def released() -> list[str]:
@@ -53,7 +62,25 @@ def freeze(root: Path, target: Path) -> None:
             kept.writestr(entry, path.read_bytes(), compresslevel=9)
 
 
+def without_words(part: Any, *, are_names: bool = False) -> Any:
+    """An OpenAPI document without what is only read by people; `are_names` where the keys of
+    `part` are names that somebody gave."""
+    if isinstance(part, list):
+        return [without_words(one) for one in part]
+    if not isinstance(part, dict):
+        return part
+    return {
+        key: without_words(one, are_names=key in ("properties", "schemas") and not are_names)
+        for key, one in part.items()
+        if are_names or key not in WORDS
+    }
+
+
 if __name__ == "__main__":
-    if len(sys.argv) not in (2, 3):
+    if len(sys.argv) != 3:
         sys.exit(__doc__)
-    freeze(Path(sys.argv[2]) if len(sys.argv) == 3 else ROOT, archive(sys.argv[1]))
+    name, root = sys.argv[1], Path(sys.argv[2])
+    freeze(root, archive(name))
+    told = without_words(json.loads((root / "docs" / "openapi.json").read_text()))
+    with interface(name).open("x") as kept:
+        json.dump(told, kept, sort_keys=True, separators=(",", ":"))
