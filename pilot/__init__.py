@@ -1,3 +1,3 @@
 """πlot: the durable backend of an AI workflow canvas, on Temporal."""
 
-__version__ = "0.3.0"
+__version__ = "0.4.0"

@@ -185,14 +185,14 @@ def test_workers_scale_by_the_backlog() -> None:
 def test_keda_shows_the_clients_certificate_and_version() -> None:
     trigger = of("cloud", "ScaledObject", "demo-worker")["spec"]["triggers"][0]
     assert set(trigger["metadata"]) == TEMPORAL_TRIGGER
-    assert trigger["metadata"]["workerDeploymentBuildId"] == "0.3.0"
+    assert trigger["metadata"]["workerDeploymentBuildId"] == "0.4.0"
     authentication = of("cloud", "TriggerAuthentication", trigger["authenticationRef"]["name"])
     shown = {one["parameter"]: one["key"] for one in authentication["spec"]["secretTargetRef"]}
     assert shown == {"cert": "tls.crt", "key": "tls.key", "ca": "ca.crt"}
     [container] = pods("cloud")["worker"]["containers"]
     values = environment(container)
     assert values["PILOT_DEPLOYMENT"] == trigger["metadata"]["workerDeploymentName"]
-    assert values["PILOT_BUILD_ID"] == "0.3.0"
+    assert values["PILOT_BUILD_ID"] == "0.4.0"
 
 
 def test_without_keda_cpu_decides() -> None:

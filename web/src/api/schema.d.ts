@@ -2224,7 +2224,7 @@ export interface components {
             status: "ok" | "degraded" | "down";
             /**
              * Version
-             * @default 0.3.0
+             * @default 0.4.0
              */
             version?: string;
         };
@@ -3116,7 +3116,7 @@ export interface components {
             status?: "ok";
             /**
              * Version
-             * @default 0.3.0
+             * @default 0.4.0
              */
             version?: string;
         };
