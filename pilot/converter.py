@@ -49,7 +49,8 @@ def lean(value: Any) -> Any:
     """A value as it is written: dataclasses as dictionaries, of those in `LEAN` without the
     fields that have their default. Anything else is as it was."""
     if isinstance(value, list):
-        return [lean(one) for one in value] if value and is_dataclass(value[0]) else value
+        known = _fields(value[0].__class__) if value else None
+        return value if known is None else [lean(one) for one in value]
     known = _fields(value.__class__)
     if known is None:
         return value
@@ -57,7 +58,7 @@ def lean(value: Any) -> Any:
     return {
         name: one if one.__class__ in _PLAIN else lean(one)
         for name, default, one in zip(names, defaults, values(value), strict=True)
-        if default is _REQUIRED or one != default
+        if one is not default and (default is _REQUIRED or one != default)
     }
 
 

@@ -184,7 +184,7 @@ class Nodes:
         self._starting = True  # a node that is not run makes further ones ready at once
         while self._ready and self._has_room():
             if not self._cleaning and (begun := self._stretches.begin(self._ready, self._is_run)):
-                self._ready = deque(one for one in self._ready if one not in begun.entered)
+                self._enter(begun)
                 stretch = asyncio.create_task(self._run_stretch(begun))
                 stretch.add_done_callback(partial(self._task_done, self._nodes[begun.first]))
                 self._tasks[begun.first] = stretch
@@ -203,6 +203,19 @@ class Nodes:
             task.add_done_callback(partial(self._task_done, node))
             self._tasks[node.id] = task
         self._starting = False
+
+    def _enter(self, begun: Begun) -> None:
+        """Takes the nodes of a stretch from those that are ready: O(nodes), as they stand in front,
+        but for what cannot go with them."""
+        passed: list[str] = []
+        left = len(begun.entered)
+        while left:
+            node_id = self._ready.popleft()
+            if node_id in begun.entered:
+                left -= 1
+            else:
+                passed.append(node_id)
+        self._ready.extendleft(reversed(passed))
 
     def _is_run(self, node_id: str) -> bool:
         """Whether the node runs, and is not said to have run before."""

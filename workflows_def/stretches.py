@@ -117,7 +117,7 @@ class Stretches:
             **self._of(self._nodes[node_id]),
             scope=scope,
             value=value,
-            assigned=self._records.assigned(node_id, wanted),
+            assigned=self._records.assigned(node_id, wanted) if wanted else {},
         )
 
     def _below(

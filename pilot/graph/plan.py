@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal
 
 from pilot.graph.spec import DEFAULT_HANDLE, Policy
+from pilot.graph.wiring import Wiring
 
 OnErrorAction = Literal["fail", "continue", "branch", "default"]
 
@@ -34,6 +36,9 @@ class References:
     item: bool = False
 
 
+NO_REFERENCES = References()
+
+
 @dataclass(frozen=True, slots=True)
 class PlanNode:
     """A node as the interpreter sees it.
@@ -53,7 +58,7 @@ class PlanNode:
     name: str
     config: dict[str, Any] = field(default_factory=dict)
     policy: int = 0
-    references: References = field(default_factory=References)
+    references: References = field(default_factory=lambda: NO_REFERENCES)
     need: int | None = None
     on_error: OnErrorAction = "fail"
     default_output: Any = None
@@ -75,7 +80,7 @@ class PlanEdge:
     handle: str = DEFAULT_HANDLE
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Plan:
     """Nodes in the order of the graph; edges in the order that decides at joins; the policies
     that the nodes name, each once: most nodes of a type share one. The nodes in `cleanup` (ids)
@@ -87,6 +92,10 @@ class Plan:
     policies: list[Policy]
     cleanup: list[str] = field(default_factory=list)
     max_parallel: int | None = None
+
+    @cached_property
+    def wiring(self) -> Wiring:
+        return Wiring([node.id for node in self.nodes], self.edges)
 
     def every_node(self) -> Iterator[PlanNode]:
         """With those of the bodies of loops and maps, each after its own."""

@@ -61,17 +61,12 @@ class Schedule:
     """
 
     def __init__(self, plan: Plan) -> None:
-        self._ids = [node.id for node in plan.nodes]
-        self._index = {node_id: index for index, node_id in enumerate(self._ids)}
+        wiring = plan.wiring
+        self._ids, self._index = wiring.ids, wiring.index
+        self._source, self._target = wiring.source, wiring.target
+        self._incoming, self._outgoing = wiring.incoming, wiring.outgoing
         self._need = [node.need for node in plan.nodes]
         self._handles = [edge.handle for edge in plan.edges]
-        self._source = [self._index[edge.source] for edge in plan.edges]
-        self._target = [self._index[edge.target] for edge in plan.edges]
-        self._incoming: list[list[int]] = [[] for _ in self._ids]
-        self._outgoing: list[list[int]] = [[] for _ in self._ids]
-        for edge, (source, target) in enumerate(zip(self._source, self._target, strict=True)):
-            self._outgoing[source].append(edge)
-            self._incoming[target].append(edge)
         self._edges = [EdgeState.UNKNOWN] * len(plan.edges)
         self._unknown = [len(edges) for edges in self._incoming]
         self._taken = [0] * len(self._ids)

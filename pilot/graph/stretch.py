@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias
 
-from pilot.graph.plan import Plan, References
+from pilot.graph.plan import NO_REFERENCES, Plan, References
 from pilot.graph.spec import DEFAULT_HANDLE
 from pilot.graph.task import NodeResult, Scope
 
@@ -41,7 +41,7 @@ class StretchNode:
     edges: list[tuple[str, str]] = field(default_factory=list)
     value: Any = None
     assigned: Assigned = field(default_factory=dict)
-    references: References = field(default_factory=References)
+    references: References = field(default_factory=lambda: NO_REFERENCES)
     passes_input: bool = False
     gathers: Literal["all", "first"] | None = None
     sets: list[str] = field(default_factory=list)
@@ -83,44 +83,52 @@ class Ways:
     """The edges of a plan, to find what a stretch comes to."""
 
     def __init__(self, plan: Plan) -> None:
-        self._incoming: dict[str, list[tuple[str, str]]] = {node.id: [] for node in plan.nodes}
-        self._below: dict[str, list[str]] = {node.id: [] for node in plan.nodes}
-        for edge in plan.edges:
-            self._incoming[edge.target].append((edge.source, edge.handle))
-            self._below[edge.source].append(edge.target)
-        self._may_follow = {
-            node.id
-            for node in plan.nodes
-            # who starts early, or ends others, depends on what runs elsewhere
-            if node.pure and node.need is None and node.gathers != "first" and not node.cancels
-        }
+        self._plan = plan
+        self._wiring = plan.wiring
 
     def edges_to(self, node_id: str) -> list[tuple[str, str]]:
         """The node's in-edges as (source, handle), in the order of the plan."""
-        return self._incoming[node_id]
+        wiring = self._wiring
+        found = (self._plan.edges[edge] for edge in wiring.incoming[wiring.index[node_id]])
+        return [(edge.source, edge.handle) for edge in found]
 
     def below(self, roots: Iterable[str], usable: Callable[[str], bool]) -> list[str]:
         """The nodes that run by these alone, each after all that lead to it. With the roots they
         are `MAX_NODES` at most."""
-        order = list(roots)
+        wiring = self._wiring
+        order = [wiring.index[node_id] for node_id in roots]
         first = len(order)
         inside = set(order)
-        for node_id in order:
-            for target in self._below[node_id]:
+        refused: set[int] = set()
+        for index in order:
+            for edge in wiring.outgoing[index]:
                 if len(order) >= MAX_NODES:
-                    return order[first:]
-                if target not in inside and self._follows(target, inside) and usable(target):
+                    break
+                target = wiring.target[edge]
+                if target in inside or target in refused:
+                    continue
+                if not self._may_follow(target):
+                    refused.add(target)
+                elif self._is_led_to_by(inside, target) and usable(wiring.ids[target]):
                     inside.add(target)
                     order.append(target)
-        return order[first:]
+        return [wiring.ids[index] for index in order[first:]]
 
-    def _follows(self, node_id: str, inside: set[str]) -> bool:
-        edges = self._incoming[node_id]
+    def _may_follow(self, index: int) -> bool:
+        node = self._plan.nodes[index]
         return (
-            node_id in self._may_follow
-            and len(edges) <= MAX_NODES  # each look at a wide join costs its width
-            and all(source in inside for source, _ in edges)
+            node.pure
+            # who starts early, or ends others, depends on what runs elsewhere
+            and node.need is None
+            and node.gathers != "first"
+            and not node.cancels
+            # each look at a wide join costs its width
+            and len(self._wiring.incoming[index]) <= MAX_NODES
         )
+
+    def _is_led_to_by(self, inside: set[int], index: int) -> bool:
+        wiring = self._wiring
+        return all(wiring.source[edge] in inside for edge in wiring.incoming[index])
 
 
 @dataclass(frozen=True, slots=True)

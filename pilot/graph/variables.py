@@ -8,6 +8,7 @@ branches the one on the later edge counts, whatever the times were.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import cached_property
 
 from pilot.graph.plan import Plan
 
@@ -20,24 +21,28 @@ class Environments:
     """The environments on the taken edges of one run."""
 
     def __init__(self, plan: Plan) -> None:
+        self._plan = plan
         self._sets = {node.id: node.sets for node in plan.nodes if node.sets}
-        self._bits = {node_id: 1 << bit for bit, node_id in enumerate(self._sets)}
-        self._upstream = self._setters_upstream(plan) if self._sets else {}
         self._edges: dict[int, Environment] = {}
         self._nodes: dict[str, Environment] = {}
 
-    def _setters_upstream(self, plan: Plan) -> dict[str, int]:
-        """For each node the set (as bits) of setting nodes upstream of it."""
-        upstream = {node.id: 0 for node in plan.nodes}
-        waiting = dict.fromkeys(upstream, 0)
-        targets: dict[str, list[str]] = {node_id: [] for node_id in upstream}
-        for edge in plan.edges:
-            waiting[edge.target] += 1
-            targets[edge.source].append(edge.target)
-        ready = [node_id for node_id, count in waiting.items() if count == 0]
-        for node_id in ready:
-            down = upstream[node_id] | self._bits.get(node_id, 0)
-            for target in targets[node_id]:
+    @cached_property
+    def _bits(self) -> dict[int, int]:
+        """A bit for each setting node, by its index."""
+        index = self._plan.wiring.index
+        return {index[node_id]: 1 << bit for bit, node_id in enumerate(self._sets)}
+
+    @cached_property
+    def _upstream(self) -> list[int]:
+        """For each node the set (as bits) of setting nodes upstream of it. Few runs ask."""
+        wiring, bits = self._plan.wiring, self._bits
+        upstream = [0] * len(wiring.ids)
+        waiting = [len(edges) for edges in wiring.incoming]
+        ready = [index for index, count in enumerate(waiting) if count == 0]
+        for index in ready:
+            down = upstream[index] | bits.get(index, 0)
+            for edge in wiring.outgoing[index]:
+                target = wiring.target[edge]
                 upstream[target] |= down
                 waiting[target] -= 1
                 if waiting[target] == 0:
@@ -78,4 +83,5 @@ class Environments:
 
     def _came_after(self, one: str, other: str) -> bool:
         """Whether `other` lies upstream of `one` (or is it)."""
-        return one == other or bool(self._upstream[one] & self._bits[other])
+        index = self._plan.wiring.index
+        return one == other or bool(self._upstream[index[one]] & self._bits[index[other]])
