@@ -31,7 +31,9 @@ from api.limits import Limits, RateHeaders, rates
 from api.live.connections import Connections
 from api.live.feed import Feed
 from api.live.history import History
+from api.live.shared import SharedStreams
 from api.live.tickets import open_tickets
+from api.live.turns import Turns
 from api.live.websocket import serve_socket
 from api.me.routes import router as me
 from api.parts import Parts
@@ -177,6 +179,7 @@ async def opened(settings: Settings) -> AsyncIterator[Parts]:
         pending = PendingRuns(runs, Workers(runs))
         history = History(store, runs, settings, pending)
         feed = await stack.enter_async_context(Feed(bus, history, pending))
+        turns = Turns()
         parts = Parts(
             settings,
             auth.Verifiers(tokens, PREFIX, KeyVerifier(store)),
@@ -194,6 +197,8 @@ async def opened(settings: Settings) -> AsyncIterator[Parts]:
             limits,
             live_tickets,
             Finished(shared),
+            turns,
+            SharedStreams(feed, turns),
             keyring=secrets_keyring(settings),
             codec=None if payload_keys is None else EncryptionCodec(payload_keys),
             objects=Objects.open(settings),

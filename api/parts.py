@@ -18,6 +18,7 @@ from api.live.connections import Connections
 from api.live.feed import Feed
 from api.live.history import History
 from api.live.outbox import Outbox
+from api.live.shared import SharedStreams
 from api.live.tickets import Tickets
 from api.live.turns import Turns
 from api.pending import PendingRuns
@@ -38,9 +39,9 @@ from pilot.store import Store
 class Parts:
     """`keys` are those that the issuer of tokens signs by. `connections` counts who watches,
     `streams` are what the open server-sent streams read from: closed when the process is to
-    end, which it says by `draining` first. `turns` are when WebSockets write. `keyring` seals
-    secrets, `codec` encrypts Temporal's payloads; None without a key. `objects` is the payload
-    store, where there is one."""
+    end, which it says by `draining` first. `turns` are when WebSockets write, `shared` what those of
+    one user are sent alike. `keyring` seals secrets, `codec` encrypts Temporal's payloads; None
+    without a key. `objects` is the payload store, where there is one."""
 
     settings: Settings
     verifier: Verifier
@@ -56,9 +57,10 @@ class Parts:
     limits: Limits
     tickets: Tickets
     finished: Finished
+    turns: Turns
+    shared: SharedStreams
     streams: set[Outbox] = field(default_factory=set)
     draining: Event = field(default_factory=Event)
-    turns: Turns = field(default_factory=Turns)
     keyring: Keyring | None = None
     codec: EncryptionCodec | None = None
     directory: Directory | None = None

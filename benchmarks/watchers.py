@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+import uvloop
 from websockets.client import ClientProtocol
 from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
 from websockets.frames import Frame, Opcode
@@ -131,4 +132,6 @@ async def watching(url: str, tokens: list[tuple[str, str]]) -> AsyncIterator[Wat
 
 
 if __name__ == "__main__":
-    asyncio.run(watch(*json.loads(sys.stdin.readline())))
+    # the cheapest there is: watchers are to take little of what is measured
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(watch(*json.loads(sys.stdin.readline())))

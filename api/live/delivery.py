@@ -76,6 +76,22 @@ class Delivery:
         return _frame(self.json, deflated=True)
 
 
+class Joined:
+    """Frames of messages in one piece. Watchers of one user are sent the same in turn, so the
+    last piece is kept."""
+
+    def __init__(self) -> None:
+        self._messages: list[Message] = []
+        self._deflated = False
+        self._frames = b""
+
+    def __call__(self, messages: list[Message], *, deflated: bool) -> bytes:
+        if messages != self._messages or deflated is not self._deflated:
+            self._messages, self._deflated = messages, deflated
+            self._frames = b"".join([one.frame(deflated=deflated) for one in messages])
+        return self._frames
+
+
 def _frame(data: bytes, deflated: bool) -> bytes:
     extensions = [DEFLATE] if deflated and len(data) >= MIN_DEFLATED_BYTES else []
     return Frame(Opcode.TEXT, data).serialize(mask=False, extensions=extensions)

@@ -11,7 +11,7 @@ import dataclasses
 from collections.abc import Callable
 from typing import Protocol
 
-from api.live.delivery import Delivery, Text
+from api.live.delivery import Delivery, Message, Text
 from pilot.events.model import Event, EventType
 
 MAX_MESSAGES = 4_000
@@ -89,6 +89,18 @@ class Outbox:
         self._reader: asyncio.Future[None] | None = None
         self._patient: list[asyncio.Future[None]] = []
 
+    def __len__(self) -> int:
+        return len(self._queue)
+
+    @property
+    def size(self) -> int:
+        """Bytes of what waits."""
+        return self._size
+
+    def waiting(self) -> list[Message]:
+        """What waits, which it goes on doing."""
+        return [waiting.whole() for waiting in self._queue]
+
     def put(self, delivery: Delivery) -> None:
         """Adds a live event, or joins a token to one of its node that waits."""
         event = delivery.event
@@ -142,9 +154,9 @@ class Outbox:
             self._let_in()
         return waiting.whole()
 
-    def pop_some(self) -> list[Delivery | Text]:
+    def pop_some(self) -> list[Message]:
         """The next messages, as many as are sent at once; none where none waits."""
-        messages: list[Delivery | Text] = []
+        messages: list[Message] = []
         size = 0
         while self._queue and size < SENT_AT_ONCE_BYTES:
             size += self._queue[0].size

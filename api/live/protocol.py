@@ -9,11 +9,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from collections.abc import Sequence
 from typing import Any
 
 from uvicorn.config import Config
-from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.server import ServerState
 from websockets.extensions.permessage_deflate import (
@@ -23,10 +21,10 @@ from websockets.extensions.permessage_deflate import (
 from websockets.protocol import State
 from websockets.server import ServerProtocol
 
-from api.live.delivery import MEM_LEVEL, WINDOW_BITS, Message
+from api.live.delivery import MEM_LEVEL, WINDOW_BITS, Joined, Message
 
-FRAMED = "pilot.message"
-"""The key of an ASGI message that has a list of `delivery.Message` in place of one `text`."""
+WRITER = "pilot.writer"
+"""The ASGI extension whose `protocol` is the connection's own: it takes messages without a task."""
 SEND_BUFFER_BYTES = 128 * 1024
 """Of the system, which would hold megabytes for a slow reader: what waits there grows old, and
 cannot be joined or taken back."""
@@ -42,6 +40,7 @@ _DEFLATE = ServerPerMessageDeflateFactory(
     client_max_window_bits=WINDOW_BITS,
     compress_settings={"memLevel": MEM_LEVEL},
 )
+_joined = Joined()
 
 
 class Received:
@@ -120,10 +119,6 @@ class WatcherProtocol(WebSocketsSansIOProtocol):
             connected.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
 
     async def send(self, message: Any) -> None:
-        framed = message.get(FRAMED)
-        if framed is not None:
-            await self._send_framed(framed)
-            return
         if message["type"] == "websocket.close":
             # a close frame does not wait until a reader that does not read has read
             self.writable.set()
@@ -133,16 +128,28 @@ class WatcherProtocol(WebSocketsSansIOProtocol):
             self.request.headers.clear()
             del self.request, self.response
 
-    async def _send_framed(self, messages: Sequence[Message]) -> None:
+    # the extension
+
+    @property
+    def takes_more(self) -> bool:
+        """Whether what is written now is on its way: its reader reads."""
+        return self.writable.is_set()
+
+    async def until_it_takes_more(self) -> None:
+        await self.writable.wait()
+
+    def write(self, messages: list[Message]) -> bool:
+        """Sends messages in one call of the system; False where the connection is closed."""
+        if self.disconnected or self.close_sent or self.conn.state is not State.OPEN:
+            return False
         deflated = self._deflates()
         if deflated is None:
             for message in messages:
-                await super().send({"type": "websocket.send", "text": message.text})
-            return
-        await self.writable.wait()
-        if self.disconnected or self.close_sent or self.conn.state is not State.OPEN:
-            raise ClientDisconnected
-        self.transport.write(b"".join([one.frame(deflated=deflated) for one in messages]))
+                self.conn.send_text(message.text.encode())
+            self.transport.write(b"".join(self.conn.data_to_send()))
+        else:
+            self.transport.write(_joined(messages, deflated=deflated))
+        return True
 
     def _deflates(self) -> bool | None:
         """Whether this connection's frames are the deflated ones; None where its client
@@ -166,6 +173,7 @@ class WatcherProtocol(WebSocketsSansIOProtocol):
             super().shutdown()
 
     async def run_asgi(self) -> None:
+        self.scope["extensions"][WRITER] = {"protocol": self}
         await super().run_asgi()
         # closing waits for what is still buffered, which nobody may ever read
         if not self.disconnected:

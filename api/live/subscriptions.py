@@ -1,7 +1,8 @@
 """What one WebSocket is subscribed to: executions with their past, workflows, or all.
 
 A connection begins with all of its user's executions. The narrowest subscription decides:
-one of the execution, else one of its workflow, else the one of all.
+one of the execution, else one of its workflow, else the one of all. While it asks for nothing else
+it is sent what all such connections of its user are (`api.live.shared`).
 """
 
 from __future__ import annotations
@@ -9,12 +10,13 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+from collections.abc import Callable
 from contextlib import ExitStack
 
 from api import access
 from api.caller import Caller
 from api.executions.service import current
-from api.live.delivery import Delivery
+from api.live.delivery import Delivery, Message
 from api.live.messages import Filter, Subscribe, Unsubscribe
 from api.live.outbox import Inbox, Outbox
 from api.live.watch import OfOne, Watch
@@ -28,6 +30,7 @@ log = logging.getLogger(__name__)
 HOLD_S = 0.1
 MAX_WATCHES = 200
 MAX_WORKFLOWS = 200
+EVERYTHING = Filter()
 
 
 class Filtered:
@@ -47,30 +50,46 @@ class Filtered:
 
 
 class Subscriptions:
-    """`deliver` is what the feed calls; `close` when the connection ends."""
+    """`deliver` is what the feed calls, `take` what the user's shared stream does; `close` when
+    the connection ends."""
 
-    def __init__(self, parts: Parts, caller: Caller, outbox: Outbox) -> None:
+    def __init__(
+        self,
+        parts: Parts,
+        caller: Caller,
+        outbox: Outbox,
+        take: Callable[[list[Message]], None],
+    ) -> None:
         self._parts = parts
         self._caller = caller
         self._outbox = outbox
-        self._all: Filter | None = Filter()
+        self._all: Filter | None = EVERYTHING
         self._workflows: dict[str, Filter] = {}
         self._watches: dict[str, Watch] = {}
         self._replays: dict[str, asyncio.Task[None]] = {}
         self._elsewhere: dict[str, ExitStack] = {}
+        self.take = take
+        self._shared = parts.shared.of(caller.owner)
+        self._is_shared = False
         # The first live events wait a moment for the subscription that clients send when they
         # connect: without it, some of its events would come before their past.
         self._held: list[Delivery] | None = []
         self._holding = asyncio.get_running_loop().call_later(HOLD_S, self._let_go)
 
     def close(self) -> None:
+        self._shared.leave(self)
         self._holding.cancel()
         for replay in self._replays.values():
             replay.cancel()
         for listening in self._elsewhere.values():
             listening.close()
 
+    def joined(self) -> None:
+        self._is_shared = True
+
     def deliver(self, delivery: Delivery) -> None:
+        if self._is_shared:
+            return
         event = delivery.event
         watch = self._watches.get(event.execution_id)
         if watch is not None:
@@ -84,6 +103,7 @@ class Subscriptions:
 
     def add(self, wanted: Subscribe) -> None:
         """Subscribes; what was subscribed under the same name before is replaced."""
+        self._leave()
         if wanted.execution_id is not None:
             self._watch(wanted.execution_id, wanted.last_seq, wanted.filter)
         elif wanted.workflow_id is None:
@@ -92,14 +112,26 @@ class Subscriptions:
             self._workflows[wanted.workflow_id] = wanted.filter
         else:
             self._refuse("too_many_subscriptions", f"at most {MAX_WORKFLOWS} workflows")
+        self._join_if_plain()
 
     def remove(self, unwanted: Unsubscribe) -> None:
+        self._leave()
         if unwanted.execution_id is not None:
             self._drop(unwanted.execution_id)
         elif unwanted.workflow_id is not None:
             self._workflows.pop(unwanted.workflow_id, None)
         else:
             self._all = None
+        self._join_if_plain()
+
+    def _leave(self) -> None:
+        self._is_shared = False
+        self._shared.leave(self)
+
+    def _join_if_plain(self) -> None:
+        is_narrowed = self._workflows or self._watches or self._held is not None
+        if self._all == EVERYTHING and not is_narrowed:
+            self._shared.join(self)
 
     def _watch(self, execution_id: str, last_seq: int | None, passing: Filter) -> None:
         if len(self._watches) >= MAX_WATCHES and execution_id not in self._watches:
@@ -160,6 +192,7 @@ class Subscriptions:
         held, self._held = self._held, None
         for delivery in held or ():
             self.deliver(delivery)
+        self._join_if_plain()
 
     def _refuse(self, code: str, message: str, execution_id: str | None = None) -> None:
         self._outbox.say(error_text(code, message, execution_id))

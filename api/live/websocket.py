@@ -4,8 +4,8 @@ What a watcher may say is in `api.live.messages`. What cannot be done is answere
 `{"type": "error", "code", "message"}` and leaves the connection open.
 
 An idle connection is one task that reads. What else it needs (its token's end, the first
-moment's hold) are timers, and it writes by a task that lives while there is something to send,
-begun when it is the process's turn to write (`api.live.turns`).
+moment's hold) are timers. It writes when it is the process's turn to write (`api.live.turns`):
+at once, or where its reader is slow by a task that lives while there is something to send.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from api.caller import Caller, InvalidTokenError
 from api.keysets import KeysUnavailableError
 from api.live import origin
 from api.live.connections import TooManyConnectionsError
+from api.live.delivery import Delivery, Message
 from api.live.messages import (
     BAD_MESSAGE_COST,
     Allowance,
@@ -38,7 +39,7 @@ from api.live.messages import (
     parse,
 )
 from api.live.outbox import Outbox
-from api.live.protocol import FRAMED
+from api.live.protocol import WRITER, WatcherProtocol
 from api.live.subscriptions import Subscriptions, error_text
 from api.live.tickets import TicketsUnavailableError
 from api.parts import Parts, parts_of
@@ -105,8 +106,9 @@ class Connection:
         self._socket = socket
         self._parts = parts
         self._caller = caller
+        self._writer: WatcherProtocol = socket.scope["extensions"][WRITER]["protocol"]
         self._outbox = Outbox(self._has_more)
-        self._subscriptions = Subscriptions(parts, caller, self._outbox)
+        self._subscriptions = Subscriptions(parts, caller, self._outbox, self.take)
         self._allowance = Allowance()
         self._writing: asyncio.Task[None] | None = None
         self._is_to_write = False
@@ -190,6 +192,16 @@ class Connection:
 
     # writing
 
+    def take(self, messages: list[Message]) -> None:
+        """Sends what comes next: at once, where the reader is not behind."""
+        is_behind = len(self._outbox) or self._writing is not None or not self._writer.takes_more
+        if not is_behind and self._ending is None and not self._is_over:
+            self._writer.write(messages)
+            return
+        for message in messages:
+            if isinstance(message, Delivery):
+                self._outbox.put(message)
+
     def _has_more(self) -> None:
         if self._outbox.overflowed:
             self._end(TOO_SLOW, "too slow a reader")
@@ -199,15 +211,19 @@ class Connection:
 
     def _begin_writing(self) -> None:
         self._is_to_write = False
-        if self._ending is None and not self._is_over:
+        if self._ending is not None or self._is_over:
+            return
+        if self._writer.takes_more:
+            self._writer.write(self._outbox.pop_some())
+        if len(self._outbox):
             self._writing = asyncio.create_task(self._write())
 
     async def _write(self) -> None:
         try:
+            await self._writer.until_it_takes_more()
             # a reader that has gone is seen where it is heard
-            with suppress(WebSocketDisconnect, RuntimeError):
-                while messages := self._outbox.pop_some():
-                    await self._socket.send({"type": "websocket.send", FRAMED: messages})
+            while (messages := self._outbox.pop_some()) and self._writer.write(messages):
+                await self._writer.until_it_takes_more()
         finally:
             self._writing = None
 
