@@ -39,9 +39,9 @@ from pilot.store import Store
 class Parts:
     """`keys` are those that the issuer of tokens signs by. `connections` counts who watches,
     `streams` are what the open server-sent streams read from: closed when the process is to
-    end, which it says by `draining` first. `turns` are when WebSockets write, `shared` what those of
-    one user are sent alike. `keyring` seals secrets, `codec` encrypts Temporal's payloads; None
-    without a key. `objects` is the payload store, where there is one."""
+    end, which it says by `draining` first. `turns` are when WebSockets write, `shared` what
+    those of one user are sent alike. `keyring` seals secrets, `codec` encrypts Temporal's
+    payloads; None without a key. `objects` is the payload store, where there is one."""
 
     settings: Settings
     verifier: Verifier

@@ -25,6 +25,7 @@ from typing import Self
 from api.live.comparison import Comparison
 from api.live.delivery import Delivery
 from api.live.history import History
+from api.live.mending import missed_came
 from api.live.quiet import Quiet
 from api.live.shared_calls import SharedCalls
 from api.live.snapshot import gap, going_on_before
@@ -165,6 +166,12 @@ class Feed:
         track = self._track(watched, execution_id)
         if track.last_seq is None and track.repair is None:
             track.last_seq = 0
+
+    def went_on(self, user_id: str, execution_id: str, after_seq: int, before_seq: int) -> None:
+        """Some watcher went on without the events between."""
+        watched = self._watched.get(user_id)
+        if watched is not None:
+            self._mend_later(self._track(watched, execution_id), after_seq, before_seq)
 
     def tracks(self) -> Iterable[Track]:
         return self._tracks.values()
@@ -366,8 +373,27 @@ class Feed:
             for delivery in told:
                 for listener in tuple(track.watched.listeners):
                     listener.deliver(delivery)
+            self._mend_later(track, last, first.seq)
             track.last_seq = first.seq - 1
             self._drain(track)
+
+    def _mend_later(self, track: Track, after_seq: int, before_seq: int) -> None:
+        if track.mending is None:
+            track.gap_after, track.gap_before = after_seq, before_seq
+            track.mending = self._spawn(self._mend(track))
+        else:
+            track.gap_after = min(track.gap_after, after_seq)
+            track.gap_before = max(track.gap_before, before_seq)
+
+    async def _mend(self, track: Track) -> None:
+        def is_tracked() -> bool:
+            return self._tracks.get(track.execution_id) is track
+
+        try:
+            if await missed_came(self._history, track, is_tracked):
+                self._start_over(track)
+        finally:
+            track.mending = None
 
     async def _shown(self, track: Track) -> Delivery | None:
         """The execution as the store has it; None where it cannot be had now."""

@@ -98,6 +98,16 @@ class History:
 
         return await self._shared(("run", execution_id, seq), ask)
 
+    async def has_between(self, execution_id: str, after_seq: int, before_seq: int) -> bool:
+        """Whether the store has all of those events, or the run answers."""
+        if await self._store.missing_from(execution_id) >= before_seq:
+            return True
+        try:
+            events, _ = await self.asked(execution_id, after_seq)
+        except QueryError:
+            return False
+        return bool(events) and events[0].seq == after_seq + 1
+
     async def progress(self, execution_ids: Sequence[str]) -> list[Progress]:
         """How far the store is."""
         return await self._store.progress(execution_ids)

@@ -63,7 +63,8 @@ class Track:
 
     `checked_at` (monotonic) is when it last said something or was compared with the store, and
     `asked_at` the same for its run; `check_every` and `ask_every` are how long to wait for the
-    next time. `spoke_at` is when it last said something.
+    next time. `spoke_at` is when it last said something. `gap_after` and `gap_before` are the `seq`
+    around what watchers had to go on without, while `mending` waits for it.
     """
 
     watched: Watched
@@ -80,6 +81,9 @@ class Track:
     ask_every: float = FIRST_ASK_S
     spoke_at: float = field(default_factory=time.monotonic)
     waits: Waits = field(default_factory=Waits)
+    gap_after: int = 0
+    gap_before: int = 0
+    mending: asyncio.Task[None] | None = None
 
     @property
     def user_id(self) -> str:

@@ -194,6 +194,7 @@ class Watch:
             shown = await self._shown()
             if shown is not None:
                 await self._outbox.put_patiently(going_on_before(shown, before))
+            self._feed.went_on(self.owner, self.execution_id, self.last_seq, before)
         self._note(delivery)
         await self._outbox.put_patiently(delivery)
 

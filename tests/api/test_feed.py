@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from api.live import comparison, tracks
+from api.live import comparison, mending, tracks
 from api.live import feed as feed_module
 from api.live import outbox as outbox_module
 from api.live import watch as watch_module
@@ -60,6 +60,9 @@ class Truth:
 
     async def asked(self, execution_id, seq):
         return [], False
+
+    async def has_between(self, execution_id, after_seq, before_seq):
+        return self.known >= before_seq - 1
 
     async def progress(self, execution_ids):
         return [each for each in self._progress() if each.execution_id in execution_ids]
@@ -173,6 +176,56 @@ async def test_a_gap_that_nobody_can_fill_is_told_and_the_execution_shown(bus, m
         {"after_seq": 1, "before_seq": 5},
         {"after_seq": 5, "before_seq": 9},
     ]
+
+
+async def test_what_was_missing_comes_at_last_and_the_execution_is_shown_anew(bus, monkeypatch):
+    monkeypatch.setattr(feed_module, "REPAIR_DELAYS_S", (0.01,))
+    monkeypatch.setattr(mending, "FIRST_LOOK_S", 0.02)
+    monkeypatch.setattr(mending, "MAX_LOOK_S", 0.02)
+    truth, ears = Truth(), Listening()
+    async with Feed(bus, truth) as feed:
+        with feed.listening("ada", ears):
+            await publish(bus, 1, 4)
+            await ears.until(4)
+            await asyncio.sleep(0.1)
+            assert len(ears.got) == 4  # nobody can give them yet
+            truth.events = [event(n) for n in range(1, 6)]
+            truth.known = 4
+            await ears.until(5)
+            await publish(bus, 5)
+            await ears.until(6)
+            await asyncio.sleep(0.1)
+    assert [(one.type, one.seq) for one in ears.got[1:]] == [
+        (EventType.GAP, None),
+        (EventType.SNAPSHOT, 3),
+        (EventType.NODE_STARTED, 4),
+        (EventType.SNAPSHOT, 4),  # with what was missing
+        (EventType.NODE_STARTED, 5),
+    ]
+
+
+async def test_of_a_run_that_has_ended_what_is_missing_is_not_waited_for_for_ever(bus, monkeypatch):
+    monkeypatch.setattr(feed_module, "REPAIR_DELAYS_S", (0.01,))
+    monkeypatch.setattr(mending, "FIRST_LOOK_S", 0.001)
+    truth, ears = Truth(), Listening()
+    truth.looks = 0
+
+    async def has_between(*_):
+        truth.looks += 1
+        return False
+
+    truth.has_between = has_between
+    monkeypatch.setattr(mending, "MAX_LOOK_S", 0.001)
+    async with Feed(bus, truth) as feed:
+        with feed.listening("ada", ears):
+            await publish(bus, 1)
+            ended = event(4, EventType.EXECUTION_SUCCEEDED)
+            await bus.publish([Envelope("ada", ended)])
+            await ears.until(4)
+            async with asyncio.timeout(10):
+                while next(iter(feed.tracks())).mending is not None:
+                    await asyncio.sleep(0.01)
+    assert truth.looks >= mending.LOOKS_AT_ENDED
 
 
 async def test_a_gap_is_told_while_the_store_is_away(bus, monkeypatch):
