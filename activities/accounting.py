@@ -26,6 +26,7 @@ from activities.admission import BUDGET_CODES, Admission, Question, cost_of
 from activities.asked import Call, Completion, Usage
 from activities.completion import complete
 from activities.models import Route
+from activities.throttle import Throttle
 from activities.token_count import count_prompt, count_text
 from activities.usage_writer import UsageWriter
 from pilot import metrics
@@ -33,6 +34,7 @@ from pilot.errors import NodeError, StoreError
 from pilot.graph.task import NodeResult
 from pilot.money import dollars
 from pilot.settings import Settings
+from pilot.store.places import PlaceStore
 from pilot.store.usage import CallKey, ModelCall, Total, UsageStore
 
 if TYPE_CHECKING:
@@ -53,9 +55,14 @@ class Accounting:
     `meta` says what was used all the same."""
 
     def __init__(
-        self, settings: Settings, usage: UsageStore | None, writer: UsageWriter | None
+        self,
+        settings: Settings,
+        usage: UsageStore | None,
+        writer: UsageWriter | None,
+        throttle: Throttle,
     ) -> None:
         self.settings = settings
+        self.throttle = throttle
         self._usage = usage
         self._writer = writer
         self._admission = (
@@ -64,21 +71,29 @@ class Accounting:
 
     @classmethod
     @contextlib.asynccontextmanager
-    async def open(cls, settings: Settings, usage: UsageStore | None) -> AsyncIterator[Accounting]:
+    async def open(
+        cls, settings: Settings, usage: UsageStore | None, places: PlaceStore | None = None
+    ) -> AsyncIterator[Accounting]:
+        limits, slots = settings.pilot_model_limits, settings.pilot_max_activities
+        throttle = Throttle(limits, places, slots)
         if usage is None:
-            yield cls(settings, None, None)
+            yield cls(settings, None, None, throttle)
             return
         async with UsageWriter.open(usage) as writer:
-            yield cls(settings, usage, writer)
+            yield cls(settings, usage, writer, throttle)
 
     def ledger(self, attempt: Attempt[Any], seconds: float) -> Ledger:
         """The ledger of an attempt that ends within `seconds`."""
         return Ledger(self, attempt, seconds)
 
-    async def admit(self, question: Question) -> datetime:
-        """As `Admission.admit`; the time of the call."""
-        at = None if self._admission is None else await self._admission.admit(question)
-        return at or datetime.now(UTC)
+    async def admit(self, question: Question) -> datetime | None:
+        """As `Admission.admit`."""
+        return None if self._admission is None else await self._admission.admit(question)
+
+    async def withdraw(self, question: Question, at: datetime) -> None:
+        """The call that was let through at that time is not made."""
+        if self._admission is not None:
+            await self._admission.withdraw(question, at)
 
     async def write(self, call: ModelCall, limit_s: float) -> None:
         if self._writer is not None:
@@ -143,13 +158,18 @@ class Ledger:
         self._calls = 0
 
     async def complete(
-        self, call: Call, http: httpx.AsyncClient, on_text: Callable[[str], None]
+        self,
+        call: Call,
+        http: httpx.AsyncClient,
+        on_text: Callable[[str], None],
+        *,
+        may_leave: bool = True,
     ) -> Completion:
         """`activities.completion.complete`, accounted for. Raises `NodeError` as that does,
-        and, before a call is made, `budget_exceeded`, `price_unknown`, `budget_reserved` or
-        `usage_unavailable`."""
-
-        async with self.call(call.route, call.messages, call.parameters.get("max_tokens")) as ask:
+        and, before a call is made, `budget_exceeded`, `price_unknown`, `budget_reserved`,
+        `usage_unavailable` or, if it `may_leave`, `model_busy`."""
+        most = call.parameters.get("max_tokens")
+        async with self.call(call.route, call.messages, most, may_leave=may_leave) as ask:
 
             def received(text: str) -> None:
                 ask.received(text)
@@ -161,7 +181,12 @@ class Ledger:
 
     @contextlib.asynccontextmanager
     async def call(
-        self, route: Route, messages: list[dict[str, Any]], max_tokens: int | None
+        self,
+        route: Route,
+        messages: list[dict[str, Any]],
+        max_tokens: int | None,
+        *,
+        may_leave: bool = True,
     ) -> AsyncIterator[Ask]:
         """One call of a model: reserves, and writes what it took whatever became of it."""
         task = self.attempt.task
@@ -175,23 +200,29 @@ class Ledger:
             # every round of tool calls is an activity, whose attempts count from 1
             call=task.round * CALLS_A_ROUND + self._calls,
         )
-        at = await self._accounting.admit(
-            Question(
-                key,
-                task.user_id,
-                task.workflow_id,
-                tuple(task.callers),
-                route,
-                messages,
-                max_tokens,
-                self.seconds,
-            )
+        question = Question(
+            key,
+            task.user_id,
+            task.workflow_id,
+            tuple(task.callers),
+            route,
+            messages,
+            max_tokens,
+            self.seconds,
         )
+        reserved_at = await self._accounting.admit(question)
+        at, has_place = reserved_at or datetime.now(UTC), False
         ask = Ask(messages)
+        throttle = self._accounting.throttle
         try:
-            yield ask
+            async with throttle.place(route, self.attempt, self.seconds, may_leave=may_leave):
+                has_place = True
+                yield ask
         except BaseException as error:
-            await self._written(key, at, route, ask, error)
+            if has_place:
+                await self._written(key, at, route, ask, error)
+            elif reserved_at is not None:
+                await self._accounting.withdraw(question, reserved_at)
             raise
         await self._written(key, at, route, ask, None)
 

@@ -89,6 +89,11 @@ class Admission:
         reservation = await self._estimate(question, allowance)
         return await self._reserved(reservation, allowance)
 
+    async def withdraw(self, question: Question, at: datetime) -> None:
+        """Frees what was reserved at that time: the call is not made."""
+        reserved = Reservation(question.key, question.owner, question.workflow_id, at, at, 0)
+        await self._release(reserved)
+
     async def _estimate(self, question: Question, allowance: Allowance) -> Reservation:
         route = question.route
         prompt = await count_prompt(route, question.messages)

@@ -9,11 +9,11 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from temporalio import activity
-from temporalio.exceptions import CancelledError
+from temporalio.exceptions import ApplicationError, CancelledError
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
 from pilot import logs, metrics, tracing
-from pilot.graph.task import NodeTask
+from pilot.graph.task import MODEL_BUSY, NodeTask
 
 
 class NodeInterceptor(Interceptor):
@@ -48,6 +48,10 @@ class _Node(ActivityInboundInterceptor):
             status = "succeeded"
         except (asyncio.CancelledError, CancelledError):
             status = "cancelled"
+            raise
+        except ApplicationError as error:
+            if error.type == MODEL_BUSY:
+                status = "waiting"
             raise
         finally:
             metrics.current().attempt(task.type, status, time.perf_counter() - began)

@@ -26,7 +26,7 @@ from activities.resources import Resources
 from activities.token_count import preload
 from activities.tool_calls import asked, read_calls, tool_parameters
 from pilot.errors import NodeError
-from pilot.graph.task import NodeResult
+from pilot.graph.task import MODEL_BUSY, NodeResult
 from pilot.graph.values import as_text
 from pilot.nodes.llm import LlmConfig
 
@@ -73,9 +73,9 @@ async def _answer(
                 try:
                     return await _ask(model, config, attempt, shared, ledger, journal, failures)
                 except NodeError as error:
-                    failures.append((model, error))
-                    if error.code in BUDGET_CODES:
+                    if error.code in BUDGET_CODES or (error.code == MODEL_BUSY and not failures):
                         raise
+                    failures.append((model, error))
                     if not (error.retryable or error.code in _OTHER_MODEL_HELPS):
                         raise
     except TimeoutError:
@@ -88,7 +88,9 @@ async def _answer(
     raise next((error for _, error in failures if error.retryable), failures[-1][1])
 
 
-_OTHER_MODEL_HELPS = frozenset({"llm_model_not_found", "llm_unknown_model", "llm_context_length"})
+_OTHER_MODEL_HELPS = frozenset(
+    {"llm_model_not_found", "llm_unknown_model", "llm_context_length", MODEL_BUSY}
+)
 
 
 async def _ask(
@@ -137,7 +139,8 @@ async def _ask(
         call = replace(call, sending=lambda: journal.sending(step))
         tokens = LiveTokens(attempt, model=way.model, **labels)
         try:
-            completion = await ledger.complete(call, http, tokens.add)
+            # an answer that is to be mended is not thrown away for want of room
+            completion = await ledger.complete(call, http, tokens.add, may_leave=not labels)
         except NodeError:
             await journal.failed(step)
             raise

@@ -23,6 +23,7 @@ from pilot.payloads.sizes import Sizes
 from pilot.settings import Settings
 from pilot.store import Store
 from pilot.store.llm_calls import LlmCallStore
+from pilot.store.places import PlaceStore
 from pilot.store.usage import UsageStore
 
 
@@ -75,11 +76,13 @@ async def resources(
     llm_calls: LlmCallStore | None = None,
     store: Store | None = None,
     objects: Objects | None = None,
+    places: PlaceStore | None = None,
 ) -> AsyncIterator[Resources]:
     """Opens the process's resources and closes them at the end, whatever happened. Without
     `secrets` nobody has any; without `usage` no model call is limited or
     written down; without `llm_calls` none is remembered, and none is cached;
-    without `store` no run begins another. `objects` is the payload store."""
+    without `store` no run begins another; without `places` no limits of models hold. `objects` is
+    the payload store."""
     global _current  # noqa: PLW0603
     logs.install()
     outer = _current
@@ -93,7 +96,7 @@ async def resources(
             follow_redirects=False,
         ) as http,
         httpx.AsyncClient(cookies=_no_cookies()) as model_http,
-        Accounting.open(settings, usage) as accounting,
+        Accounting.open(settings, usage, places) as accounting,
     ):
         _current = Resources(
             settings=settings,

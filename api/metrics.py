@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping
 from datetime import UTC, datetime
 from ipaddress import ip_address
 from typing import TypeVar
@@ -134,9 +134,10 @@ def _is_loopback(host: str) -> bool:
 
 async def _asked(parts: Parts) -> CollectorRegistry:
     """What is true now, of this process's watchers and of all that is shared."""
-    counts, held, pollers, last, pruned = await asyncio.gather(
+    counts, held, places, pollers, last, pruned = await asyncio.gather(
         _answer(parts.store.open_counts()),
         _answer(parts.store.slots.held()),
+        _answer(parts.store.places.taken()),
         _answer(parts.runs.pollers()),
         _answer(parts.runs.reconciled()),
         _answer(parts.runs.pruned()),
@@ -153,6 +154,11 @@ async def _asked(parts: Parts) -> CollectorRegistry:
         _say_counts(found, counts[0])
     if held is not None:
         found.set("pilot_executions_held", "Executions that wait for a slot", {"": held[0]})
+    if places is not None:
+        in_use = {pattern: taken.held for pattern, taken in places[0].items()}
+        waiting = {pattern: taken.waiting for pattern, taken in places[0].items()}
+        found.set("pilot_llm_in_use", "Calls of models under way, by limit", in_use, label="limit")
+        found.set("pilot_llm_waiting", "Calls that wait for room", waiting, label="limit")
     if pollers is not None:
         found.set("pilot_worker_pollers", "Workers that poll the queue", {"": len(pollers[0])})
     if last is not None and last[0] is not None:
@@ -220,7 +226,7 @@ class _Gauges:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
 
-    def set(self, name: str, about: str, values: dict[str, float], label: str = "") -> None:
+    def set(self, name: str, about: str, values: Mapping[str, float], label: str = "") -> None:
         gauge = Gauge(name, about, (label,) if label else (), registry=self.registry)
         for key, value in values.items():
             (gauge.labels(key) if label else gauge).set(value)

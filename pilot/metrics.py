@@ -63,6 +63,9 @@ class WorkerMetrics:
         self._cost = meter.create_counter(
             "pilot_llm_cost_nanodollars", "What model calls cost, in billionths of a US dollar"
         )
+        self._waits = meter.create_counter(
+            "pilot_llm_waits", "Calls of models that found no room, by the limit's pattern"
+        )
         self._repaired = meter.create_counter(
             "pilot_reconcile_repaired", "Executions that the reconciler repaired, by kind"
         )
@@ -89,7 +92,7 @@ class WorkerMetrics:
                 self._internal.add(1, {"code": code})
 
     def attempt(self, type: str, status: str, seconds: float) -> None:
-        """`status`: succeeded, failed or cancelled."""
+        """`status`: succeeded, failed, cancelled, or waiting where its model had no room."""
         self._nodes.record(seconds, {"type": type, "status": status})
 
     def model_call(self, call: ModelCall) -> None:
@@ -99,6 +102,9 @@ class WorkerMetrics:
         self._tokens.add(call.completion_tokens, {**labels, "kind": "completion"})
         if call.cost:
             self._cost.add(call.cost, labels)
+
+    def model_waits(self, pattern: str) -> None:
+        self._waits.add(1, {"limit": pattern})
 
     def repaired(self, kinds: Mapping[str, int]) -> None:
         for kind, count in kinds.items():

@@ -169,7 +169,9 @@ class PilotPlugin(SimplePlugin):
             secrets = Secrets(store.secrets, secrets_keyring(settings), settings.public_url)
             objects = Objects.open(settings)
             shared = await stack.enter_async_context(
-                resources(settings, secrets, store.usage, store.llm_calls, store, objects)
+                resources(
+                    settings, secrets, store.usage, store.llm_calls, store, objects, store.places
+                )
             )
             redis_url, folder = settings.redis_url, settings.pilot_archive_dir
             plugin = cls(

@@ -21,6 +21,7 @@ from pilot.errors import SettingsError
 from pilot.graph.status import FINAL_EXECUTION_STATUSES
 from pilot.queues import queues, require_routable, served
 from pilot.standing import Standing, standings
+from pilot.throttle import ModelLimit, model_limits
 
 MAX_BUDGET_TOKENS, MAX_BUDGET_USD = 10**15, 10**9
 MAX_RUNS = 100
@@ -67,6 +68,7 @@ class Settings(BaseSettings):
     pilot_budget_tokens_per_day: Annotated[int, Field(ge=0, le=MAX_BUDGET_TOKENS)] | None = None
     pilot_budget_usd_per_day: Annotated[Decimal, Field(ge=0, le=MAX_BUDGET_USD)] | None = None
     pilot_unknown_price_usd_per_1k: Annotated[Decimal, Field(ge=0, le=1_000)] | None = None
+    pilot_model_limits: Annotated[list[ModelLimit], NoDecode] = Field(default_factory=list)
 
     # Temporal
     temporal_address: str = "127.0.0.1:7233"
@@ -177,6 +179,11 @@ class Settings(BaseSettings):
     @classmethod
     def _standings(cls, value: object) -> object:
         return standings(value) if isinstance(value, str) else value
+
+    @field_validator("pilot_model_limits", mode="before")
+    @classmethod
+    def _model_limits(cls, value: object) -> object:
+        return model_limits(value) if isinstance(value, str) else value
 
     @field_validator("pilot_task_queues", mode="before")
     @classmethod

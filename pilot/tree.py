@@ -247,8 +247,10 @@ def remark(event: Event) -> str:
     meta = event.data.get("meta") or {}
     if "child_execution_id" in meta:
         return f"execution {meta['child_execution_id']}"
-    if event.type is EventType.NODE_PROGRESS:
-        return said_progress(meta.get("progress") or {})
+    if "progress" in meta:
+        return said_progress(meta["progress"])
+    if (waiting := meta.get("waiting") or {}).get("for") == "model":
+        return f"waits for room at the model {waiting.get('model')}"
     if event.type is EventType.EXECUTION_WAITING and event.seq is None:
         return said_wait(str(event.data.get("reason", "")), event.data.get("queue"))
     return str(event.data.get("reason", ""))

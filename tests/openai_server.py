@@ -91,6 +91,9 @@ class OpenAIServer:
     headers: list[dict[str, str]] = field(default_factory=list)
     left: list[float] = field(default_factory=list)
     """When clients went away in the middle of an answer (monotonic seconds)."""
+    streaming: int = 0
+    """How many answers are being streamed."""
+    most_streaming: int = 0
     answer: Callable[[dict[str, Any]], Awaitable[Reply | Calls | Failure]] | None = None
     """Given the request's body, after as long as it likes."""
     _script: deque[Reply | Calls | Failure] = field(default_factory=deque)
@@ -116,7 +119,7 @@ class OpenAIServer:
         usage = step.usage or _usage(body, step.text)
         if body.get("stream"):
             return StreamingResponse(
-                self._stream(body, step, usage), media_type="text/event-stream"
+                self._counted(self._stream(body, step, usage)), media_type="text/event-stream"
             )
         if step.stall_after is not None:
             await self._stall(step)
@@ -165,6 +168,15 @@ class OpenAIServer:
             yield b"data: [DONE]\n\n"
 
         return StreamingResponse(stream(), media_type="text/event-stream")
+
+    async def _counted(self, stream: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        self.streaming += 1
+        self.most_streaming = max(self.most_streaming, self.streaming)
+        try:
+            async for chunk in stream:
+                yield chunk
+        finally:
+            self.streaming -= 1
 
     async def _stream(
         self, body: dict[str, Any], step: Reply, usage: dict[str, int]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from itertools import islice
@@ -12,15 +12,25 @@ from temporalio import workflow
 from temporalio.common import RetryPolicy
 from temporalio.exceptions import ActivityError, FailureError
 
+from pilot.events.model import rfc3339
 from pilot.graph.plan import PlanNode
 from pilot.graph.spec import Policy
 from pilot.graph.task import NodeResult, NodeTask, Scope
-from workflows_def.failure import cut_off_at, is_away, is_cancelled, was_lost
+from workflows_def.failure import (
+    cut_off_at,
+    failure_of,
+    is_away,
+    is_cancelled,
+    waiting_of,
+    was_lost,
+)
 from workflows_def.messages import RunInput
 from workflows_def.pace import Pace
 
 PATCH_CUT_OFF = "another attempt after a worker's stop"
 PATCH_LOST = "another attempt after a worker's death"
+
+Tell = Callable[[dict[str, Any] | None], None]
 
 FIRST_PAUSE_S, MAX_PAUSE_S = 5.0, 60.0
 """Before a node is begun anew that the payload store has failed."""
@@ -55,8 +65,11 @@ async def dispatch(
     round: int = 0,
     transcript: Sequence[dict[str, Any]] = (),
     quiet: bool = False,
+    tell: Tell | None = None,
 ) -> NodeResult:
-    """The result of a node's activity, after as many attempts as its policy allows."""
+    """The result of a node's activity, after as many attempts as its policy allows. `tell` is
+    called where it waits for room at a model, with what is known of that, and with None when it
+    asks again; without it the activity itself waits, or fails."""
     task = NodeTask(
         execution_id=run.execution_id,
         workflow_id=run.workflow_id,
@@ -72,13 +85,14 @@ async def dispatch(
         quiet=quiet,
         callers=run.callers,
         keeps=keeps(run, node, path),
+        yields=tell is not None,
     )
     await pace.admit(task)
     policy = policy_of(run, node)
     pause = FIRST_PAUSE_S
     while True:
         try:
-            return await _attempts(pace, node, task, policy, run.queues.get(node.type))
+            return await _attempts(pace, node, task, policy, run.queues.get(node.type), tell)
         except FailureError as error:
             if not is_away(error) or is_cancelled(error):
                 raise
@@ -88,7 +102,12 @@ async def dispatch(
 
 
 async def _attempts(
-    pace: Pace, node: PlanNode, task: NodeTask, policy: Policy, queue: str | None
+    pace: Pace,
+    node: PlanNode,
+    task: NodeTask,
+    policy: Policy,
+    queue: str | None,
+    tell: Tell | None,
 ) -> NodeResult:
     retry = RetryPolicy(
         initial_interval=timedelta(seconds=policy.retry.initial_s),
@@ -115,6 +134,15 @@ async def _attempts(
         try:
             return await _execute(node, task, policy, retry, queue)
         except ActivityError as error:
+            waiting = waiting_of(error) if tell else None
+            if tell and waiting is not None and not is_cancelled(error):
+                # only tasks that say `yields` come here: no patch is needed
+                await _wait_for_room(waiting, tell)
+                before = (failure_of(error, policy).attempt or 1) - 1
+                left = max(policy.retry.max_attempts - before, 1)
+                task = replace(task, attempts_before=before)
+                retry = replace(retry, maximum_attempts=left)
+                continue
             last = cut_off_at(error, policy)
             if last is not None:
                 if not workflow.patched(PATCH_CUT_OFF):
@@ -126,6 +154,15 @@ async def _attempts(
                 raise
             task = replace(task, attempts_before=last)
             retry = replace(retry, maximum_attempts=1)
+
+
+async def _wait_for_room(waiting: dict[str, Any], tell: Tell) -> None:
+    seconds = float(waiting["seconds"])
+    until = workflow.now() + timedelta(seconds=seconds)
+    told = {name: value for name, value in waiting.items() if name != "seconds"}
+    tell({**told, "until": rfc3339(until)})
+    await workflow.sleep(seconds, summary=f"waits for room at the model {waiting['model']}")
+    tell(None)
 
 
 async def _execute(

@@ -16,6 +16,7 @@ from temporalio.exceptions import (
 )
 
 from pilot.graph.spec import Policy
+from pilot.graph.task import MODEL_BUSY
 
 PAYLOADS_AWAY = "payload_store_unavailable"
 CUT_OFF = ("worker_shutdown", "WorkerShutdown")
@@ -73,6 +74,17 @@ def is_away(error: FailureError) -> bool:
     node's."""
     cause = _cause(error)
     return isinstance(cause, ApplicationError) and cause.type == PAYLOADS_AWAY
+
+
+def waiting_of(error: FailureError) -> dict[str, Any] | None:
+    """What an attempt waits for that ended because its model has no room, with the `seconds` after
+    which it asks again; None for any other end."""
+    cause = _cause(error)
+    if not (isinstance(cause, ApplicationError) and cause.type == MODEL_BUSY):
+        return None
+    details = cause.details[0] if cause.details else {}
+    waiting: dict[str, Any] | None = details.get("meta", {}).get("waiting")
+    return waiting
 
 
 def was_lost(error: ActivityError, policy: Policy) -> bool:

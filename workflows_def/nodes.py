@@ -77,6 +77,7 @@ class Nodes:
         self._ready: deque[str] = deque()
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._waiting: set[str] = set()
+        self._in_line: set[str] = set()
         self._lost: set[str] = set()
         self._stopping: Reason | None = None
         self._cleaning = False
@@ -95,8 +96,11 @@ class Nodes:
 
     @property
     def waiting(self) -> list[str]:
-        """The nodes that wait, if all that are under way do."""
+        """The nodes that wait, if all that are under way do. One that waits for room at a model
+        waits for nothing outside."""
         under_way = list(self._tasks)
+        if self._in_line.intersection(under_way):
+            return []
         if any(self._schedule.status(node_id) is not NodeStatus.WAITING for node_id in under_way):
             return []
         return under_way
@@ -315,12 +319,13 @@ class Nodes:
         return entered
 
     async def _run_node(self, node: PlanNode, value: Any, scope: Scope) -> None:
+        tell = partial(self._in_line_for, node)
         try:
             result = await dispatch(
-                self._run, self._pace, node, scope, path=self._path, quiet=self._quiet
+                self._run, self._pace, node, scope, path=self._path, quiet=self._quiet, tell=tell
             )
             if result.tool_calls:
-                result = await self._toolbox.converse(node, scope, result)
+                result = await self._toolbox.converse(node, scope, result, tell)
             if result.follow is not None:
                 result = await self._follow(node, value, scope, result)
         except FailureError as error:
@@ -340,8 +345,20 @@ class Nodes:
         finally:
             del self._tasks[node.id]
             self._waiting.discard(node.id)
+            self._in_line.discard(node.id)
             self.changed = True
         self._start_ready()
+
+    def _in_line_for(self, node: PlanNode, waiting: dict[str, Any] | None) -> None:
+        """The node waits for room at a model, or asks again. It keeps its part of the graph's own
+        limit, so no other node is started for that."""
+        if waiting is None:
+            self._in_line.discard(node.id)
+            self._show(node, EventType.NODE_PROGRESS, NodeStatus.RUNNING, {})
+        else:
+            self._in_line.add(node.id)
+            self._show(node, EventType.NODE_WAITING, NodeStatus.WAITING, {"waiting": waiting})
+        self.changed = True
 
     async def _follow(
         self, node: PlanNode, value: Any, scope: Scope, first: NodeResult
@@ -365,16 +382,20 @@ class Nodes:
         self, node: PlanNode, event: EventType, status: NodeStatus, meta: dict[str, Any]
     ) -> None:
         """Of a node under way: `meta` is what it shows until it ends."""
-        waits = status is NodeStatus.WAITING
-        self._schedule.waits(node.id, waits)
-        self._records[node.id].meta = meta
-        self._journal.append(event, node_id=node.id, status=status, data={"meta": meta})
-        if waits:
+        self._show(node, event, status, meta)
+        if status is NodeStatus.WAITING:
             self._waiting.add(node.id)
             self._start_ready()
         else:
             self._waiting.discard(node.id)
         self.changed = True
+
+    def _show(
+        self, node: PlanNode, event: EventType, status: NodeStatus, meta: dict[str, Any]
+    ) -> None:
+        self._schedule.waits(node.id, status is NodeStatus.WAITING)
+        self._records[node.id].meta = meta
+        self._journal.append(event, node_id=node.id, status=status, data={"meta": meta})
 
     def _succeeded(self, node: PlanNode, value: Any, result: NodeResult) -> None:
         record = self._records[node.id]

@@ -20,7 +20,7 @@ from pilot.graph.schedule import Schedule
 from pilot.graph.status import NodeStatus
 from pilot.graph.task import NodeResult, Scope, ToolCall
 from pilot.graph.values import as_text
-from workflows_def.dispatch import dispatch, policy_of
+from workflows_def.dispatch import Tell, dispatch, policy_of
 from workflows_def.failure import Failure, failure_of, is_cancelled
 from workflows_def.journal import Journal, LiveJournal
 from workflows_def.messages import RunInput
@@ -70,11 +70,14 @@ class Toolbox:
         self._journal = journal
         self._turns = asyncio.Semaphore(MAX_CALLS_IN_FLIGHT)
 
-    async def converse(self, node: PlanNode, scope: Scope, result: NodeResult) -> NodeResult:
+    async def converse(
+        self, node: PlanNode, scope: Scope, result: NodeResult, tell: Tell
+    ) -> NodeResult:
         """Runs the calls that a node asks for, then its activity again, until it asks for none.
 
-        The activity sees to it that this ends. Raises its `FailureError`, and one of the type
-        `llm_transcript_too_large` where what was said no longer fits into a task.
+        `tell` is as `dispatch` has it. The activity sees to it that this ends. Raises its
+        `FailureError`, and one of the type `llm_transcript_too_large` where what was said no
+        longer fits into a task.
         """
         sizes = self._run.sizes
         most = MAX_TASK_CHARS if sizes.apart is None else sizes.payload
@@ -113,6 +116,7 @@ class Toolbox:
                     round=round,
                     transcript=transcript,
                     quiet=self._quiet,
+                    tell=tell,
                 )
         except FailureError as error:
             # its own meta has the usage of its last round, or of all

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+MODEL_BUSY = "model_busy"
+"""The code of an attempt that ended because its model has no room: the node waits."""
+
 
 @dataclass(frozen=True, slots=True)
 class Scope:
@@ -47,7 +50,8 @@ class NodeTask:
     `attempts_before` counts attempts of earlier activities of this node (and round), the last of
     which was cut off by its worker's stop. `quiet`: its live events (tokens, logs,
     further attempts) are shown to nobody, as there are too many like it. `callers` are the run's.
-    `keeps`: whether a large output may be kept apart, and a reference be the result.
+    `keeps`: whether a large output may be kept apart, and a reference be the result. `yields`: the
+    workflow waits for room at a model in the attempt's stead (`MODEL_BUSY`).
     """
 
     execution_id: str
@@ -65,6 +69,7 @@ class NodeTask:
     quiet: bool = False
     callers: list[str] = field(default_factory=list)
     keeps: bool = False
+    yields: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pilot.store.forgetting import ForgettingStore
     from pilot.store.iterations import IterationStore
     from pilot.store.llm_calls import LlmCallStore
+    from pilot.store.places import PlaceStore
     from pilot.store.publications import PublicationStore
     from pilot.store.retention import RetentionStore
     from pilot.store.secrets import SecretStore
@@ -272,6 +273,9 @@ class Store(Protocol):
 
     @property
     def llm_calls(self) -> LlmCallStore: ...
+
+    @property
+    def places(self) -> PlaceStore: ...
 
     @property
     def iterations(self) -> IterationStore: ...

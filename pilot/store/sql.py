@@ -37,6 +37,7 @@ from pilot.store.forgetting import ForgettingStore, SqlForgetting
 from pilot.store.iterations import IterationStore, SqlIterations
 from pilot.store.llm_calls import LlmCallStore, SqlLlmCalls
 from pilot.store.paging import newest_first, page
+from pilot.store.places import PlaceStore, SqlPlaces
 from pilot.store.publications import PublicationStore, SqlPublications
 from pilot.store.retention import RetentionStore
 from pilot.store.retention_sql import SqlRetention
@@ -70,6 +71,7 @@ class SqlStore:
         self.api_keys: ApiKeyStore = SqlApiKeys(database)
         self.usage: UsageStore = SqlUsage(database)
         self.llm_calls: LlmCallStore = SqlLlmCalls(database)
+        self.places: PlaceStore = SqlPlaces(database)
         self.iterations: IterationStore = SqlIterations(database)
         self.retention: RetentionStore = SqlRetention(database)
         self.forgetting: ForgettingStore = SqlForgetting(database)

@@ -579,6 +579,28 @@ llm_answers = Table(
     Index("ix_llm_answers_expires_at", "expires_at"),
 )
 
+# Places at models, under the operator's limits: held, or waited for (`pilot.store.places`).
+model_places = Table(
+    "model_places",
+    metadata,
+    Column("limit_key", PlainText, primary_key=True),
+    Column("holder", PlainText, primary_key=True),
+    Column("whose", Text, nullable=False),
+    Column("token", Text, nullable=False),
+    Column("held", Boolean(create_constraint=False), nullable=False),
+    Column("ticket", UtcDateTime, nullable=False),
+    Column("until", UtcDateTime, nullable=False),
+    Index("ix_model_places_holder", "holder"),
+)
+
+# When the bucket of a limit by the minute is full again.
+model_rates = Table(
+    "model_rates",
+    metadata,
+    Column("limit_key", PlainText, primary_key=True),
+    Column("full_at", UtcDateTime, nullable=False),
+)
+
 # Nodes that wait for people or programs, and who may answer, or did (`pilot.store.waits`).
 waits = Table(
     "waits",

@@ -28,11 +28,13 @@ from pilot.store import Execution
 from pilot.store.api_keys import ApiKey
 from pilot.store.iterations import Iteration
 from pilot.store.llm_calls import LlmCall
+from pilot.store.places import Caller
 from pilot.store.secrets import SealedSecret
 from pilot.store.supabase import SupabaseStore
 from pilot.store.triggers import Trigger, TriggerKind
 from pilot.store.usage import WHOLE_ACCOUNT, Allowance, CallKey, Limits, ModelCall, Reservation
 from pilot.store.waits import Wait
+from pilot.throttle import ModelLimit
 from tests.postgrest import Issuer, Project
 
 MARK = "the-mark-of-ada"
@@ -94,6 +96,9 @@ async def things(supabase: SupabaseStore) -> Things:
     await store.iterations.record(run.id, MARK, "", [done])
     await store.llm_calls.sent(LlmCall(MARK, MARK, run.id, 1, MARK))
     await store.llm_calls.keep_answer(ADA, MARK, MARK, timedelta(days=1))
+    limits = [ModelLimit(MARK, 1, 1)]
+    asked = await store.places.take(Caller(MARK, MARK, MARK), limits, lease_s=3600, present_s=1)
+    assert asked is None
     return Things(workflow.id, run.id)
 
 
@@ -207,6 +212,7 @@ def arguments(function: asyncpg.Record, things: Things, id: str) -> dict[str, An
         "integer": 100,
         "bigint": 1,
         "boolean": True,
+        "double precision": 1.5,
         "date": "2026-03-01",
         "timestamp with time zone": FAR.isoformat(),
         "bytea": "\\x00",

@@ -31,6 +31,7 @@ from pilot.store.forgetting import ForgettingStore
 from pilot.store.iterations import IterationStore
 from pilot.store.llm_calls import LlmCallStore
 from pilot.store.paging import page
+from pilot.store.places import PlaceStore
 from pilot.store.publications import PublicationStore
 from pilot.store.queries import storable
 from pilot.store.retention import RetentionStore
@@ -43,6 +44,7 @@ from pilot.store.supabase.connection import Connection
 from pilot.store.supabase.forgetting import SupabaseForgetting
 from pilot.store.supabase.iterations import SupabaseIterations
 from pilot.store.supabase.llm_calls import SupabaseLlmCalls
+from pilot.store.supabase.places import SupabasePlaces
 from pilot.store.supabase.publications import SupabasePublications
 from pilot.store.supabase.records import moment, record, window
 from pilot.store.supabase.retention import SupabaseRetention
@@ -73,6 +75,7 @@ class SupabaseStore:
         self.api_keys: ApiKeyStore = SupabaseApiKeys(connection)
         self.usage: UsageStore = SupabaseUsage(connection)
         self.llm_calls: LlmCallStore = SupabaseLlmCalls(connection)
+        self.places: PlaceStore = SupabasePlaces(connection)
         self.iterations: IterationStore = SupabaseIterations(connection)
         self.retention: RetentionStore = SupabaseRetention(connection)
         self.forgetting: ForgettingStore = SupabaseForgetting(connection)
