@@ -11,18 +11,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-import time
 from collections import deque
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
-from itertools import groupby
-from operator import attrgetter
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Self
 
-from pilot.errors import NotFoundError, UnavailableError
 from pilot.events.bus import Outbound
 from pilot.events.model import FINAL_EVENT_TYPES, Envelope
+from pilot.events.outbox import Counters, Flush, Outbox
 from pilot.events.preview import trim_measured
 from pilot.store import Store
 
@@ -30,10 +27,6 @@ log = logging.getLogger(__name__)
 
 MAX_PENDING = 50_000
 """Events not yet handed to the bus; from half of it on, live-only ones are dropped."""
-MAX_DURABLE_BYTES = 64 * 1024 * 1024
-"""Events that the store does not have yet; later ones are left to the run's last activity."""
-EVENT_BYTES = 500
-"""What an event takes in memory beside its data, roughly."""
 MAX_FINALS = 1_000
 """Last events that wait to be recorded; a larger one than `MAX_FINAL_BYTES` does not wait."""
 MAX_FINAL_BYTES = 64 * 1024
@@ -41,24 +34,8 @@ BUS_INTERVAL_S = 0.025
 """After a batch: what comes alone goes at once, a burst in frames of an animation's length. Each
 batch costs the API a system call a watcher: at 10 ms, a hundred watchers made a fast run take a
 tenth more time."""
-STORE_INTERVAL_S = 0.25
-REST_SHARE, MAX_REST_S = 3, 0.5
-"""After a round of writes, the rest is three times what it took: a transaction costs a
-millisecond of the worker's time whatever is in it, and with many busy runs that adds up: at 50 ms
-between rounds, a chain of 100 nodes cost its worker a quarter more. Who watches is told by the bus,
-and what a run's end waits for is written at once."""
 MAX_BATCH = 500
-FIRST_PAUSE_S, MAX_PAUSE_S = 0.1, 2.0
-"""Between two tries of a store that is away."""
 CLOSE_S = 5.0
-
-
-@dataclass(frozen=True, slots=True)
-class _Flush:
-    """Travels the same queue as the events, and so is done when all before it are."""
-
-    execution_id: str | None
-    done: asyncio.Future[None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,25 +43,6 @@ class _End:
     """In the queue: a run's last event, for the bus alone."""
 
     envelope: Envelope
-
-
-@dataclass(slots=True)
-class _Backlog:
-    """One execution's events on their way to the store; nearly always of one edition."""
-
-    envelopes: list[Envelope] = field(default_factory=list)
-    size: int = 0
-
-
-@dataclass(slots=True)
-class Counters:
-    """`published` to the bus, `stored`, `dropped` before the bus, `unstored` of the durable
-    ones (the store refused them, or was away or too slow for too long)."""
-
-    published: int = 0
-    stored: int = 0
-    dropped: int = 0
-    unstored: int = 0
 
 
 class Publisher:
@@ -96,19 +54,13 @@ class Publisher:
     def __init__(self, bus: Outbound, store: Store) -> None:
         self.counters = Counters()
         self._bus = bus
-        self._store = store
-        self._pending: deque[Envelope | _End | _Flush] = deque()
+        self._outbox = Outbox(store, self.counters)
+        self._pending: deque[Envelope | _End | Flush] = deque()
         self._lock = threading.Lock()
         self._woken = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._arrived = asyncio.Event()
-        self._durable: dict[str, _Backlog] = {}
-        self._durable_bytes = 0
-        self._is_away = False
         self._finals: dict[str, Envelope] = {}
-        self._flushes: list[_Flush] = []
-        self._storable = asyncio.Event()
-        self._hurry = asyncio.Event()
         self._flushed = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -116,7 +68,7 @@ class Publisher:
         self._loop = asyncio.get_running_loop()
         self._tasks = [
             asyncio.create_task(self._feed_bus(), name="events to the bus"),
-            asyncio.create_task(self._feed_store(), name="events to the store"),
+            asyncio.create_task(self._outbox.run(), name="events to the store"),
         ]
         self._wake()
         return self
@@ -163,7 +115,7 @@ class Publisher:
         runs."""
         if not self._tasks:
             return
-        flush = _Flush(execution_id, asyncio.get_running_loop().create_future())
+        flush = Flush(execution_id, asyncio.get_running_loop().create_future())
         self._pending.append(flush)
         self._flushed.set()
         self._wake()
@@ -198,13 +150,11 @@ class Publisher:
         batch: list[Envelope] = []
         while self._pending and len(batch) < MAX_BATCH:
             item = self._pending[0]
-            if isinstance(item, _Flush):
+            if isinstance(item, Flush):
                 if batch:  # to be published before the flush is seen
                     break
                 self._pending.popleft()
-                self._flushes.append(item)
-                self._storable.set()
-                self._hurry.set()
+                self._outbox.hurry(item)
                 continue
             self._pending.popleft()
             envelope = item.envelope if isinstance(item, _End) else item
@@ -219,7 +169,7 @@ class Publisher:
             else:
                 batch.append(replace(item, event=trimmed))
                 if item.event.seq is not None:
-                    self._keep(item, size)
+                    self._outbox.keep(item, size)
         return batch
 
     def take_final(self, execution_id: str) -> Envelope | None:
@@ -235,17 +185,6 @@ class Publisher:
         if len(self._finals) > MAX_FINALS:
             del self._finals[next(iter(self._finals))]
 
-    def _keep(self, envelope: Envelope, size: int) -> None:
-        size += EVENT_BYTES
-        if self._durable_bytes + size > MAX_DURABLE_BYTES:
-            self.counters.unstored += 1
-            return
-        backlog = self._durable.setdefault(envelope.event.execution_id, _Backlog())
-        backlog.envelopes.append(envelope)
-        backlog.size += size
-        self._durable_bytes += size
-        self._storable.set()
-
     async def _publish(self, batch: list[Envelope]) -> None:
         if not batch:
             return
@@ -256,93 +195,3 @@ class Publisher:
             self.counters.dropped += len(batch)
         else:
             self.counters.published += len(batch)
-
-    async def _feed_store(self) -> None:
-        rest, pause = STORE_INTERVAL_S, FIRST_PAUSE_S
-        while True:
-            await self._storable.wait()
-            await self._rest(rest)
-            self._storable.clear()
-            began = time.monotonic()
-            if await self._store_round():
-                took = time.monotonic() - began
-                rest, pause = (
-                    min(max(STORE_INTERVAL_S, took * REST_SHARE), MAX_REST_S),
-                    FIRST_PAUSE_S,
-                )
-            else:
-                self._storable.set()
-                rest, pause = pause, min(pause * 2, MAX_PAUSE_S)
-
-    async def _store_round(self) -> bool:
-        """Writes every execution's events once, and what flushes wait for: what comes meanwhile
-        is for the next round. False where the store is away."""
-        left = len(self._durable)
-        while left > 0 or self._flushes:
-            if not await self._store_next():
-                return False
-            left -= 1
-        return True
-
-    async def _rest(self, seconds: float) -> None:
-        """Lets events gather; meanwhile only what a flush waits for is written."""
-        until = time.monotonic() + seconds
-        while (left := until - time.monotonic()) > 0:
-            if self._flushes:
-                await self._store_next()
-                continue
-            self._hurry.clear()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(left):
-                    await self._hurry.wait()
-
-    async def _store_next(self) -> bool:
-        """Writes one execution's events, a flushed one's first, then ends its flushes; all of
-        them where the store is away, which is False."""
-        waiting = next((flush for flush in self._flushes if flush.execution_id), None)
-        execution_id = waiting.execution_id if waiting else next(iter(self._durable), None)
-        flushes = [flush for flush in self._flushes if flush.execution_id == execution_id]
-        is_there = True
-        if execution_id in self._durable:
-            is_there = await self._append(execution_id, self._durable.pop(execution_id))
-        if not is_there or not self._durable:
-            flushes = list(self._flushes)
-        for flush in flushes:
-            self._flushes.remove(flush)
-            if not flush.done.done():
-                flush.done.set_result(None)
-        return is_there
-
-    async def _append(self, execution_id: str, backlog: _Backlog) -> bool:
-        """Writes the events, or puts them back before what came meanwhile and says False."""
-        try:
-            for edition, told in groupby(backlog.envelopes, attrgetter("edition")):
-                events = [envelope.event for envelope in told]
-                await self._store.append_events(execution_id, events, edition=edition)
-        except UnavailableError as error:
-            if not self._is_away:
-                self._is_away = True
-                log.warning("the store is away, events wait for it: %s", error)
-            if (newer := self._durable.pop(execution_id, None)) is not None:
-                backlog.envelopes += newer.envelopes
-                backlog.size += newer.size
-            self._durable[execution_id] = backlog
-            return False
-        except NotFoundError:
-            # a run that was started without the API has no row, and needs none
-            log.debug("execution %s has no row", execution_id)
-        except Exception as error:
-            self.counters.unstored += len(backlog.envelopes)
-            log.warning(
-                "%d events of execution %s were not stored now, its last activity will: %s",
-                len(backlog.envelopes),
-                execution_id,
-                error,
-            )
-        else:
-            self.counters.stored += len(backlog.envelopes)
-        if self._is_away:
-            self._is_away = False
-            log.info("the store is back, %d executions have events for it", len(self._durable))
-        self._durable_bytes -= backlog.size
-        return True

@@ -233,6 +233,15 @@ class Progress:
     edition: str = UNKNOWN
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Events of one execution, all of one edition."""
+
+    execution_id: str
+    events: Sequence[Event]
+    edition: str = UNKNOWN
+
+
 def temporal_workflow_id(execution_id: str) -> str:
     """The id of the Temporal workflow that runs an execution."""
     return f"execution-{execution_id}"
@@ -448,6 +457,13 @@ class Store(Protocol):
         - one that is unknown is no such statement: the events are added to what is there;
         - of an execution that is final, an edition has nothing more to say: it writes nothing.
         """
+        ...
+
+    async def append_round(self, told: Sequence[Told]) -> set[str]:
+        """`append_events` of many executions, each named once, in one transaction, as far as they
+        simply go on with what is stored. Gives the ids of those that were written: of the others
+        nothing is, and `append_events` writes them or says why not. Raises what concerns them all,
+        and then nothing is written."""
         ...
 
     async def replace_events(

@@ -41,6 +41,7 @@ from pilot.store.usage_totals import settled
 
 _STATE = ("status", "reason", "finished_at", "error", "meta", "output", "last_seq")
 _START = ("started_at", "started_seq")
+_ENDED_UNSTARTED = (NodeStatus.SKIPPED, NodeStatus.CANCELLED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +118,7 @@ async def _write_nodes(
 ) -> None:
     if node_rows:
         await _name_types(connection, execution, node_rows)
-        await connection.execute(_UPSERT_NODE_RUNS[connection.dialect.name], node_rows)
+        await connection.execute(UPSERT_NODE_RUNS[connection.dialect.name], node_rows)
 
 
 async def forget(connection: AsyncConnection, execution_id: str) -> None:
@@ -171,15 +172,21 @@ class LockedExecution:
     started_at: datetime | None
     edition: str
 
+    @classmethod
+    def of(cls, row: Row[Any]) -> LockedExecution:
+        return cls(**{**row._asdict(), "status": ExecutionStatus(row.status)})
+
+
+LOCKED = select(*(executions.c[field.name] for field in fields(LockedExecution))).with_for_update()
+"""Of the executions that a condition is added for, until the commit."""
+
 
 async def _locked_execution(connection: AsyncConnection, execution_id: str) -> LockedExecution:
-    query = select(*(executions.c[column.name] for column in fields(LockedExecution)))
-    query = query.where(executions.c.id == execution_id).with_for_update()
+    query = LOCKED.where(executions.c.id == execution_id)
     row: Row[Any] | None = (await connection.execute(query)).one_or_none()
     if row is None:
         raise NotFoundError(f"there is no execution {execution_id}")
-    locked = LockedExecution(**row._asdict())
-    return replace(locked, status=ExecutionStatus(locked.status))
+    return LockedExecution.of(row)
 
 
 async def _known_seqs(connection: AsyncConnection, batch: Batch) -> set[int]:
@@ -207,8 +214,7 @@ async def _name_types(
     connection: AsyncConnection, execution: LockedExecution, node_rows: list[dict[str, Any]]
 ) -> None:
     """Fills in the types of nodes that ended without a start, which would have said them."""
-    ended = (NodeStatus.SKIPPED, NodeStatus.CANCELLED)
-    nameless = [row for row in node_rows if row["type"] is None and row["status"] in ended]
+    nameless = [row for row in node_rows if is_nameless(row)]
     if not nameless:
         return
     query = select(workflow_versions.c.graph).where(
@@ -219,6 +225,11 @@ async def _name_types(
     types = {node["id"]: node["type"] for node in graph.get("nodes", [])}
     for row in nameless:
         row["type"] = types.get(row["node_id"])
+
+
+def is_nameless(node_row: dict[str, Any]) -> bool:
+    """Whether it is of a node that ended without a start, and did not say its type."""
+    return node_row["type"] is None and node_row["status"] in _ENDED_UNSTARTED
 
 
 def _upsert_node_runs(insert_into: Any) -> Any:
@@ -247,7 +258,7 @@ def _upsert_node_runs(insert_into: Any) -> Any:
     )
 
 
-_UPSERT_NODE_RUNS = {
+UPSERT_NODE_RUNS = {
     "sqlite": _upsert_node_runs(sqlite.insert),
     "postgresql": _upsert_node_runs(postgresql.insert),
 }

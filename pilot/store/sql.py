@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -11,7 +12,7 @@ from sqlalchemy import insert, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from pilot.errors import ConflictError, NotFoundError, StaleVersionError
+from pilot.errors import ConflictError, NotFoundError, PayloadStoreError, StaleVersionError
 from pilot.events.edition import UNKNOWN
 from pilot.events.model import Event
 from pilot.graph.status import ExecutionStatus
@@ -23,6 +24,7 @@ from pilot.store import (
     OpenCount,
     Page,
     Progress,
+    Told,
     Workflow,
     WorkflowSummary,
     WorkflowVersion,
@@ -41,6 +43,7 @@ from pilot.store.places import PlaceStore, SqlPlaces
 from pilot.store.publications import PublicationStore, SqlPublications
 from pilot.store.retention import RetentionStore
 from pilot.store.retention_sql import SqlRetention
+from pilot.store.rounds import append_round
 from pilot.store.secrets import SecretStore, SqlSecrets
 from pilot.store.shares import ShareStore, SqlShares
 from pilot.store.slots import SlotStore, SqlSlots, is_to_wait
@@ -362,6 +365,20 @@ class SqlStore:
         if batch.events:
             async with self._database.writing() as connection:
                 await append(connection, batch, edition)
+
+    async def append_round(self, told: Sequence[Told]) -> set[str]:
+        """As the protocol says, of a constant number of statements."""
+        batches: dict[str, tuple[Batch, str]] = {}
+        for one in told:
+            id = one.execution_id
+            with suppress(ValueError, PayloadStoreError):  # for `append_events` to raise
+                batch = Batch.of(id, await self.values.aside(id, one.events))
+                if batch.events:
+                    batches[id] = (batch, one.edition)
+        if not batches:
+            return set()
+        async with self._database.writing() as connection:
+            return await append_round(connection, batches)
 
     async def replace_events(
         self, execution_id: str, events: Sequence[Event], *, edition: str = UNKNOWN

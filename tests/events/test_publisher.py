@@ -8,10 +8,12 @@ from dataclasses import replace
 import pytest
 
 from pilot.errors import NotFoundError, UnavailableError
+from pilot.events import outbox
 from pilot.events import publisher as publisher_module
 from pilot.events.bus import InProcessBus
 from pilot.events.model import Envelope, Event, EventType
 from pilot.events.publisher import Publisher
+from pilot.store import Told
 
 
 def envelope(seq: int | None, execution: str = "e1", **data: object) -> Envelope:
@@ -20,19 +22,32 @@ def envelope(seq: int | None, execution: str = "e1", **data: object) -> Envelope
 
 
 class RecordingStore:
-    """The one method of the store that the publisher calls, with a delay or a failure."""
+    """The two methods of the store that the publisher calls, with a delay or a failure."""
 
     def __init__(self, delay: float = 0.0, error: Exception | None = None) -> None:
         self.calls: list[tuple[str, list[int | None]]] = []
         self.editions: list[tuple[str, list[int | None]]] = []
+        self.transactions = 0
+        self.refused: dict[str, Exception] = {}
         self.delay, self.error = delay, error
 
     async def append_events(self, execution_id, events, *, edition=""):
+        await self._write([Told(execution_id, events, edition)])
+
+    async def append_round(self, told):
+        await self._write(told)
+        return {one.execution_id for one in told}
+
+    async def _write(self, told):
+        self.transactions += 1
         await asyncio.sleep(self.delay)
-        if self.error:
-            raise self.error
-        self.editions.append((edition, [event.seq for event in events]))
-        self.calls.append((execution_id, [event.seq for event in events]))
+        for one in told:
+            if error := self.error or self.refused.get(one.execution_id):
+                raise error
+        for one in told:
+            seqs = [event.seq for event in one.events]
+            self.editions.append((one.edition, seqs))
+            self.calls.append((one.execution_id, seqs))
 
     def seqs(self, execution_id: str) -> list[int | None]:
         return [seq for who, seqs in self.calls if who == execution_id for seq in seqs]
@@ -112,7 +127,7 @@ async def test_events_wait_for_a_store_that_is_away_and_come_in_order():
 
 
 async def test_what_waits_for_a_store_that_is_away_is_bounded(monkeypatch):
-    monkeypatch.setattr(publisher_module, "MAX_DURABLE_BYTES", 100_000)
+    monkeypatch.setattr(outbox, "MAX_DURABLE_BYTES", 100_000)
     store = RecordingStore(error=UnavailableError("down"))
     async with Publisher(InProcessBus(), store) as publisher:
         for seq in range(1, 1001):
@@ -155,6 +170,115 @@ async def test_each_edition_goes_to_the_store_by_itself_and_with_each_event_to_t
     assert store.editions == [("1", [1, 2, 3]), ("2.1", [2, 3])]
 
 
+async def test_a_round_writes_many_executions_in_one_transaction():
+    store = RecordingStore()
+    async with Publisher(InProcessBus(), store) as publisher:
+        for seq in range(1, 4):
+            for n in range(100):
+                publisher.emit(envelope(seq, f"e{n}"))
+        await publisher.flush()
+    assert all(store.seqs(f"e{n}") == [1, 2, 3] for n in range(100))
+    assert store.transactions <= 3
+    assert publisher.counters.stored == 300
+
+
+async def test_what_is_written_together_is_bounded(monkeypatch):
+    monkeypatch.setattr(outbox, "MAX_TOGETHER", 10)
+    monkeypatch.setattr(outbox, "MAX_TOGETHER_EVENTS", 15)
+    monkeypatch.setattr(outbox, "MAX_TOGETHER_BYTES", 20_000)
+    largest = 0
+
+    class Watching(RecordingStore):
+        async def append_round(self, told):
+            nonlocal largest
+            events = sum(len(one.events) for one in told)
+            size = sum(len(event.data["output"]) for one in told for event in one.events)
+            largest = max(largest, len(told))
+            assert events <= 15
+            assert size <= 20_000
+            return await super().append_round(told)
+
+    store = Watching()
+    async with Publisher(InProcessBus(), store) as publisher:
+        for n in range(40):
+            publisher.emit(envelope(1, f"e{n}", output="x"))
+            if n % 4 == 0:
+                publisher.emit(envelope(2, f"e{n}", output="x" * 9_000))
+        for seq in range(1, 31):  # more than go together, and so by itself
+            publisher.emit(envelope(seq, "many", output="x"))
+        await publisher.flush()
+    assert store.seqs("many") == list(range(1, 31))
+    assert all(store.seqs(f"e{n}") == ([1, 2] if n % 4 == 0 else [1]) for n in range(40))
+    assert 1 < largest <= 10
+    assert publisher.counters.unstored == 0
+
+
+async def test_an_execution_whose_events_are_refused_is_not_in_the_others_way():
+    store = RecordingStore()
+    store.refused = {"e3": KeyError()}
+    async with Publisher(InProcessBus(), store) as publisher:
+        for n in range(10):
+            publisher.emit(envelope(1, f"e{n}"))
+        await publisher.flush()
+        assert [store.seqs(f"e{n}") for n in range(10)] == [[1]] * 3 + [[]] + [[1]] * 6
+        assert (publisher.counters.stored, publisher.counters.unstored) == (9, 1)
+        store.refused.clear()
+        publisher.emit(envelope(2, "e3"))
+        await publisher.flush("e3")
+    assert store.seqs("e3") == [2]
+
+
+async def test_what_a_round_leaves_is_written_one_by_one():
+    class Reluctant(RecordingStore):
+        async def append_round(self, told):
+            return await super().append_round(told[::2])
+
+    store = Reluctant()
+    async with Publisher(InProcessBus(), store) as publisher:
+        for n in range(9):
+            publisher.emit(envelope(1, f"e{n}"))
+        await publisher.flush()
+    assert sorted(store.calls) == [(f"e{n}", [1]) for n in range(9)]
+    assert publisher.counters.stored == 9
+
+
+async def test_a_store_that_goes_away_within_a_round_gets_each_event_once_when_it_is_back():
+    class Leaving(RecordingStore):
+        """Takes none together, and is away after the third alone."""
+
+        async def append_round(self, told):
+            return set()
+
+        async def append_events(self, execution_id, events, *, edition=""):
+            if len(self.calls) == 3 and self.transactions < 10:
+                self.transactions += 1
+                raise UnavailableError("gone")
+            await super().append_events(execution_id, events, edition=edition)
+
+    store = Leaving()
+    async with Publisher(InProcessBus(), store) as publisher:
+        for seq in (1, 2):
+            for n in range(9):
+                publisher.emit(envelope(seq, f"e{n}"))
+            await publisher.flush()
+        async with asyncio.timeout(10):
+            while publisher.counters.stored < 18:
+                await asyncio.sleep(0.02)
+    assert all(store.seqs(f"e{n}") == [1, 2] for n in range(9))
+    assert publisher.counters.unstored == 0
+
+
+async def test_flushes_that_wait_at_once_are_answered_together():
+    store = RecordingStore(delay=0.05)
+    async with Publisher(InProcessBus(), store) as publisher:
+        for n in range(100):
+            publisher.emit(envelope(1, f"e{n}"))
+        async with asyncio.timeout(5):
+            await asyncio.gather(*(publisher.flush(f"e{n}") for n in range(50, 100)))
+        assert all(store.seqs(f"e{n}") == [1] for n in range(50, 100))
+        assert store.transactions <= 3
+
+
 async def test_flush_of_nothing_and_of_a_publisher_that_does_not_run():
     publisher = Publisher(InProcessBus(), RecordingStore())
     await publisher.flush()
@@ -190,7 +314,7 @@ async def test_a_full_queue_drops_live_events_first(monkeypatch):
 
 
 async def test_a_backlog_for_a_store_that_hangs_is_bounded(hearing, monkeypatch):
-    monkeypatch.setattr(publisher_module, "MAX_DURABLE_BYTES", 100_000)
+    monkeypatch.setattr(outbox, "MAX_DURABLE_BYTES", 100_000)
     bus, store = InProcessBus(), RecordingStore(delay=0.3)
     async with hearing(bus) as events, Publisher(bus, store) as publisher:
         for seq in range(1, 101):
@@ -281,13 +405,13 @@ async def test_under_a_steady_load_the_store_is_given_rests_and_a_flush_does_not
             for n in range(20):
                 publisher.emit(envelope(seq, f"e{n}"))
             await asyncio.sleep(0.01)
-        busy = len(store.calls) * store.delay
+        busy = store.transactions * store.delay
         assert busy < (time.monotonic() - began) * 0.6
         publisher.emit(envelope(1, "ended"))
-        calls = len(store.calls)
+        before = store.transactions
         await publisher.flush("ended")
         assert store.seqs("ended") == [1]
-        assert len(store.calls) <= calls + 25  # its own, and at most one round under way
+        assert store.transactions <= before + 2  # its own, and one that was under way
     assert all(store.seqs(f"e{n}") == list(range(1, seq + 1)) for n in range(20))
 
 

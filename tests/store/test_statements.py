@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import pytest
 
 from pilot.graph.status import ExecutionStatus, NodeStatus
-from pilot.store import ROOTS
+from pilot.store import ROOTS, Told
 from pilot.store.iterations import Iteration
 from pilot.store.triggers import TriggerKind
 
@@ -99,6 +99,29 @@ async def test_a_batch_of_any_size_sends_as_many(count, store, execution, said, 
     assert await count(store.append_events(execution.id, [])) == 0
 
 
+@pytest.mark.parametrize("size", [2, 50])
+async def test_a_round_of_any_size_sends_as_many(
+    count, store, workflow, make_execution, said, size
+):
+    executions = [make_execution(workflow) for _ in range(size)]
+    for one in executions:
+        await store.create_execution(one)
+
+    def told(*events):
+        return [
+            Told(one.id, [replace(event, execution_id=one.id) for event in events])
+            for one in executions
+        ]
+
+    begins = told(said(1, "execution.started"), said(2, "node.started", "a", type="llm"))
+    # the executions, the events, the node runs, how far they are, their status
+    assert await count(store.append_round(begins)) == 5
+    assert await count(store.append_round(told(said(3, "node.succeeded", "a")))) == 4
+    # the executions, and that no batch goes on
+    assert await count(store.append_round(begins)) == 1
+    assert await count(store.append_round([])) == 0
+
+
 # SQLite tells its plan whatever the size of the tables
 @on_sqlite
 async def test_an_index_serves_every_query(
@@ -106,6 +129,7 @@ async def test_an_index_serves_every_query(
 ):
     await store.append_events(execution.id, [said(1, "node.skipped", "ask")])
     await store.append_events(execution.id, [said(1, "node.skipped", "ask")])
+    await store.append_round([Told(execution.id, [said(1, "log")])])
     first = await store.list_workflows("ada", limit=1)
     assert first.next_cursor is None
     await store.create_workflow("ada", name="n", description="", graph=GRAPH)

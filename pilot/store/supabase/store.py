@@ -19,6 +19,7 @@ from pilot.store import (
     OpenCount,
     Page,
     Progress,
+    Told,
     Workflow,
     WorkflowSummary,
     WorkflowVersion,
@@ -337,6 +338,10 @@ class SupabaseStore:
         batch = Batch.of(execution_id, await self.values.aside(execution_id, events))
         if batch.events:
             await self._append(batch, edition)
+
+    async def append_round(self, told: Sequence[Told]) -> set[str]:
+        """None: here each execution's events are a call of their own."""
+        return set()
 
     async def replace_events(
         self, execution_id: str, events: Sequence[Event], *, edition: str = UNKNOWN
