@@ -26,6 +26,7 @@ from temporalio.client import WorkflowHandle
 from temporalio.worker import Worker
 
 from benchmarks.chain import graph_of
+from benchmarks.delays import Delays, table
 from benchmarks.paired import Comparison, keep
 from benchmarks.stack import Stack, idle_stack
 from pilot.graph.compile import compile_plan
@@ -87,11 +88,15 @@ async def begin(bench: Bench, row: Execution) -> WorkflowHandle[Any, Any]:
     return bench.stack.client.get_workflow_handle(row.temporal_workflow_id)
 
 
-async def latency(bench: Bench, row: Execution) -> float:
-    """Seconds from the start of a run to its result."""
-    began = time.perf_counter()
-    await (await begin(bench, row)).result()
-    return time.perf_counter() - began
+async def latency(bench: Bench, row: Execution, parts: list[Delays] | None = None) -> float:
+    """Seconds from the start of a run to its result, and where they went."""
+    began = time.time()
+    handle = await begin(bench, row)
+    await handle.result()
+    ended = time.time()
+    if parts is not None:
+        parts.append(await Delays.of(handle, began, ended))
+    return ended - began
 
 
 async def behind(bench: Bench, owner: str, crowd: int) -> float:
@@ -110,16 +115,19 @@ async def behind(bench: Bench, owner: str, crowd: int) -> float:
 
 async def admitted(bench: Bench, crowd: int, rounds: int, most: int) -> Comparison:
     """Single runs behind a crowd of which so many are under way."""
-    lone = [await latency(bench, await queued(bench, OTHER)) for _ in range(rounds)]
+    alone: list[Delays] = []
+    parts: list[Delays] = []
+    lone = [await latency(bench, await queued(bench, OTHER), alone) for _ in range(rounds)]
     singles = [await queued(bench, OTHER) for _ in range(rounds)]
     rows = [await queued(bench, CROWD_OWNER, most) for _ in range(crowd)]
     await asyncio.gather(*(begin(bench, row) for row in rows if not row.is_held))
     figures: list[float] = []
     for single in singles:
-        figures.append(await latency(bench, single))
+        figures.append(await latency(bench, single, parts))
         held = await bench.stack.store.slots.position(rows[-1])
         print(f"  {figures[-1]:.2f} s, {held} of {crowd} not begun", flush=True)
         assert held > 0, "the crowd has gone: take a larger one, or fewer rounds"
+    print(table(alone, parts), flush=True)
     return Comparison(f"behind {crowd}, {most} under way / alone", "s", figures, lone)
 
 
