@@ -19,6 +19,7 @@ from api.canvas.files import PATH as CANVAS
 from api.canvas.files import CanvasFiles
 from api.compression import compressed
 from api.directory import Directory
+from api.executions.backlog import Backlog
 from api.executions.escalation import escalating
 from api.executions.export import router as export
 from api.executions.finished import Finished
@@ -199,6 +200,7 @@ async def opened(settings: Settings) -> AsyncIterator[Parts]:
             Finished(shared),
             turns,
             SharedStreams(feed, turns),
+            Backlog(store.slots, settings),
             keyring=secrets_keyring(settings),
             codec=None if payload_keys is None else EncryptionCodec(payload_keys),
             objects=Objects.open(settings),

@@ -11,6 +11,7 @@ from starlette.requests import HTTPConnection
 
 from api.auth import Verifier
 from api.directory import Directory
+from api.executions.backlog import Backlog
 from api.executions.finished import Finished
 from api.keysets import KeySource
 from api.limits import Limits
@@ -59,6 +60,7 @@ class Parts:
     finished: Finished
     turns: Turns
     shared: SharedStreams
+    backlog: Backlog
     streams: set[Outbox] = field(default_factory=set)
     draining: Event = field(default_factory=Event)
     keyring: Keyring | None = None

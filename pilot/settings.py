@@ -25,6 +25,7 @@ from pilot.throttle import ModelLimit, model_limits
 
 MAX_BUDGET_TOKENS, MAX_BUDGET_USD = 10**15, 10**9
 MAX_RUNS = 100
+MAX_QUEUED = 10_000_000
 SCHEDULE_MIN_S, DEVELOPMENT_SCHEDULE_MIN_S = 60.0, 1.0
 DRAIN_S, DEVELOPMENT_DRAIN_S = 20.0, 1.0
 API_DRAIN_S = 3.0
@@ -110,6 +111,8 @@ class Settings(BaseSettings):
     pilot_connections_per_user: Annotated[int, Field(ge=1)] = 200
     pilot_connections_per_address: Annotated[int, Field(ge=1)] = 1_000
     pilot_max_runs_per_user: Annotated[int, Field(ge=0)] | None = None
+    pilot_max_queued_per_user: Annotated[int, Field(ge=1, le=MAX_QUEUED)] | None = None
+    pilot_max_queued: Annotated[int, Field(ge=1, le=MAX_QUEUED)] | None = None
     pilot_priorities: Annotated[dict[str, Standing], NoDecode] = Field(default_factory=dict)
     pilot_rate_reads: str | None = None
     pilot_rate_writes: str | None = None

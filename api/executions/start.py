@@ -131,7 +131,7 @@ async def execute(
 async def begin(parts: Parts, new: Execution, name: str, plan: Plan) -> Started | None:
     """Writes the row of a new execution and starts its run; None where the row was there.
 
-    Raises `Problem`: 422 `resumption_too_large`, 503.
+    Raises `Problem`: 422 `resumption_too_large`, 429 `too_many_queued`, 503.
     """
     size = len(to_json(plan)) + len(dumps(new.input)) + len(dumps(new.resume))
     most = parts.preparation.sizes.payload
@@ -142,6 +142,7 @@ async def begin(parts: Parts, new: Execution, name: str, plan: Plan) -> Started 
             f"The graph, its input and what is given beside have {size:,} bytes; a run takes "
             f"{most:,}.",
         )
+    await parts.backlog.require_room(new.owner)
     if new.start_at is None:
         await parts.runs.require_answer()
     row, is_new = await parts.store.create_execution(new, most=parts.settings.max_runs)

@@ -14,9 +14,10 @@ from typing import Any, Protocol
 from sqlalchemy import ColumnElement, func, literal, literal_column, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from pilot.graph.status import ExecutionStatus
 from pilot.store import Execution, rows
 from pilot.store.database import Database, lock_owner
-from pilot.store.tables import HAS_SLOT, IS_HELD, executions
+from pilot.store.tables import HAS_SLOT, IS_HELD, IS_OPEN, executions
 
 MAX_OWNERS = 1_000
 
@@ -50,6 +51,11 @@ class SlotStore(Protocol):
 
     async def held(self) -> int:
         """How many executions of all owners are held whose time has come."""
+        ...
+
+    async def queued(self, most: int, owner: str | None = None) -> int:
+        """How many executions have not begun, held or not, of that owner or of all; counted up to
+        `most`."""
         ...
 
 
@@ -112,6 +118,15 @@ class SqlSlots:
     async def held(self) -> int:
         is_due = executions.c.held_at <= datetime.now(UTC)
         query = select(func.count()).select_from(executions).where(IS_HELD, is_due)
+        async with self._database.reading() as connection:
+            return int((await connection.execute(query)).scalar_one())
+
+    async def queued(self, most: int, owner: str | None = None) -> int:
+        columns = executions.c
+        # of all owners there is no index by status: those that have not ended are gone through
+        whose = IS_OPEN if owner is None else columns.owner == owner
+        some = select(columns.id).where(columns.status == ExecutionStatus.QUEUED.value, whose)
+        query = select(func.count()).select_from(some.limit(most).subquery())
         async with self._database.reading() as connection:
             return int((await connection.execute(query)).scalar_one())
 

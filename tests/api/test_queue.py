@@ -121,3 +121,57 @@ async def test_a_repetition_that_starts_a_run_as_its_row_is_cancelled_cancels_it
     async with asyncio.timeout(20):
         while not (await live_api.parts.runs.describe(execution_id)).raw_description.workflow_extended_info.cancel_requested:  # fmt: skip # noqa: E501
             await asyncio.sleep(0.05)
+
+
+@pytest.fixture
+async def crowded(serve, tmp_path, temporal_address):
+    """As `capped`, where an owner may have three executions that have not begun, and all five."""
+    serving, settings_for = serve
+    settings = settings_for(
+        tmp_path,
+        temporal_address=temporal_address,
+        temporal_task_queue=f"crowded-{uuid4().hex}",
+        pilot_max_runs_per_user=1,
+        pilot_max_queued_per_user=3,
+        pilot_max_queued=5,
+    )
+    async with serving(settings) as api:
+        yield api
+
+
+async def refused(client, workflow, status, code):
+    """The answer to a request that leaves nothing behind."""
+    before = (await client.get(E)).json()["items"]
+    answer = await client.post(
+        f"{W}/{workflow}/execute", json={"input": "hi"}, headers={"Idempotency-Key": "over"}
+    )
+    assert (answer.status_code, answer.json()["code"]) == (status, code), answer.text
+    assert int(answer.headers["Retry-After"]) > 0
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert (await client.get(E)).json()["items"] == before
+
+
+async def test_an_owner_with_too_many_queued_is_refused(crowded, make_chain):
+    ada, bob = crowded.client("ada"), crowded.client("bob")
+    workflow = await saved(ada, make_chain)
+    first = await started(ada, workflow, **{"Idempotency-Key": "k"})
+    for _ in range(2):
+        await started(ada, workflow)
+    await refused(ada, workflow, 429, "too_many_queued")
+    later = await ada.post(f"{W}/{workflow}/execute", json={"input": "hi", "delay_s": 60})
+    assert later.json()["code"] == "too_many_queued"
+    # what is there is found, others are not concerned, and room that is made is room
+    assert (await started(ada, workflow, **{"Idempotency-Key": "k"}))["id"] == first["id"]
+    await started(bob, await saved(bob, make_chain))
+    last = (await ada.get(E)).json()["items"][0]
+    assert (await ada.post(f"{E}/{last['id']}/cancel")).status_code == 202
+    await started(ada, workflow, **{"Idempotency-Key": "over"})
+
+
+async def test_an_installation_with_too_many_queued_refuses_all(crowded, make_chain):
+    ada, bob, eve = (crowded.client(name) for name in ("ada", "bob", "eve"))
+    for client, number in ((ada, 3), (bob, 2)):
+        workflow = await saved(client, make_chain)
+        for _ in range(number):
+            await started(client, workflow)
+    await refused(eve, await saved(eve, make_chain), 503, "overloaded")

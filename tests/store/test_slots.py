@@ -167,3 +167,23 @@ async def test_what_a_trigger_began_is_listed(store, workflow, make_execution):
     assert {(row.triggered_by, row.triggered_at) for row in found} == {("schedule:a", at)}
     assert second.next_cursor is None
     assert (await store.triggered("bob", "schedule:a")).items == []
+
+
+async def test_those_that_have_not_begun_are_counted_up_to_a_number(store, create, end):
+    running = [await create(2) for _ in range(2)]
+    await create(2)
+    assert [await store.slots.queued(most, "ada") for most in (1, 3, 9)] == [1, 3, 3]
+    assert [await store.slots.queued(most) for most in (2, 9)] == [2, 3]
+    assert await store.slots.queued(9, "bob") == 0
+    at = "2026-03-01T12:00:00Z"
+    begun = Event(
+        EventType.EXECUTION_STARTED,
+        running[0].id,
+        running[0].workflow_id,
+        at,
+        running[0].last_seq + 1,
+        status=ExecutionStatus.RUNNING.value,
+    )
+    await store.append_events(running[0].id, [begun])
+    await end(running[1])
+    assert await store.slots.queued(9, "ada") == await store.slots.queued(9) == 1

@@ -41,3 +41,12 @@ class SupabaseSlots:
 
     async def held(self) -> int:
         return int(await self._connection.read_all("count_held"))
+
+    async def queued(self, most: int, owner: str | None = None) -> int:
+        return int(
+            await self._connection.read_all(
+                "count_queued",
+                most=storable(most),
+                owner=None if owner is None else owner_id(owner),
+            )
+        )
