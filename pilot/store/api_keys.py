@@ -103,14 +103,12 @@ class SqlApiKeys:
         query = newest_first(
             select(api_keys).where(api_keys.c.owner == owner), api_keys, limit=limit, cursor=cursor
         )
-        async with self._database.reading() as connection:
-            found = (await connection.execute(query)).all()
+        found = await self._database.rows(query)
         return page(found, read_key, limit=limit)
 
     async def find(self, hash: str) -> ApiKey | None:
         query = select(api_keys).where(api_keys.c.hash == hash)
-        async with self._database.reading() as connection:
-            row = (await connection.execute(query)).one_or_none()
+        row = await self._database.row(query)
         return None if row is None else read_key(row)
 
     async def revoke(self, owner: str, key_id: str) -> None:

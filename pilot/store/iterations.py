@@ -214,8 +214,7 @@ class SqlIterations:
         )
         if status is not None:
             query = query.where(iterations.c.status == status.value)
-        async with self._database.reading() as connection:
-            found = (await connection.execute(query)).all()
+        found = await self._database.rows(query)
         return page_of(found, limit)
 
     async def results(
@@ -242,8 +241,7 @@ class SqlIterations:
         )
         if end is not None:
             query = query.where(index < end)
-        async with self._database.reading() as connection:
-            found = (await connection.execute(query)).all()
+        found = await self._database.rows(query)
         return [iteration(row) for row in found]
 
     async def of_execution(
@@ -260,8 +258,7 @@ class SqlIterations:
         if after is not None:
             place = (after.node_id, after.path, after.iteration.index)
             query = query.where(tuple_(*key) > tuple_(*place))
-        async with self._database.reading() as connection:
-            return [placed(row) for row in await connection.execute(query)]
+        return [placed(row) for row in await self._database.rows(query)]
 
 
 def _of(owner: str, execution_id: str, node_id: str, path: str) -> list[Any]:

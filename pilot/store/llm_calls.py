@@ -78,8 +78,7 @@ class SqlLlmCalls:
 
     async def of(self, key: str) -> dict[str, LlmCall]:
         query = select(llm_calls).where(llm_calls.c.call_key == key)
-        async with self._database.reading() as connection:
-            found = (await connection.execute(query)).all()
+        found = await self._database.rows(query)
         return {
             row.step: LlmCall(
                 key=row.call_key,

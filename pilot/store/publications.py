@@ -165,16 +165,14 @@ class SqlPublications:
             .order_by(publications.c.number.desc())
             .limit(1)
         )
-        async with self._database.reading() as connection:
-            row = (await connection.execute(query)).one_or_none()
+        row = await self._database.row(query)
         return None if row is None else publication(row)
 
     async def versions(
         self, owner: str, workflow_id: str, *, limit: int = 50, cursor: str | None = None
     ) -> Page[VersionSummary]:
         query = _listed(owner, workflow_id, before(cursor)).limit(page_size(limit) + 1)
-        async with self._database.reading() as connection:
-            found = (await connection.execute(query)).all()
+        found = await self._database.rows(query)
         if not found:
             raise NotFoundError(f"there is no workflow {workflow_id}")
         return page_of_versions([row for row in found if row.version is not None], limit)

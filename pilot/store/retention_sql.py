@@ -108,8 +108,7 @@ class SqlRetention:
             .order_by(columns.id)
             .limit(limit)
         )
-        async with self._database.reading() as connection:
-            return [Doomed(*row) for row in (await connection.execute(query)).all()]
+        return [Doomed(*row) for row in await self._database.rows(query)]
 
     async def release(self, execution_ids: Sequence[str]) -> None:
         if not execution_ids:
@@ -122,8 +121,7 @@ class SqlRetention:
         row = select(executions.c.status, executions.c.last_seq).where(
             executions.c.id == execution_id, executions.c.owner == owner
         )
-        async with self._database.reading() as connection:
-            found = (await connection.execute(row)).one_or_none()
+        found = await self._database.row(row)
         if found is None:
             return False
         if not ExecutionStatus(found.status).is_final:
@@ -207,13 +205,11 @@ class SqlRetention:
             .order_by(workflows.c.id)
             .limit(limit)
         )
-        async with self._database.reading() as connection:
-            return [(row.id, row.retention_days) for row in await connection.execute(query)]
+        return [(row.id, row.retention_days) for row in await self._database.rows(query)]
 
     async def days(self, owner: str, workflow_id: str) -> float | None:
         query = select(workflows.c.retention_days).where(*_alive(owner, workflow_id))
-        async with self._database.reading() as connection:
-            row = (await connection.execute(query)).one_or_none()
+        row = await self._database.row(query)
         if row is None:
             raise no_workflow(workflow_id)
         days: float | None = row.retention_days

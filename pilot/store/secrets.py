@@ -109,8 +109,7 @@ class SqlSecrets:
         query = select(secrets.c.name, secrets.c.created_at, secrets.c.updated_at).where(
             secrets.c.owner == owner
         )
-        async with self._database.reading() as connection:
-            found = (await connection.execute(query)).all()
+        found = await self._database.rows(query)
         summaries = [SecretSummary(row.name, row.created_at, row.updated_at) for row in found]
         # here, because databases differ in how they sort text
         return sorted(summaries, key=lambda summary: summary.name)
@@ -124,8 +123,7 @@ class SqlSecrets:
         if not names:
             return {}
         query = _sealed().where(secrets.c.owner == owner, secrets.c.name.in_(sorted(names)))
-        async with self._database.reading() as connection:
-            found = (await connection.execute(query)).all()
+        found = await self._database.rows(query)
         return {row.name: _read(row) for row in found}
 
     async def delete(self, owner: str, name: str) -> None:
@@ -136,8 +134,7 @@ class SqlSecrets:
 
     async def count_by_key(self) -> dict[str, int]:
         query = select(secrets.c.key_id, func.count()).group_by(secrets.c.key_id)
-        async with self._database.reading() as connection:
-            found = (await connection.execute(query)).all()
+        found = await self._database.rows(query)
         return {key_id: int(count) for key_id, count in found}
 
     async def not_sealed_by(
@@ -151,8 +148,7 @@ class SqlSecrets:
         )
         if after is not None:
             query = query.where(tuple_(secrets.c.owner, secrets.c.name) > tuple_(*after))
-        async with self._database.reading() as connection:
-            found = (await connection.execute(query)).all()
+        found = await self._database.rows(query)
         return [_read(row) for row in found]
 
     async def reseal(self, old: SealedSecret, ciphertext: bytes, key_id: str) -> bool:

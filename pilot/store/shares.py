@@ -127,8 +127,7 @@ class SqlShares:
             .join(shares, shares.c.workflow_id == workflows.c.id, isouter=True)
             .where(_alive(owner, workflow_id))
         )
-        async with self._database.reading() as connection:
-            found = (await connection.execute(query)).all()
+        found = await self._database.rows(query)
         if not found:
             raise _no_workflow(workflow_id)
         listed = [
@@ -165,8 +164,7 @@ class SqlShares:
         return await self._highest(query)
 
     async def _highest(self, query: Select[Any]) -> Grant | None:
-        async with self._database.reading() as connection:
-            found = (await connection.execute(query)).all()
+        found = await self._database.rows(query)
         if not found:
             return None
         roles = [Role(row.role) for row in found if row.role is not None]
@@ -181,8 +179,7 @@ class SqlShares:
             shares.c.workflow_id.in_(sorted(workflow_ids)),
             shares.c.grantee.in_(sorted(grantees)),
         )
-        async with self._database.reading() as connection:
-            found = (await connection.execute(query)).all()
+        found = await self._database.rows(query)
         return highest((row.workflow_id, Role(row.role)) for row in found)
 
     async def shared_with(
@@ -202,8 +199,7 @@ class SqlShares:
             .where(workflows.c.deleted_at.is_(None))
         )
         query = newest_first(query, workflows, limit=limit, cursor=cursor)
-        async with self._database.reading() as connection:
-            found = (await connection.execute(query)).all()
+        found = await self._database.rows(query)
         return page(
             found,
             lambda row: SharedWorkflow(

@@ -123,8 +123,7 @@ class SqlStore:
 
     async def get_workflow(self, owner: str, workflow_id: str) -> Workflow:
         query = queries.workflow_at_newest(owner, workflow_id)
-        async with self._database.reading() as connection:
-            row = (await connection.execute(query)).one_or_none()
+        row = await self._database.row(query)
         if row is None:
             raise _no_workflow(workflow_id)
         return rows.workflow(row)
@@ -133,8 +132,7 @@ class SqlStore:
         self, owner: str, *, limit: int = 50, cursor: str | None = None
     ) -> Page[WorkflowSummary]:
         query = newest_first(queries.workflows_of(owner), workflows, limit=limit, cursor=cursor)
-        async with self._database.reading() as connection:
-            found = (await connection.execute(query)).all()
+        found = await self._database.rows(query)
         return page(found, rows.workflow_summary, limit=limit)
 
     async def update_workflow(
@@ -214,8 +212,7 @@ class SqlStore:
         if known is not None:
             return known
         query = queries.version_of(owner, workflow_id, version)
-        async with self._database.reading() as connection:
-            row = (await connection.execute(query)).one_or_none()
+        row = await self._database.row(query)
         if row is None:
             raise NotFoundError(f"there is no version {version} of workflow {workflow_id}")
         found = rows.workflow_version(row)
@@ -255,8 +252,7 @@ class SqlStore:
 
     async def get_execution(self, owner: str, execution_id: str) -> Execution:
         query = queries.execution_of(owner, execution_id)
-        async with self._database.reading() as connection:
-            row = (await connection.execute(query)).one_or_none()
+        row = await self._database.row(query)
         if row is None:
             raise _no_execution(execution_id)
         return rows.execution(row)
@@ -276,16 +272,14 @@ class SqlStore:
         query = queries.executions_of(owner, workflow_id, status, parent)
         query = queries.between(query, first, last)
         query = newest_first(query, executions, limit=limit, cursor=cursor)
-        async with self._database.reading() as connection:
-            found = (await connection.execute(query)).all()
+        found = await self._database.rows(query)
         return page(found, rows.execution, limit=limit)
 
     async def executions_by_day(
         self, owner: str, *, first: datetime, last: datetime, workflow_id: str | None = None
     ) -> list[DayCount]:
         query = queries.executions_by_day(owner, workflow_id, first, last)
-        async with self._database.reading() as connection:
-            found = (await connection.execute(query)).all()
+        found = await self._database.rows(query)
         return [DayCount(day, ExecutionStatus(status), count) for day, status, count in found]
 
     async def open_executions(
@@ -294,8 +288,7 @@ class SqlStore:
         query = newest_first(
             queries.open_executions(before), executions, limit=limit, cursor=cursor
         )
-        async with self._database.reading() as connection:
-            found = (await connection.execute(query)).all()
+        found = await self._database.rows(query)
         return page(found, rows.execution, limit=limit)
 
     async def triggered(
@@ -307,33 +300,28 @@ class SqlStore:
             limit=limit,
             cursor=cursor,
         )
-        async with self._database.reading() as connection:
-            found = (await connection.execute(query)).all()
+        found = await self._database.rows(query)
         return page(found, rows.execution, limit=limit)
 
     async def open_counts(self) -> dict[ExecutionStatus, OpenCount]:
-        async with self._database.reading() as connection:
-            found = (await connection.execute(queries.open_counts())).all()
+        found = await self._database.rows(queries.open_counts())
         return {
             ExecutionStatus(status): OpenCount(count, oldest) for status, count, oldest in found
         }
 
     async def progress(self, execution_ids: Sequence[str]) -> list[Progress]:
-        async with self._database.reading() as connection:
-            found = (await connection.execute(queries.progress_of(execution_ids))).all()
+        found = await self._database.rows(queries.progress_of(execution_ids))
         return [Progress(*row) for row in found]
 
     async def begun(
         self, owners: Sequence[str], *, since: datetime, limit: int = 1000
     ) -> list[Progress]:
-        async with self._database.reading() as connection:
-            found = (await connection.execute(queries.begun_since(owners, since, limit))).all()
+        found = await self._database.rows(queries.begun_since(owners, since, limit))
         return [Progress(*row) for row in found]
 
     async def node_runs(self, owner: str, execution_id: str) -> list[NodeRun]:
         query = queries.node_runs_of(owner, execution_id)
-        async with self._database.reading() as connection:
-            found = (await connection.execute(query)).all()
+        found = await self._database.rows(query)
         if not found:
             raise _no_execution(execution_id)
         return [rows.node_run(row) for row in found if row.node_id is not None]
@@ -350,8 +338,7 @@ class SqlStore:
             await connection.execute(queries.cancel_request(execution_id, at))
 
     async def overdue_cancels(self, *, before: datetime, limit: int) -> list[Execution]:
-        async with self._database.reading() as connection:
-            found = (await connection.execute(queries.overdue_cancels(before, limit))).all()
+        found = await self._database.rows(queries.overdue_cancels(before, limit))
         return [rows.execution(row) for row in found]
 
     # events
@@ -393,8 +380,7 @@ class SqlStore:
         self, owner: str, execution_id: str, *, after_seq: int = 0, limit: int = 1000
     ) -> list[Event]:
         query = queries.events_of(owner, execution_id, after_seq, limit)
-        async with self._database.reading() as connection:
-            found = (await connection.execute(query)).all()
+        found = await self._database.rows(query)
         if not found:
             raise _no_execution(execution_id)
         return [rows.event(row) for row in found if row.seq is not None]

@@ -156,8 +156,7 @@ class SqlTriggers:
         return await self._one(triggers.c.token_hash == token_hash)
 
     async def _one(self, condition: Any) -> Trigger | None:
-        async with self._database.reading() as connection:
-            row = (await connection.execute(select(triggers).where(condition))).one_or_none()
+        row = await self._database.row(select(triggers).where(condition))
         return None if row is None else read_trigger(row)
 
     async def listing(
@@ -175,8 +174,7 @@ class SqlTriggers:
         if kind is not None:
             query = query.where(triggers.c.kind == kind.value)
         query = newest_first(query, triggers, limit=limit, cursor=cursor)
-        async with self._database.reading() as connection:
-            found = (await connection.execute(query)).all()
+        found = await self._database.rows(query)
         return page(found, read_trigger, limit=limit)
 
     async def update(self, trigger: Trigger, *, expected: int | None = None) -> Trigger:
@@ -220,8 +218,7 @@ class SqlTriggers:
         return await self._all(query)
 
     async def _all(self, query: Any) -> list[Trigger]:
-        async with self._database.reading() as connection:
-            return [read_trigger(row) for row in (await connection.execute(query)).all()]
+        return [read_trigger(row) for row in await self._database.rows(query)]
 
 
 def stale(found: Trigger, expected: int | None) -> StaleVersionError:

@@ -139,8 +139,7 @@ class SqlUsage:
     async def calls(self, execution_id: str) -> list[ModelCall]:
         query = select(usage).where(usage.c.execution_id == execution_id)
         query = query.order_by(*usage.primary_key)
-        async with self._database.reading() as connection:
-            return [model_call(row) for row in await connection.execute(query)]
+        return [model_call(row) for row in await self._database.rows(query)]
 
     async def _total(self, which: ColumnElement[bool]) -> Total:
         async with self._database.reading() as connection:
@@ -157,8 +156,7 @@ class SqlUsage:
         cursor: str | None = None,
     ) -> Page[UsageRow]:
         query = report_query(owner, first, last, group_by, limit=limit, cursor=cursor)
-        async with self._database.reading() as connection:
-            found = (await connection.execute(query)).all()
+        found = await self._database.rows(query)
         return report_page(found, group_by, limit=limit)
 
     async def allowance(
@@ -166,8 +164,7 @@ class SqlUsage:
     ) -> Allowance:
         which = [WHOLE_ACCOUNT, workflow_id, *callers]
         query = select(budgets).where(budgets.c.owner == owner, budgets.c.workflow_id.in_(which))
-        async with self._database.reading() as connection:
-            found = (await connection.execute(query)).all()
+        found = await self._database.rows(query)
         limits = {row.workflow_id: Limits(row.tokens_per_day, row.cost_per_day) for row in found}
         return Allowance.of(limits, workflow_id, callers)
 

@@ -177,8 +177,7 @@ class SqlWaits:
             )
         )
         query = newest_first(query, waits, limit=limit, cursor=cursor)
-        async with self._database.reading() as connection:
-            found = (await connection.execute(query)).all()
+        found = await self._database.rows(query)
         return page(found, waiting, limit=limit)
 
 
