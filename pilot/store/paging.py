@@ -57,7 +57,12 @@ def newest_first(
         query = query.where(
             tuple_(*columns) < tuple_(created_at, row_id, types=[c.type for c in columns])
         )
-    return query.order_by(*(column.desc() for column in columns)).limit(page_size(limit) + 1)
+    return in_order(query, table).limit(page_size(limit) + 1)
+
+
+def in_order(query: Select[Any], table: Table) -> Select[Any]:
+    """The newest first."""
+    return query.order_by(table.c.created_at.desc(), table.c.id.desc())
 
 
 def page(rows: Sequence[Row[Any]], item: Callable[[Row[Any]], T], *, limit: int) -> Page[T]:

@@ -263,7 +263,7 @@ def _listed(owner: str, workflow_id: str, before: int | None) -> Select[Any]:
 async def _locked(
     connection: AsyncConnection, owner: str, workflow_id: str, expected: Expected
 ) -> Row[Any]:
-    found = await connection.execute(locked_workflow(owner, workflow_id))
+    found = await connection.execute(*locked_workflow(owner, workflow_id))
     row: Row[Any] | None = found.one_or_none()
     if row is None:
         raise NotFoundError(f"there is no workflow {workflow_id}")

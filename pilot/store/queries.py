@@ -13,7 +13,9 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, Update, case, func, select, update
 
 from pilot.graph.status import ExecutionStatus
-from pilot.store import ROOTS, Execution
+from pilot.store import ROOTS
+from pilot.store.paging import in_order
+from pilot.store.prepared import prepared
 from pilot.store.tables import (
     IS_CANCELLING,
     IS_CHILD,
@@ -42,6 +44,7 @@ _PROGRESS = select(
 _LISTED = [column for column in executions.c if column.name not in ("input", "output", "resume")]
 
 
+@prepared
 def workflow_at_newest(owner: str, workflow_id: str) -> Select[Any]:
     is_newest = (workflow_versions.c.workflow_id == workflows.c.id) & (
         workflow_versions.c.version == workflows.c.version
@@ -53,6 +56,7 @@ def workflow_at_newest(owner: str, workflow_id: str) -> Select[Any]:
     )
 
 
+@prepared
 def locked_workflow(owner: str, workflow_id: str) -> Select[Any]:
     """The row, locked against saves, deletion and new executions.
 
@@ -66,6 +70,13 @@ def workflows_of(owner: str) -> Select[Any]:
     return select(workflows).where(workflows.c.owner == owner, workflows.c.deleted_at.is_(None))
 
 
+@prepared
+def first_workflows_of(owner: str, most: int) -> Select[Any]:
+    """The newest of them."""
+    return in_order(workflows_of(owner), workflows).limit(most)
+
+
+@prepared
 def version_of(owner: str, workflow_id: str, version: int) -> Select[Any]:
     """A version, also of a deleted workflow."""
     return (
@@ -73,21 +84,21 @@ def version_of(owner: str, workflow_id: str, version: int) -> Select[Any]:
         .join(workflows, workflows.c.id == workflow_versions.c.workflow_id)
         .where(
             workflow_versions.c.workflow_id == workflow_id,
-            workflow_versions.c.version == storable(version),
+            workflow_versions.c.version == version,
             workflows.c.owner == owner,
         )
     )
 
 
-def held_version(execution: Execution) -> Select[Any]:
-    """A row if the execution's owner has its version, not deleted; held until the commit."""
-    version = select(workflow_versions.c.version).where(
-        workflow_versions.c.workflow_id == execution.workflow_id,
-        workflow_versions.c.version == storable(execution.workflow_version),
+@prepared
+def held_version(owner: str, workflow_id: str, version: int) -> Select[Any]:
+    """A row if the owner has that version of a workflow, not deleted; held until the commit."""
+    found = select(workflow_versions.c.version).where(
+        workflow_versions.c.workflow_id == workflow_id, workflow_versions.c.version == version
     )
     return (
         select(workflows.c.id)
-        .where(is_alive(execution.owner, execution.workflow_id), version.exists())
+        .where(is_alive(owner, workflow_id), found.exists())
         .with_for_update(read=True, of=workflows)
     )
 
@@ -100,6 +111,13 @@ def trigger_of(workflow_id: str) -> Select[Any]:
     return select(triggers.c.id).where(triggers.c.workflow_id == workflow_id).limit(1)
 
 
+@prepared
+def temporal_run(execution: str, run: str) -> Update:
+    """Notes a run's id in Temporal."""
+    return update(executions).where(executions.c.id == execution).values(temporal_run_id=run)
+
+
+@prepared
 def execution_of(owner: str, execution_id: str) -> Select[Any]:
     return select(executions).where(_is_owned(owner, execution_id))
 

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-from sqlalchemy import Row, delete, func, insert, select, tuple_, update
+from sqlalchemy import Row, Select, delete, func, insert, select, tuple_, update
 
 from pilot.errors import ConflictError, NotFoundError
 from pilot.store.database import Database, lock_owner
+from pilot.store.prepared import prepared
 from pilot.store.tables import secrets
 
 MAX_SECRETS = 200
@@ -115,9 +116,7 @@ class SqlSecrets:
         return sorted(summaries, key=lambda summary: summary.name)
 
     async def names(self, owner: str) -> frozenset[str]:
-        query = select(secrets.c.name).where(secrets.c.owner == owner)
-        async with self._database.reading() as connection:
-            return frozenset((await connection.execute(query)).scalars())
+        return frozenset(name for [name] in await self._database.rows(*_names(owner)))
 
     async def get(self, owner: str, names: Collection[str]) -> dict[str, SealedSecret]:
         if not names:
@@ -160,6 +159,11 @@ class SqlSecrets:
                 statement, {"ciphertext": ciphertext, "key_id": key_id}
             )
         return result.rowcount == 1
+
+
+@prepared
+def _names(owner: str) -> Select[Any]:
+    return select(secrets.c.name).where(secrets.c.owner == owner)
 
 
 def _is(owner: str, name: str) -> Any:

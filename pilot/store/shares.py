@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol
@@ -14,6 +14,7 @@ from pilot.roles import Role
 from pilot.store import Page, WorkflowSummary, rows
 from pilot.store.database import Database
 from pilot.store.paging import newest_first, page
+from pilot.store.prepared import prepared
 from pilot.store.tables import executions, shares, workflows
 
 MAX_SHARES = 200
@@ -148,27 +149,10 @@ class SqlShares:
             raise NotFoundError(f"workflow {workflow_id} is not shared with {grantee}")
 
     async def of_execution(self, execution_id: str, grantees: Collection[str]) -> Grant | None:
-        query = (
-            select(executions.c.owner, shares.c.role)
-            .join(shares, _shared(executions.c.workflow_id, grantees), isouter=True)
-            .where(executions.c.id == execution_id)
-        )
-        return await self._highest(query)
+        return _highest(await self._database.rows(*_of_execution(execution_id, sorted(grantees))))
 
     async def grant(self, workflow_id: str, grantees: Collection[str]) -> Grant | None:
-        query = (
-            select(workflows.c.owner, shares.c.role)
-            .join(shares, _shared(workflows.c.id, grantees), isouter=True)
-            .where(workflows.c.id == workflow_id, workflows.c.deleted_at.is_(None))
-        )
-        return await self._highest(query)
-
-    async def _highest(self, query: Select[Any]) -> Grant | None:
-        found = await self._database.rows(query)
-        if not found:
-            return None
-        roles = [Role(row.role) for row in found if row.role is not None]
-        return Grant(found[0].owner, max(roles, key=list(Role).index, default=None))
+        return _highest(await self._database.rows(*_of_workflow(workflow_id, sorted(grantees))))
 
     async def roles(
         self, workflow_ids: Collection[str], grantees: Collection[str]
@@ -215,11 +199,36 @@ def highest(found: Iterable[tuple[str, Role]]) -> dict[str, Role]:
     return dict(by_rank)
 
 
+@prepared
+def _of_execution(execution_id: str, grantees: list[str]) -> Select[Any]:
+    return (
+        select(executions.c.owner, shares.c.role)
+        .join(shares, _shared(executions.c.workflow_id, grantees), isouter=True)
+        .where(executions.c.id == execution_id)
+    )
+
+
+@prepared
+def _of_workflow(workflow_id: str, grantees: list[str]) -> Select[Any]:
+    return (
+        select(workflows.c.owner, shares.c.role)
+        .join(shares, _shared(workflows.c.id, grantees), isouter=True)
+        .where(workflows.c.id == workflow_id, workflows.c.deleted_at.is_(None))
+    )
+
+
+def _highest(found: Sequence[Any]) -> Grant | None:
+    if not found:
+        return None
+    roles = [Role(row.role) for row in found if row.role is not None]
+    return Grant(found[0].owner, max(roles, key=list(Role).index, default=None))
+
+
 _RANK_OF_ROLE = case({role.value: rank for rank, role in enumerate(Role)}, value=shares.c.role)
 
 
-def _shared(workflow_id: ColumnElement[str], grantees: Collection[str]) -> Any:
-    return and_(shares.c.workflow_id == workflow_id, shares.c.grantee.in_(sorted(grantees)))
+def _shared(workflow_id: ColumnElement[str], grantees: list[str]) -> Any:
+    return and_(shares.c.workflow_id == workflow_id, shares.c.grantee.in_(grantees))
 
 
 def _alive(owner: str, workflow_id: str) -> Any:

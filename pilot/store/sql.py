@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
-from sqlalchemy import insert, text, update
+from sqlalchemy import Executable, insert, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -38,7 +39,7 @@ from pilot.store.database import Database
 from pilot.store.forgetting import ForgettingStore, SqlForgetting
 from pilot.store.iterations import IterationStore, SqlIterations
 from pilot.store.llm_calls import LlmCallStore, SqlLlmCalls
-from pilot.store.paging import newest_first, page
+from pilot.store.paging import newest_first, page, page_size
 from pilot.store.places import PlaceStore, SqlPlaces
 from pilot.store.publications import PublicationStore, SqlPublications
 from pilot.store.retention import RetentionStore
@@ -122,8 +123,7 @@ class SqlStore:
         return workflow
 
     async def get_workflow(self, owner: str, workflow_id: str) -> Workflow:
-        query = queries.workflow_at_newest(owner, workflow_id)
-        row = await self._database.row(query)
+        row = await self._database.row(*queries.workflow_at_newest(owner, workflow_id))
         if row is None:
             raise _no_workflow(workflow_id)
         return rows.workflow(row)
@@ -131,8 +131,12 @@ class SqlStore:
     async def list_workflows(
         self, owner: str, *, limit: int = 50, cursor: str | None = None
     ) -> Page[WorkflowSummary]:
-        query = newest_first(queries.workflows_of(owner), workflows, limit=limit, cursor=cursor)
-        found = await self._database.rows(query)
+        if cursor is None:
+            asked = queries.first_workflows_of(owner, page_size(limit) + 1)
+        else:
+            whole = queries.workflows_of(owner)
+            asked = newest_first(whole, workflows, limit=limit, cursor=cursor), {}
+        found = await self._database.rows(*asked)
         return page(found, rows.workflow_summary, limit=limit)
 
     async def update_workflow(
@@ -149,7 +153,7 @@ class SqlStore:
         content_hash, graph_text = json_text.content_hash(graph), json_text.dumps(graph)
         locked = queries.locked_workflow(owner, workflow_id)
         async with self._database.writing() as connection:
-            row = (await connection.execute(locked)).one_or_none()
+            row = (await connection.execute(*locked)).one_or_none()
             if row is None:
                 raise _no_workflow(workflow_id)
             if expected_version is not None and expected_version != row.version:
@@ -189,7 +193,7 @@ class SqlStore:
         is_open = queries.open_execution_of(workflow_id)
         has_trigger = queries.trigger_of(workflow_id)
         async with self._database.writing() as connection:
-            if (await connection.execute(locked)).one_or_none() is None:
+            if (await connection.execute(*locked)).one_or_none() is None:
                 raise _no_workflow(workflow_id)
             if (await connection.execute(is_open)).one_or_none() is not None:
                 raise ConflictError(
@@ -211,8 +215,8 @@ class SqlStore:
         known = self._versions.get(key)
         if known is not None:
             return known
-        query = queries.version_of(owner, workflow_id, version)
-        row = await self._database.row(query)
+        query = queries.version_of(owner, workflow_id, queries.storable(version))
+        row = await self._database.row(*query)
         if row is None:
             raise NotFoundError(f"there is no version {version} of workflow {workflow_id}")
         found = rows.workflow_version(row)
@@ -232,17 +236,16 @@ class SqlStore:
             ):
                 execution = replace(execution, held_at=datetime.now(UTC))
             new = rows.execution_row(execution)
-            held = await connection.execute(queries.held_version(execution))
+            version = queries.storable(execution.workflow_version)
+            held = await connection.execute(
+                *queries.held_version(execution.owner, execution.workflow_id, version)
+            )
             if held.one_or_none() is not None:
-                statement = (
-                    _INSERT[connection.dialect.name](executions)
-                    .on_conflict_do_nothing(index_elements=[executions.c.id])
-                    .returning(executions.c.id)
-                )
+                statement = _new_execution(connection.dialect.name)
                 if (await connection.execute(statement, new)).one_or_none() is not None:
                     return execution, True
             query = queries.execution_of(execution.owner, execution.id)
-            row = (await connection.execute(query)).one_or_none()
+            row = (await connection.execute(*query)).one_or_none()
         if row is None:
             raise NotFoundError(
                 f"there is no version {execution.workflow_version} of workflow "
@@ -251,8 +254,7 @@ class SqlStore:
         return rows.execution(row), False
 
     async def get_execution(self, owner: str, execution_id: str) -> Execution:
-        query = queries.execution_of(owner, execution_id)
-        row = await self._database.row(query)
+        row = await self._database.row(*queries.execution_of(owner, execution_id))
         if row is None:
             raise _no_execution(execution_id)
         return rows.execution(row)
@@ -327,10 +329,7 @@ class SqlStore:
         return [rows.node_run(row) for row in found if row.node_id is not None]
 
     async def set_temporal_run(self, execution_id: str, run_id: str) -> None:
-        statement = update(executions).where(executions.c.id == execution_id)
-        async with self._database.writing() as connection:
-            result = await connection.execute(statement, {"temporal_run_id": run_id})
-        if result.rowcount == 0:
+        if not await self._database.change(*queries.temporal_run(execution_id, run_id)):
             raise _no_execution(execution_id)
 
     async def request_cancel(self, execution_id: str, at: datetime) -> None:
@@ -393,6 +392,12 @@ class SqlStore:
         if found is None:
             raise _no_execution(execution_id)
         return int(found)
+
+
+@cache
+def _new_execution(dialect: str) -> Executable:
+    new: postgresql.Insert | sqlite.Insert = _INSERT[dialect](executions)
+    return new.on_conflict_do_nothing(index_elements=[executions.c.id]).returning(executions.c.id)
 
 
 def _no_workflow(workflow_id: str) -> NotFoundError:

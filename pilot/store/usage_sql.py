@@ -22,6 +22,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from pilot.store import Page
 from pilot.store.database import Database, lock_owner
+from pilot.store.prepared import prepared
 from pilot.store.tables import budgets, usage, usage_days, usage_reservations
 from pilot.store.usage import (
     MAX_COST,
@@ -163,8 +164,7 @@ class SqlUsage:
         self, owner: str, workflow_id: str, callers: Sequence[str] = ()
     ) -> Allowance:
         which = [WHOLE_ACCOUNT, workflow_id, *callers]
-        query = select(budgets).where(budgets.c.owner == owner, budgets.c.workflow_id.in_(which))
-        found = await self._database.rows(query)
+        found = await self._database.rows(*_budgets_of(owner, which))
         limits = {row.workflow_id: Limits(row.tokens_per_day, row.cost_per_day) for row in found}
         return Allowance.of(limits, workflow_id, callers)
 
@@ -191,6 +191,11 @@ class SqlUsage:
         which = (budgets.c.owner == owner) & (budgets.c.workflow_id == workflow_id)
         async with self._database.writing() as connection:
             await connection.execute(delete(budgets).where(which))
+
+
+@prepared
+def _budgets_of(owner: str, which: list[str]) -> Select[Any]:
+    return select(budgets).where(budgets.c.owner == owner, budgets.c.workflow_id.in_(which))
 
 
 def _spent(owner: str, workflow_id: str, day: date, now: datetime) -> Select[Any]:
