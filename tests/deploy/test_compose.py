@@ -9,6 +9,8 @@ import pytest
 import yaml
 
 from pilot import embedded
+from pilot.nodes import specs
+from pilot.queues import queues, require_routable
 from pilot.settings import DRAIN_S, Settings
 from tests.deploy import compose
 from tests.deploy.tools import ROOT, needs_tools, python
@@ -120,3 +122,20 @@ def test_temporal_is_tuned_as_the_embedded_one() -> None:
     path = temporal.environment["DYNAMIC_CONFIG_FILE_PATH"]
     assert path.startswith(there)
     assert (ROOT / here / path.removeprefix(f"{there}/")).samefile(TEMPORAL_CONFIG)
+
+
+def test_heavy_workers_are_workers_of_one_queue() -> None:
+    """The variables are those that docs/deploy.md has for `.env`."""
+    env = {**ENV, "PILOT_TASK_QUEUES": "code=pilot-heavy, llm=pilot-heavy"}
+    found = compose.services({**env, "PILOT_WORKER_QUEUES": "pilot"}, profile="heavy")
+    assert set(found) - set(compose.services(ENV)) == {"worker-heavy"}
+    worker, heavy = found["worker"], found["worker-heavy"]
+    differs = {"environment", "profiles"}
+    assert {k: v for k, v in heavy.raw.items() if k not in differs} == {
+        k: v for k, v in worker.raw.items() if k not in differs
+    }
+    own = {"PILOT_WORKER_QUEUES": "pilot-heavy"}
+    assert heavy.environment == {**worker.environment, **own}
+    sent = queues(env["PILOT_TASK_QUEUES"])
+    assert set(sent.values()) == {*own.values()}
+    require_routable(sent, "pilot", specs())

@@ -17,7 +17,8 @@ from tests.deploy.tools import ROOT, helm, needs_tools, python, run
 from worker import ENDING_S
 
 CHART = ROOT / "deploy" / "helm" / "pilot"
-CASES = ("least", "cloud", "plain")
+CASES = ("least", "cloud", "plain", "pools")
+POOLS = ("worker-code", "worker-models", "worker-old")
 KUBERNETES = ("1.27.0", "1.37.0")  # the chart's kubeVersion, and the newest known
 # Objects of KEDA and of the Prometheus operator, whose schemas no package carries.
 FOREIGN = ("keda.sh/v1alpha1", "monitoring.coreos.com/v1")
@@ -96,10 +97,11 @@ def test_the_check_sees_mistakes(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("case", CASES)
 def test_every_program_runs_without_privileges(case: str) -> None:
-    assert set(pods(case)) == {"api", "worker", "migrate"}
-    for program, spec in pods(case).items():
+    pools = set(POOLS) if case == "pools" else set()
+    assert set(pods(case)) == {"api", "worker", "migrate"} | pools
+    for name, spec in pods(case).items():
         [container] = spec["containers"]
-        assert container["args"] == [program]
+        assert container["args"] == [name.partition("-")[0]]
         assert "command" not in container, "the image's entry point passes signals on"
         assert spec["automountServiceAccountToken"] is False
         pod, own = spec["securityContext"], container["securityContext"]
@@ -201,6 +203,76 @@ def test_without_keda_cpu_decides() -> None:
     kinds = {one["kind"] for one in objects("plain")}
     assert not kinds & {"ScaledObject", "TriggerAuthentication"}
     assert of("plain", "Deployment", "demo-api")["spec"]["replicas"] == 1
+
+
+def test_a_pool_has_the_queue_of_its_types() -> None:
+    found = {name: environment(spec["containers"][0]) for name, spec in pods("pools").items()}
+    assert {values["PILOT_TASK_QUEUES"] for values in found.values()} == {
+        "code=pilot-code,llm=pilot-models,http=pilot-models"
+    }
+    polled = {name: values.get("PILOT_WORKER_QUEUES") for name, values in found.items()}
+    assert polled == {
+        "api": None,
+        "migrate": None,
+        "worker": "pilot",
+        "worker-code": "pilot-code",
+        "worker-models": "pilot-models",
+        "worker-old": "pilot-old",
+    }
+    assert "PILOT_TASK_QUEUES" not in environment(pods("least")["worker"]["containers"][0])
+
+
+def test_a_pool_is_as_the_workers_are_but_for_what_it_says() -> None:
+    code, models = (pods("pools")[name] for name in POOLS[:2])
+    [container] = code["containers"]
+    assert environment(container)["PILOT_MAX_ACTIVITIES"] == "8"
+    assert container["resources"]["requests"] == {"cpu": "2", "memory": "2Gi"}
+    assert environment(container)["PILOT_DRAIN_S"] == "20"
+    [other], [worker] = models["containers"], pods("pools")["worker"]["containers"]
+    assert other["resources"] == worker["resources"]
+    assert models["terminationGracePeriodSeconds"] >= 300 + ENDING_S + 2
+    selected = [
+        of("pools", "Deployment", f"demo-{name}")["spec"]["selector"]["matchLabels"]
+        for name in ("worker", *POOLS)
+    ]
+    assert len({json.dumps(one) for one in selected}) == 4, "no pool takes another's pods"
+
+
+def test_a_pool_scales_by_its_own_backlog_and_may_go_to_zero() -> None:
+    scaled = of("pools", "ScaledObject", "demo-worker-code")["spec"]
+    assert scaled["scaleTargetRef"] == {"name": "demo-worker-code"}
+    assert (scaled["minReplicaCount"], scaled["maxReplicaCount"]) == (0, 50)
+    asked = scaled["triggers"][0]["metadata"]
+    assert (asked["taskQueue"], asked["queueTypes"]) == ("pilot-code", "activity")
+    assert asked["targetQueueSize"] == "4"
+    assert of("pools", "ScaledObject", "demo-worker")["spec"]["minReplicaCount"] >= 1
+
+
+def test_what_holds_for_workers_holds_for_pools() -> None:
+    for name in ("worker", *POOLS):
+        label = {"app.kubernetes.io/component": name}
+        policy = of("pools", "NetworkPolicy", f"demo-{name}")["spec"]
+        assert label.items() <= policy["podSelector"]["matchLabels"].items()
+        assert [rule["ports"] for rule in policy["ingress"]] == [[{"port": "metrics"}]]
+        monitor = of("pools", "PodMonitor", f"demo-{name}")["spec"]
+        assert label.items() <= monitor["selector"]["matchLabels"].items()
+        budget = of("pools", "PodDisruptionBudget", f"demo-{name}")["spec"]
+        assert label.items() <= budget["selector"]["matchLabels"].items()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ("worker.pools.more.types={code}", "code nodes are given two pools"),
+        ("settings.PILOT_TASK_QUEUES=code=pilot-x", "give one of both"),
+        ("worker.pools.code.replica=3", "replica"),
+        ("worker.pools.Code.types={start}", "Code"),
+    ],
+)
+def test_pools_that_cannot_be_right_are_refused(wrong: str, said: str) -> None:
+    values = str(CHART / "ci" / "pools.yaml")
+    with pytest.raises(AssertionError, match=said):
+        run(helm(), "template", "demo", str(CHART), "-f", values, "--set", wrong)
 
 
 def test_nodes_do_not_reach_the_cluster() -> None:

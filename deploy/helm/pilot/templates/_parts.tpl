@@ -38,9 +38,31 @@ and the migration, which comes before all else, has it too. */}}
 - {name: TEMPORAL_TLS_SERVER_NAME, value: {{ . | quote }}}
 {{- end }}
 {{- end }}
+{{- with include "pilot.taskQueues" . }}
+- {name: PILOT_TASK_QUEUES, value: {{ . | quote }}}
+{{- end }}
 {{- range $name, $value := .Values.settings }}
 - {name: {{ $name }}, value: {{ $value | toString | quote }}}
 {{- end }}
+{{- end }}
+
+{{/* Where the pools' node types go: `code=pilot-heavy,llm=pilot-heavy`. */}}
+{{- define "pilot.taskQueues" -}}
+{{- if and .Values.worker.pools (or .Values.settings.PILOT_TASK_QUEUES .Values.settings.PILOT_WORKER_QUEUES) }}
+{{- fail "worker.pools says what PILOT_TASK_QUEUES and PILOT_WORKER_QUEUES of settings would: give one of both" }}
+{{- end }}
+{{- $routed := list }}
+{{- $seen := list }}
+{{- range $name, $pool := .Values.worker.pools }}
+{{- range $pool.types }}
+{{- if has . $seen }}
+{{- fail (printf "worker.pools: %s nodes are given two pools" .) }}
+{{- end }}
+{{- $seen = append $seen . }}
+{{- $routed = append $routed (printf "%s=%s-%s" . $.Values.temporal.taskQueue $name) }}
+{{- end }}
+{{- end }}
+{{- join "," $routed }}
 {{- end }}
 
 {{/* What every pod has: no root, no privilege, nothing to write but /tmp. */}}
