@@ -3,8 +3,10 @@
 `python -m benchmarks.throughput [--runs 1000] [--rounds N] [--variant NAME ...] [--loop asyncio]`.
 Chains of 10 nodes are started all at once, and a batch ends with the last of them. Without a
 variant the other side is the same chain as a workflow written by hand, with the same activities,
-in the same worker process. With one it is πlot itself in a second worker, which is told that
-(`benchmarks.variants`) or runs on that event loop, and the first is as it comes.
+in the same worker process: one that ends with an activity that writes its outcome, one row, to the
+same database, and one that leaves its outcome to Temporal (`alone`). With one the other side is
+πlot itself in a second worker, which is told that (`benchmarks.variants`) or runs on that event
+loop, and the first is as it comes.
 
 πlot's rows are made before the clock begins, as that is the API's work; what its worker writes to
 the store is in it. After the figures stands what the SDK counted in the worker meanwhile.
@@ -32,6 +34,7 @@ from tests.scrape import Scrape
 
 NODES = 10
 STARTS_AT_ONCE = 50
+BY_HAND = RECORDED, ALONE = "by hand", "by hand, alone"
 COUNTED = {
     "workflow tasks that found their run in memory": "temporal_sticky_cache_hit_total",
     "and that did not": "temporal_sticky_cache_miss_total",
@@ -93,8 +96,8 @@ async def interpreted(bench: Stack, worker: WorkerProcess) -> Side:
     return Side(worker, prepare)
 
 
-def by_hand(bench: Stack, worker: WorkerProcess) -> Side:
-    chain = Chain("code", False, [CODE] * NODES, 0)
+def by_hand(bench: Stack, worker: WorkerProcess, *, recorded: bool) -> Side:
+    chain = Chain("code", False, [CODE] * NODES, 0, recorded=recorded)
 
     def start() -> Awaitable[WorkflowHandle[Any, Any]]:
         return bench.client.start_workflow(
@@ -150,11 +153,11 @@ async def main() -> None:
     comparisons: list[Comparison] = []
     async with idle_stack() as bench, separate_worker(bench) as worker:
         ours = await interpreted(bench, worker)
-        for variant in given.variant or [""]:
-            name = " ".join(part for part in (variant, given.loop) if part) or "by hand"
+        for variant in given.variant or ([""] if given.loop else BY_HAND):
+            name = " ".join(part for part in (variant, given.loop) if part)
             async with AsyncExitStack() as stack:
-                if name == "by hand":
-                    theirs = by_hand(bench, worker)
+                if variant in BY_HAND:
+                    theirs = by_hand(bench, worker, recorded=variant == RECORDED)
                 else:
                     other = separate_worker(
                         bench,
@@ -169,7 +172,8 @@ async def main() -> None:
                 after = [await side.worker.counted() for side in pair]
             print(HEADER.replace("by hand", "against"))
             print("\n".join(one.line() for one in found))
-            for side, first, last in zip(("πlot", name), before, after, strict=True):
+            names = ("πlot and " + name,) if theirs.worker is worker else ("πlot", name)
+            for side, first, last in zip(names, before, after, strict=False):
                 print(f"{side}'s worker counted\n{told(first, last)}", flush=True)
             comparisons += found
     print(f"kept in {keep('throughput', comparisons).name}")
