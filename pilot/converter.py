@@ -38,9 +38,6 @@ LEAN = frozenset(
 """The types of which defaults are left out: none of them may ever get another default. A policy's
 are not among them; they are the plan's own, whatever a later release has for them."""
 
-WRITTEN = {PlanNode: frozenset({"config", "policy"}), PlanEdge: frozenset({"handle"})}
-"""Fields that are written even so: release 0.2 has no default for them, and fails the run."""
-
 _REQUIRED = object()
 _PLAIN = frozenset({str, int, float, bool, type(None), dict})
 
@@ -73,10 +70,9 @@ def _fields(
     defaults: list[Any] = []
     for field in fields(kind):
         default: Any = _REQUIRED
-        may_lack = kind in LEAN and field.name not in WRITTEN.get(kind, ())
-        if may_lack and field.default is not MISSING:
+        if kind in LEAN and field.default is not MISSING:
             default = field.default
-        elif may_lack and field.default_factory is not MISSING:
+        elif kind in LEAN and field.default_factory is not MISSING:
             default = field.default_factory()
         defaults.append(default)
     names = tuple(field.name for field in fields(kind))

@@ -68,13 +68,12 @@ def test_a_task_holds_what_it_says_and_no_more() -> None:
     }  # fmt: skip
 
 
-def test_what_the_release_before_has_no_default_for_is_written() -> None:
-    """It would fail the run."""
+def test_so_does_a_plan() -> None:
     plan = Plan([PlanNode("n", "start", "n")], [PlanEdge("n", "m")], [])
     [payload] = LEAN_CONVERTER.to_payloads([plan])
     assert json.loads(payload.data) == {
-        "nodes": [{"id": "n", "type": "start", "name": "n", "config": {}, "policy": 0}],
-        "edges": [{"source": "n", "target": "m", "handle": "default"}],
+        "nodes": [{"id": "n", "type": "start", "name": "n"}],
+        "edges": [{"source": "n", "target": "m"}],
         "policies": [],
     }
 

@@ -15,10 +15,9 @@ from pilot.graph.plan import OnErrorAction, Plan, PlanEdge, PlanNode, References
 from pilot.graph.spec import BODY, NodeSpec, Policy, Retry, Specs
 from pilot.graph.structure import output_key
 
-MAX_HANDING_ON = 0
-"""None yet: the release before does not know of them. It could not go on with a run that has one,
-nor could this one with a run in which the other ran it. From the next release on it is 10: each is
-part of one workflow task with what was ready beside it, and ten take a millisecond."""
+MAX_HANDING_ON = 10
+"""Each is part of one workflow task with what was ready beside it, and all together take a
+millisecond."""
 
 TEMPORALS_NAMES = {
     "timeout": "TemporalTimeout:StartToClose",

@@ -234,9 +234,7 @@ async def test_one_trace_goes_from_the_request_to_the_activities(
     names = {
         "StartWorkflow:InterpretGraph",
         "RunWorkflow:InterpretGraph",
-        "RunActivity:start",
         "RunActivity:code",
-        "RunActivity:output",
         "CompleteWorkflow:InterpretGraph",
     }
     own = lambda: _of_execution(received, execution["id"])  # noqa: E731

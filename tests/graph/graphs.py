@@ -54,12 +54,6 @@ def with_activities(drawn: Graph) -> Plan:
         return compile_plan(drawn, specs())
 
 
-def without_activities(drawn: Graph) -> Plan:
-    """As the release after this one makes it: with nodes that hand on their input."""
-    with patch.object(compile, "MAX_HANDING_ON", 10):
-        return compile_plan(drawn, specs())
-
-
 def plan(nodes: list[str], *edges: str, needs: dict[str, int] | None = None) -> Plan:
     """A bare plan: ids and edges `a:handle>b`."""
     return Plan(

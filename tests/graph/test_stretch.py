@@ -16,7 +16,7 @@ from pilot.graph.spec import DEFAULT_HANDLE
 from pilot.graph.stretch import MAX_NODES, Walk, Ways
 from pilot.graph.task import NodeResult, Scope
 from pilot.nodes import specs
-from tests.graph.graphs import graph, node, with_activities, without_activities
+from tests.graph.graphs import graph, node, with_activities
 from workflows_def.messages import RunInput
 from workflows_def.pace import Pace
 from workflows_def.records import Records
@@ -52,7 +52,7 @@ def plans(draw: st.DrawFn) -> Plan:
     nodes.append(node("end", "output"))
     edges.append("s>end")
     drawn = graph(nodes, *dict.fromkeys(edges))
-    plan = (without_activities if draw(st.booleans()) else with_activities)(drawn)
+    plan = compile_plan(drawn, specs()) if draw(st.booleans()) else with_activities(drawn)
     schedule = Schedule(plan)
     ids = [one.id for one in plan.nodes]
     wanted = draw(

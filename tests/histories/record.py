@@ -24,7 +24,6 @@ from temporalio.client import WorkflowFailureError, WorkflowHandle, WorkflowUpda
 from temporalio.worker import Worker
 
 from benchmarks.stack import USER, Stack, stack
-from pilot.graph.compile import MAX_HANDING_ON
 from pilot.graph.model import Graph
 from pilot.payloads.sizes import Sizes
 from tests.graph.graphs import graph, node
@@ -90,7 +89,6 @@ class Case:
     template: str | None = None
     """Of the gallery, where it is one: what that calls is stored."""
     max_events: int = MAX_EVENTS
-    max_handing_on: int = MAX_HANDING_ON
     """After so many a loop or a map goes on in a new history."""
     queues: dict[str, str] = field(default_factory=dict)
     """Of node types whose activities go elsewhere."""
@@ -313,8 +311,7 @@ def cases(address: str = "") -> dict[str, Case]:
         "hands_on": Case(graph([START, node("k", "code"), node("a"), node("b"), OUTPUT,
                                 node("p", "output", config={"value": "{input}"}),
                                 node("q", "output", config={"value": "{vars.v}!"})],
-                               "s>k", "k>a", "a>b", "k>o", "b>p", "b>q"), {"n": [1]},
-                         max_handing_on=10),
+                               "s>k", "k>a", "a>b", "k>o", "b>p", "b>q"), {"n": [1]}),
         "map": Case(graph([START, each([DOUBLE], parallelism=3, window=4), OUTPUT],
                           "s>each", "each>o"), [1, 2, 3, 4, 5, 6, 7]),
         "map_collects": Case(graph([START, each([ODD_FAILS], on_item_error="collect",
@@ -452,10 +449,7 @@ async def record_all(models: OpenAIServer, all_known: dict[str, Case], names: li
                 continue
             models.reset()
             models.script(*case.model)
-            with (
-                patch("workflows_def.containers.MAX_EVENTS", case.max_events),
-                patch("pilot.graph.compile.MAX_HANDING_ON", case.max_handing_on),
-            ):
+            with patch("workflows_def.containers.MAX_EVENTS", case.max_events):
                 await record(bench, name, case)
 
 

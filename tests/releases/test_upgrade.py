@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
 import os
 import signal
 from collections.abc import AsyncIterator
@@ -149,21 +150,23 @@ async def finish(runs: dict[str, Handle], world: Outside) -> dict[str, Any]:
         return {name: await handle.result() for name, handle in runs.items()}
 
 
-def check_results(results: dict[str, Any], world: Outside, models: OpenAIServer) -> None:
-    """Each is right, and nothing that had ended before was done again."""
-    assert results["held"] == [{"name": "get", "call": 2}]
-    assert results["retrying"] == [{"name": "retried", "call": len(world.calls["retried"])}]
+def check_results(
+    results: dict[str, Any], world: Outside, models: OpenAIServer, *, all_at_one: bool = True
+) -> None:
+    """Each is right, and nothing that had ended before was done again. What was under way was
+    where the worker died, if `all_at_one`."""
+    calls = {name: len(made) for name, made in world.calls.items()}
+    assert results["held"] == [{"name": "get", "call": calls["get"]}]
+    assert results["retrying"] == [{"name": "retried", "call": calls["retried"]}]
     assert results["paused"] == {"name": "then", "call": 1}
     assert results["tools"] == "all done"
     assert results["fan"] == {
-        f"f{i}": {"name": f"fan{i}", "call": 1 if i % 2 else 2} for i in range(FAN)
+        f"f{i}": {"name": f"fan{i}", "call": calls[f"fan{i}"]} for i in range(FAN)
     }
     once = ["done", "first", "then", *(f"fan{i}" for i in range(1, FAN, 2))]
-    twice = ["get", "tool", *(f"fan{i}" for i in range(0, FAN, 2))]
-    assert {name: len(world.calls[name]) for name in (*once, *twice)} == {
-        **dict.fromkeys(once, 1),
-        **dict.fromkeys(twice, 2),
-    }
+    assert {calls[name] for name in once} == {1}
+    held = ["get", "tool", *(f"fan{i}" for i in range(0, FAN, 2))]
+    assert {calls[name] for name in held} <= ({2} if all_at_one else {1, 2})
     assert len(models.requests) == 2
 
 
@@ -183,15 +186,22 @@ async def check_events(runs: dict[str, Handle], store: SqlStore) -> None:
 
 @asynccontextmanager
 async def handed_over(
-    runs: dict[str, Handle], world: Outside, before: Part, number: int, after: Part
+    runs: dict[str, Handle],
+    world: Outside,
+    before: Part,
+    number: int,
+    after: Part,
+    *,
+    both: bool = False,
 ) -> AsyncIterator[dict[str, Any]]:
-    """The results of runs that one worker began and, after that one's end, another finished,
-    which still answers."""
+    """The results of runs that one worker began, or `both`, and after the first one's end the
+    other finished, which still answers."""
     try:
-        await before.start()
+        await asyncio.gather(before.start(), *([after.start()] if both else []))
         await in_the_middle(runs, world)
         await before.kill(number)
-        await after.start()
+        if not both:
+            await after.start()
         yield await finish(runs, world)
     finally:
         await before.stop()
@@ -224,10 +234,24 @@ async def test_a_run_goes_on_with_new_code(
         await check_events(runs, store)
 
 
+async def begun_now(fleet: Fleet, client: Client, graph: dict[str, Any]) -> Handle:
+    """A run that today's API has started, whose start and output nodes have no activity."""
+    async with fleet.client() as api:
+        id = await execute(api, await save(api, graph))
+    handle = client.get_workflow_handle(f"execution-{id}")
+    history = await handle.fetch_history()
+    [payload] = history.events[0].workflow_execution_started_event_attributes.input.payloads
+    plan = json.loads(payload.data)["plan"]
+    assert [node["id"] for node in plan["nodes"] if node.get("hands_on")] == ["start", "output"]
+    return handle
+
+
 @pytest.mark.slow
+@pytest.mark.parametrize("stays", ["old", "new"])
 @pytest.mark.parametrize("release", released()[-1:])
-async def test_a_roll_back_finishes_what_new_code_began(
+async def test_both_releases_run_side_by_side(
     release: str,
+    stays: str,
     fleet: Fleet,
     client: Client,
     store: SqlStore,
@@ -235,16 +259,46 @@ async def test_a_roll_back_finishes_what_new_code_began(
     models: OpenAIServer,
     tmp_path: Path,
 ) -> None:
-    """Of runs that use nothing new, which today's API has started."""
+    """Runs of either, until the one worker is killed."""
     code = unpack(release, tmp_path)
     models.reset()
     models.script(calls(("tool", {})), Reply("all done"))
-    runs: dict[str, Handle] = {}
-    async with fleet.client() as api:
-        for name, graph in graphs(world).items():
-            id = await execute(api, await save(api, graph))
-            runs[name] = client.get_workflow_handle(f"execution-{id}")
-    new, old = fleet.worker(200), fleet.worker(201, PYTHONPATH=str(code))
-    async with handed_over(runs, world, new, signal.SIGTERM, old) as results:
+    wanted = graphs(world)
+    plans = plans_of(code, wanted)
+    of_before = itertools.cycle([stays == "new", stays == "old"])
+    runs = {
+        name: await start(client, store, graph, plans[name])
+        if next(of_before)
+        else await begun_now(fleet, client, graph)
+        for name, graph in wanted.items()
+    }
+    number = 300 if stays == "old" else 302
+    new, old = fleet.worker(number), fleet.worker(number + 1, PYTHONPATH=str(code))
+    before, after = (new, old) if stays == "old" else (old, new)
+    async with handed_over(runs, world, before, signal.SIGKILL, after, both=True) as results:
+        check_results(results, world, models, all_at_one=False)
+        await check_events(runs, store)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("release", released()[-1:])
+async def test_a_roll_back_finishes_what_new_code_began(
+    release: str,
+    number: signal.Signals,
+    fleet: Fleet,
+    client: Client,
+    store: SqlStore,
+    world: Outside,
+    models: OpenAIServer,
+    tmp_path: Path,
+) -> None:
+    """Of runs that use nothing that is new to it."""
+    code = unpack(release, tmp_path)
+    models.reset()
+    models.script(calls(("tool", {})), Reply("all done"))
+    runs = {name: await begun_now(fleet, client, graph) for name, graph in graphs(world).items()}
+    new, old = fleet.worker(200 + number), fleet.worker(220 + number, PYTHONPATH=str(code))
+    async with handed_over(runs, world, new, number, old) as results:
         check_results(results, world, models)
         await check_events(runs, store)

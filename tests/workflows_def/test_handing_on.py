@@ -10,7 +10,6 @@ import pytest
 from temporalio.client import WorkflowHandle
 
 from pilot import runs
-from pilot.graph import compile
 from pilot.graph.compile import compile_plan
 from pilot.graph.model import Graph
 from pilot.graph.plan import Plan
@@ -26,12 +25,6 @@ CODE = node("k", "code")
 NAMED = node("s", "start", config={"inputs": [
     {"name": "n", "type": "integer"}, {"name": "m", "default": "Hi", "required": False}
 ]})  # fmt: skip
-
-
-@pytest.fixture(autouse=True)
-def _of_the_next_release(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Which makes such plans, and which this one's workers go on with."""
-    monkeypatch.setattr(compile, "MAX_HANDING_ON", 10)
 
 
 def handing_on(plan: Plan) -> list[str]:
@@ -150,10 +143,3 @@ async def test_a_pause_holds_it_back(runner: Runner) -> None:
     assert (held.status, [one.status for one in held.nodes]) == ("paused", ["pending", "pending"])
     await handle.signal(SIGNAL_RESUME)
     assert await runner.result(handle) == 1
-
-
-def test_this_release_makes_no_such_plans(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The one before it could not go on with its runs."""
-    monkeypatch.undo()
-    plan = compile_plan(graph([S, OUT], "s>o"), specs())
-    assert handing_on(run_of(plan, 1).plan) == []

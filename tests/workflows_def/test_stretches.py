@@ -159,7 +159,7 @@ async def test_a_stretch_that_is_full_goes_on_in_another(
     nodes = [S, *(sets(f"n{i}", "{input}") for i in range(3)), OUT]
     handle = await runner.start(nodes, "s>n0", "n0>n1", "n1>n2", "n2>o", input="x")
     assert await runner.result(handle) == "x"
-    assert await markers(handle) == 5
+    assert await markers(handle) == 3
 
 
 async def test_a_node_that_takes_long_runs_by_itself(
