@@ -24,6 +24,7 @@ from api.live.tickets import Tickets
 from api.live.turns import Turns
 from api.pending import PendingRuns
 from api.runs import Runs
+from api.workflows.checked import Checked
 from pilot.budget import ceiling
 from pilot.codec import EncryptionCodec
 from pilot.crypto import Keyring
@@ -41,8 +42,9 @@ class Parts:
     """`keys` are those that the issuer of tokens signs by. `connections` counts who watches,
     `streams` are what the open server-sent streams read from: closed when the process is to
     end, which it says by `draining` first. `turns` are when WebSockets write, `shared` what
-    those of one user are sent alike. `keyring` seals secrets, `codec` encrypts Temporal's
-    payloads; None without a key. `objects` is the payload store, where there is one."""
+    those of one user are sent alike. `checked` is what validation said of graphs. `keyring` seals
+    secrets, `codec` encrypts Temporal's payloads; None without a key. `objects` is the payload
+    store, where there is one."""
 
     settings: Settings
     verifier: Verifier
@@ -63,6 +65,7 @@ class Parts:
     backlog: Backlog
     streams: set[Outbox] = field(default_factory=set)
     draining: Event = field(default_factory=Event)
+    checked: Checked = field(default_factory=Checked)
     keyring: Keyring | None = None
     codec: EncryptionCodec | None = None
     directory: Directory | None = None

@@ -82,7 +82,7 @@ async def read_workflow(
 ) -> Response:
     """A workflow at its newest version."""
     owner, role = await access.admitted(parts, caller, str(workflow_id), Role.VIEWER)
-    found = await service.read(parts.store, parts.specs, owner, str(workflow_id), if_none_match)
+    found = await service.read(parts, owner, str(workflow_id), if_none_match)
     if isinstance(found, str):
         return Response(status_code=304, headers={"ETag": found})
     found.role = None if role is Role.ADMIN else role

@@ -9,7 +9,9 @@ from typing import Any
 from api.etag import etag, none_match_hits
 from api.issues import issues_out
 from api.pagination import PageOut, PageQuery
+from api.parts import Parts
 from api.workflows import conflicts
+from api.workflows.checked import Checks
 from api.workflows.schemas import (
     GraphIn,
     ValidationOut,
@@ -36,12 +38,14 @@ async def check(
     graph: Graph, specs: Specs, store: Store, owner: str, workflow_id: str | None = None
 ) -> list[Issue]:
     """All issues of an owner's graph, which is that of the workflow, or of none yet."""
-    secrets = await store.secrets.names(owner)
-    if counted(graph, specs).nodes <= SMALL_GRAPH:
-        issues = validate(graph, specs, secrets)
-    else:
-        issues = await asyncio.to_thread(validate, graph, specs, secrets)
+    issues = await _issues(graph, specs, await store.secrets.names(owner))
     return issues + await call_issues(store, owner, graph, workflow_id)
+
+
+async def _issues(graph: Graph, specs: Specs, secrets: frozenset[str]) -> list[Issue]:
+    if counted(graph, specs).nodes <= SMALL_GRAPH:
+        return validate(graph, specs, secrets)
+    return await asyncio.to_thread(validate, graph, specs, secrets)
 
 
 async def validation(store: Store, specs: Specs, owner: str, body: GraphIn) -> ValidationOut:
@@ -66,15 +70,21 @@ async def create(
 
 
 async def read(
-    store: Store, specs: Specs, owner: str, workflow_id: str, if_none_match: str | None
+    parts: Parts, owner: str, workflow_id: str, if_none_match: str | None
 ) -> WorkflowOut | str:
     """The workflow, or only its tag where the caller has it as it is."""
+    store = parts.store
     workflow = await store.get_workflow(owner, workflow_id)
     tag = etag(workflow.version, workflow.publication)
     if none_match_hits(if_none_match, tag):
         return tag
-    graph = Graph.model_validate(workflow.graph)
-    return workflow_out(workflow, await check(graph, specs, store, owner, workflow_id))
+    key = workflow.content_hash, await store.secrets.names(owner)
+    checks = parts.checked.get(key)
+    if checks is None:
+        graph = Graph.model_validate(workflow.graph)
+        checks = _checks(graph, await _issues(graph, parts.specs, key[1]))
+        parts.checked.put(key, checks)
+    return _out(workflow, checks, await call_issues(store, owner, workflow.graph, workflow_id))
 
 
 async def listing(store: Store, owner: str, page: PageQuery) -> PageOut[WorkflowSummaryOut]:
@@ -127,7 +137,14 @@ def _stored(graph: Graph) -> dict[str, Any]:
 
 
 def workflow_out(workflow: Workflow, issues: list[Issue]) -> WorkflowOut:
-    graph = Graph.model_validate(workflow.graph)
+    return _out(workflow, _checks(Graph.model_validate(workflow.graph), issues))
+
+
+def _checks(graph: Graph, issues: list[Issue]) -> Checks:
+    return Checks(issues, graph_input_schema(graph), graph_output_schema(graph))
+
+
+def _out(workflow: Workflow, checks: Checks, of_calls: Sequence[Issue] = ()) -> WorkflowOut:
     return WorkflowOut.model_construct(
         id=workflow.id,
         name=workflow.name,
@@ -141,9 +158,9 @@ def workflow_out(workflow: Workflow, issues: list[Issue]) -> WorkflowOut:
         edges=workflow.graph.get("edges", []),
         timeout_s=workflow.graph.get("timeout_s"),
         max_parallel=workflow.graph.get("max_parallel"),
-        issues=issues_out(issues),
-        input_schema=graph_input_schema(graph),
-        output_schema=graph_output_schema(graph),
+        issues=issues_out([*checks.issues, *of_calls]),
+        input_schema=checks.input_schema,
+        output_schema=checks.output_schema,
     )
 
 

@@ -1,0 +1,61 @@
+"""What validation said of the graphs that were read last, by their content.
+
+A graph is validated at each read, for a secret may have come or gone since; with the same names of
+secrets it has the same issues. What the graph calls is none of this: that changes by itself.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from pilot.graph.issues import Issue
+from pilot.store import json_text
+
+MAX_CHARS = 4_000_000
+"""Of all that is kept, as JSON; Python's objects take several times as much."""
+MAX_ENTRY_CHARS = MAX_CHARS // 16
+ISSUE_CHARS = 200
+"""Of an issue, beside its message."""
+
+Key: TypeAlias = tuple[str, frozenset[str]]
+"""A graph's content hash, and the names of its owner's secrets."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checks:
+    """The issues of a graph by itself, and the schemas of what it takes and gives."""
+
+    issues: list[Issue]
+    input_schema: dict[str, Any] | None
+    output_schema: dict[str, Any] | None
+
+    def chars(self) -> int:
+        schemas = json_text.dumps([self.input_schema, self.output_schema])
+        return len(schemas) + sum(len(one.message) + ISSUE_CHARS for one in self.issues)
+
+
+class Checked:
+    """Who is given checks must not change them."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[Key, tuple[Checks, int]] = OrderedDict()
+        self._chars = 0
+
+    def get(self, key: Key) -> Checks | None:
+        found = self._kept.get(key)
+        if found is None:
+            return None
+        self._kept.move_to_end(key)
+        return found[0]
+
+    def put(self, key: Key, checks: Checks) -> None:
+        size = checks.chars() + sum(map(len, key[1])) + len(key[0])
+        if size > MAX_ENTRY_CHARS or key in self._kept:
+            return
+        self._kept[key] = (checks, size)
+        self._chars += size
+        while self._chars > MAX_CHARS:
+            _, (_, dropped) = self._kept.popitem(last=False)
+            self._chars -= dropped
