@@ -27,7 +27,7 @@ from temporalio import activity
 from activities import resources, scrub
 from activities.failures import application_error, clip, failure_of, is_cut_off, retry_delay_s
 from activities.heartbeats import heartbeats
-from activities.kept import keeping, may_keep, passed_on, whole
+from activities.kept import Large, large, passed_on, whole
 from activities.patience import through_outage
 from activities.payload import check_result
 from activities.scrub import Scrubber
@@ -38,7 +38,7 @@ from pilot.events.texts import Placing
 from pilot.graph.secrets import hook_nodes, secret_names
 from pilot.graph.spec import NodeConfig
 from pilot.graph.task import NodeResult, NodeTask
-from pilot.payloads.values import ROW_BYTES
+from pilot.payloads.values import Kept
 
 C = TypeVar("C", bound=NodeConfig)
 
@@ -180,7 +180,7 @@ async def _attempt(task: NodeTask, config: type[C], run: Run[C]) -> NodeResult:
             attempt = Attempt(task, _parse(config, task), number, scrubber)
             reference = passed_on(task)
             if reference is not None:
-                result = NodeResult(output=reference.to_json())
+                result = NodeResult(output=reference)
             else:
                 scope = await whole(task.scope, attempt.patience_s)
                 attempt = replace(attempt, task=replace(task, scope=scope))
@@ -188,18 +188,20 @@ async def _attempt(task: NodeTask, config: type[C], run: Run[C]) -> NodeResult:
                     result = await run(attempt)
             meta = {**result.meta, **_times(started_at, clock, number)}
             result = replace(result, meta=meta)
-            sizes = resources.sizes()
+            sizes, kept = resources.sizes(), None
+            if isinstance(result.output, Large | Kept):
+                kept, result = result.output, replace(result, output=None)
             size = check_result(result, sizes)
             if scrubber:
                 result = _scrubbed(result, scrubber)
                 size = check_result(result, sizes)
-            if may_keep(task, result, size):
-                length, keep = keeping(task, result.output)
-                if length > ROW_BYTES:
-                    result = replace(result, output=None)  # only its JSON is held meanwhile
-                    kept = await through_outage(keep, attempt.patience_s)
-                    result = replace(result, output=kept.to_json())
-                    size = check_result(result, sizes)
+            kept = kept or large(task, result, size)
+            if kept is not None:
+                result = replace(result, output=None)  # only its JSON is held meanwhile
+                if isinstance(kept, Large):
+                    kept = await through_outage(kept.keep, attempt.patience_s)
+                result = replace(result, output=kept.to_json())
+                size = check_result(result, sizes)
             if sizes.in_history(size) < size:
                 await attempt.until_stored_apart()
     except (Exception, asyncio.CancelledError) as error:

@@ -18,8 +18,9 @@ from __future__ import annotations
 import asyncio
 import re
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 import httpx
@@ -30,6 +31,7 @@ from activities.evaluation import render
 from activities.failures import is_cut_off
 from activities.http_body import read_body, response_value
 from activities.http_journal import once
+from activities.http_large import large_output
 from activities.http_request import (
     REDIRECTS,
     Request,
@@ -39,10 +41,13 @@ from activities.http_request import (
     secret_headers,
     shown,
 )
+from activities.kept import Large, may_keep
 from activities.retry_after import retry_after_s
 from pilot.errors import NodeError
 from pilot.graph.task import NodeResult
-from pilot.nodes.http import IDEMPOTENT_METHODS, HttpConfig
+from pilot.nodes.http import IDEMPOTENT_METHODS, HttpConfig, ResponseType
+from pilot.payloads.sizes import Sizes
+from pilot.payloads.spool import Spool
 
 MAXREDIRECTS = 10
 MAX_ATTEMPT_S = 600.0
@@ -52,6 +57,9 @@ EXCERPT_CHARS = 1_000
 
 _UNPROCESSED = frozenset({425, 429})
 
+Keep = Callable[[ResponseType, httpx.Response, Spool, Sizes], Large | None]
+"""`activities.http_large.large_output`, for one attempt."""
+
 
 async def run(attempt: Attempt[HttpConfig]) -> NodeResult:
     """The output is the response's body; `meta` has `status`, `headers`, `url`, `bytes`."""
@@ -59,9 +67,14 @@ async def run(attempt: Attempt[HttpConfig]) -> NodeResult:
     config = await render(attempt.config, attempt.task.scope, secrets=await attempt.secrets())
     seconds = min(attempt.timeout_s or MAX_ATTEMPT_S, MAX_ATTEMPT_S)
     request = build(config, attempt.key, secret)
+    keep: Keep | None = None
+    if may_keep(attempt.task):
+        keep = partial(
+            large_output, scrubber=attempt.scrubber, execution_id=attempt.task.execution_id
+        )
 
     async def send() -> NodeResult:
-        return await call(config, request, resources.current().http, seconds)
+        return await call(config, request, resources.current().http, seconds, keep)
 
     return await send() if is_repeatable(config) else await once(attempt, send)
 
@@ -72,9 +85,14 @@ def is_repeatable(config: HttpConfig) -> bool:
 
 
 async def call(
-    config: HttpConfig, request: Request, client: httpx.AsyncClient, seconds: float
+    config: HttpConfig,
+    request: Request,
+    client: httpx.AsyncClient,
+    seconds: float,
+    keep: Keep | None = None,
 ) -> NodeResult:
-    """Sends the request of a rendered configuration within `seconds`.
+    """Sends the request of a rendered configuration within `seconds`. With `keep` a large body is
+    never held whole.
 
     Raises `NodeError`: `invalid_request`, `address_not_allowed`, `port_not_allowed`,
     `http_connect`, `http_tls`, `http_timeout`, `http_disconnected`, `http_outcome_unknown`,
@@ -84,7 +102,7 @@ async def call(
     repeatable = is_repeatable(config)
     try:
         async with asyncio.timeout(seconds), _translated(request, repeatable):
-            return await _follow(config, request, client, repeatable)
+            return await _follow(config, request, client, repeatable, keep)
     except TimeoutError:
         raise NodeError(
             f"{request.method} {shown(request.url)} took longer than {seconds:g} s",
@@ -102,7 +120,11 @@ async def call(
 
 
 async def _follow(
-    config: HttpConfig, request: Request, client: httpx.AsyncClient, repeatable: bool
+    config: HttpConfig,
+    request: Request,
+    client: httpx.AsyncClient,
+    repeatable: bool,
+    keep: Keep | None,
 ) -> NodeResult:
     for _ in range(MAXREDIRECTS + 1):
         async with _sent(client, request, config.connect_timeout_s) as response:
@@ -111,7 +133,7 @@ async def _follow(
                 if target:
                     request = redirected(request, response.status_code, target)
                     continue
-            return await _result(config, request, response, repeatable)
+            return await _result(config, request, response, repeatable, keep)
     raise NodeError(
         f"{shown(request.url)} redirects more than {MAXREDIRECTS} times",
         code="too_many_redirects",
@@ -141,10 +163,16 @@ async def _sent(
 
 
 async def _result(
-    config: HttpConfig, request: Request, response: httpx.Response, repeatable: bool
+    config: HttpConfig,
+    request: Request,
+    response: httpx.Response,
+    repeatable: bool,
+    keep: Keep | None,
 ) -> NodeResult:
     sizes = resources.sizes()
-    body = await read_body(response, sizes, is_head=request.method == "HEAD")
+    body = await read_body(
+        response, sizes, is_head=request.method == "HEAD", spools=keep is not None
+    )
     status = response.status_code
     meta = {
         "status": status,
@@ -154,6 +182,12 @@ async def _result(
     }
     if not any(_in_range(status, wanted) for wanted in config.success):
         raise _bad_status(request, response, body, repeatable, meta)
+    if isinstance(body, Spool):
+        assert keep is not None
+        large = await asyncio.to_thread(keep, config.response, response, body, sizes)
+        if large is not None:
+            return NodeResult(output=large, meta=meta)
+        body = body.read()
     output = response_value(config.response, response, body, meta, sizes)
     return NodeResult(output=output, meta=meta)
 
@@ -161,7 +195,7 @@ async def _result(
 def _bad_status(
     request: Request,
     response: httpx.Response,
-    body: bytes,
+    body: bytes | Spool,
     repeatable: bool,
     meta: dict[str, Any],
 ) -> NodeError:
@@ -180,8 +214,10 @@ def _bad_status(
     )
 
 
-def _excerpt(body: bytes) -> str:
-    text = body[: EXCERPT_CHARS * 4].decode(errors="replace")
+def _excerpt(body: bytes | Spool) -> str:
+    size = EXCERPT_CHARS * 4
+    begun = body.read(0, size) if isinstance(body, Spool) else body[:size]
+    text = begun.decode(errors="replace")
     text = re.sub(r"\s+", " ", text).strip()
     return text if len(text) <= EXCERPT_CHARS else text[: EXCERPT_CHARS - 1] + "…"
 

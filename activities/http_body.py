@@ -12,11 +12,15 @@ import httpx
 from activities.http_file import decoded, file_of
 from pilot.errors import NodeError
 from pilot.graph.values import as_text
+from pilot.nodes.http import ResponseType
 from pilot.payloads.sizes import TEMPORAL_BYTES, Sizes
+from pilot.payloads.spool import Spool
 
 MAX_RESPONSE_BYTES = 1_500_000
 """Decoded, where there is no payload store. Temporal's payloads end at 2 MB, and the output is
 quoted in JSON."""
+SPOOLED_FROM = 1_000_000
+"""From so many bytes on a body whose value may be kept is no longer held in memory."""
 
 BodyType = Literal["json", "form", "multipart", "raw", "file"]
 
@@ -103,9 +107,12 @@ def most_of(sizes: Sizes) -> int:
     return MAX_RESPONSE_BYTES * sizes.payload // TEMPORAL_BYTES
 
 
-async def read_body(response: httpx.Response, sizes: Sizes, *, is_head: bool = False) -> bytes:
-    """The whole body, decoded. Raises `response_too_large` as soon as it is over what fits,
-    before what would be too much is received or unpacked."""
+async def read_body(
+    response: httpx.Response, sizes: Sizes, *, is_head: bool = False, spools: bool = False
+) -> bytes | Spool:
+    """The whole body, decoded; with `spools` a large one is in a file. Raises
+    `response_too_large` as soon as it is over what fits, before what would be too much is received
+    or unpacked."""
     if is_head:  # its headers describe the body that a GET would have
         return b""
     most = most_of(sizes)
@@ -113,12 +120,21 @@ async def read_body(response: httpx.Response, sizes: Sizes, *, is_head: bool = F
     if declared.isdecimal() and int(declared) > most:
         raise _too_large(f"has {int(declared) / 1e6:.3g} MB", most, sizes)
     decoder = _decoder(response)
-    body = bytearray()
+    begun, spool = bytearray(), None
     async for chunk in response.aiter_raw():
-        body += decoder.decode(chunk, most + 1 - len(body))
-        if len(body) > most:
+        size = len(begun) if spool is None else len(spool)
+        piece = decoder.decode(chunk, most + 1 - size)
+        if size + len(piece) > most:
             raise _too_large(f"is over {most / 1e6:.3g} MB", most, sizes)
-    return bytes(body)
+        if spool is not None:
+            spool.write(piece)
+            continue
+        begun += piece
+        if spools and len(begun) >= SPOOLED_FROM:
+            spool = Spool()
+            spool.write(begun)
+            begun.clear()
+    return bytes(begun) if spool is None else spool
 
 
 class _Plain:
@@ -171,25 +187,31 @@ def _too_large(what: str, most: int, sizes: Sizes) -> NodeError:
     )
 
 
+def kind_of(wanted: ResponseType, response: httpx.Response) -> ResponseType:
+    """What the body is taken for: `auto` is JSON where it says that it is, else text."""
+    if wanted != "auto":
+        return wanted
+    content_type = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+    says_json = content_type == "application/json" or content_type.endswith("+json")
+    return "json" if says_json else "text"
+
+
 def response_value(
-    wanted: Literal["auto", "json", "text", "file"],
+    wanted: ResponseType,
     response: httpx.Response,
     body: bytes,
     meta: dict[str, Any],
     sizes: Sizes,
 ) -> Any:
-    """The body as `json`, as `text`, as `file`, or (`auto`) as JSON where it says that it is,
-    else text. An empty body that is not asked for as text or file is null."""
-    if wanted == "file":
+    """The body as `json`, as `text`, as `file`, or (`auto`) as what `kind_of` says. An empty body
+    that is not asked for as text or file is null."""
+    kind = kind_of(wanted, response)
+    if kind == "file":
         return file_of(response, body, sizes)
-    content_type = response.headers.get("content-type", "").partition(";")[0].strip().lower()
-    says_json = content_type == "application/json" or content_type.endswith("+json")
-    if wanted == "text" or (wanted == "auto" and not says_json):
-        if not body and wanted == "auto":
-            return None
-        return body.decode(_charset(response), errors="replace")
-    if not body:
+    if not body and wanted != "text":
         return None
+    if kind == "text":
+        return body.decode(charset_of(response), errors="replace")
     try:
         return json.loads(body, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
@@ -198,7 +220,7 @@ def response_value(
         ) from None
 
 
-def _charset(response: httpx.Response) -> str:
+def charset_of(response: httpx.Response) -> str:
     charset = response.charset_encoding or "utf-8"
     try:
         "".encode(charset)

@@ -27,12 +27,17 @@ _FILENAME_UTF8 = re.compile(r"filename\*\s*=\s*utf-8'[^']*'([^;\s]+)", re.IGNORE
 
 
 def file_of(response: httpx.Response, body: bytes, sizes: Sizes) -> dict[str, Any]:
-    """A response's body as a file. Raises `response_too_large` over 1.35 MB, and with a payload
-    store over the same part of what that takes."""
+    """A response's body as a file. Raises as `file_head` does."""
+    return {**file_head(response, len(body), sizes), "base64": base64.b64encode(body).decode()}
+
+
+def file_head(response: httpx.Response, size: int, sizes: Sizes) -> dict[str, Any]:
+    """The file without its content, which has so many bytes. Raises `response_too_large` over
+    1.35 MB, and with a payload store over the same part of what that takes."""
     most = MAX_FILE_BYTES * sizes.payload // TEMPORAL_BYTES
-    if len(body) > most:
+    if size > most:
         raise NodeError(
-            f"the file has {len(body) / 1e6:.3g} MB; at most {most / 1e6:.3g} MB fit where a "
+            f"the file has {size / 1e6:.3g} MB; at most {most / 1e6:.3g} MB fit where a "
             f"result may have {sizes.text}. Pass its address on instead.",
             code="response_too_large",
         )
@@ -40,8 +45,7 @@ def file_of(response: httpx.Response, body: bytes, sizes: Sizes) -> dict[str, An
     return {
         "name": file_name(response.headers.get("content-disposition", ""), response.url),
         "content_type": kind or "application/octet-stream",
-        "bytes": len(body),
-        "base64": base64.b64encode(body).decode(),
+        "bytes": size,
     }
 
 

@@ -9,18 +9,22 @@ place by `activities.call_journal`, which allows several calls an attempt.)
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 from collections.abc import Awaitable, Callable
 from socket import gethostname
+from typing import Any
 
 from temporalio import activity
 
 from activities import resources
 from activities.attempt import Attempt
-from pilot.errors import NodeError, StoreError
+from activities.kept import Large
+from pilot.errors import NodeError, PayloadStoreError, StoreError
 from pilot.graph.task import NodeResult
 from pilot.nodes.http import HttpConfig
+from pilot.payloads.values import Kept
 from pilot.store.llm_calls import LlmCall, LlmCallStore
 
 STEP = "request"
@@ -66,7 +70,8 @@ async def once(
 def _recalled(earlier: LlmCall) -> NodeResult:
     if earlier.state == "answered":
         answer = earlier.answer
-        return NodeResult(output=answer["output"], meta={**answer["meta"], "recovered": True})
+        output = Kept.of(answer["output"], earlier.execution_id) or answer["output"]
+        return NodeResult(output=output, meta={**answer["meta"], "recovered": True})
     raise NodeError(
         f"attempt {earlier.attempt} had sent the request when its worker was lost, so the server "
         "may have acted on it. It is not repeated, because retry_unsafe is false",
@@ -84,8 +89,20 @@ async def _keep(
     store: LlmCallStore, call: LlmCall, attempt: Attempt[HttpConfig], result: NodeResult
 ) -> None:
     """The answer is in hand, so a store that is down costs only the memory of it."""
-    answer = attempt.scrubber.value({"output": result.output, "meta": result.meta})
+    large = result.output if isinstance(result.output, Large) else None
+    said = {"output": None if large else result.output, "meta": result.meta}
+    answer = attempt.scrubber.value(said)
     try:
+        if large is not None:
+            answer["output"] = await _kept(large)
         await store.answered(call, answer)
     except (StoreError, ValueError) as error:
         activity.logger.warning("an answer could not be kept for another attempt: %s", error)
+
+
+async def _kept(output: Large) -> Any:
+    """Where it is; itself, while the payload store is away."""
+    try:
+        return (await output.keep()).to_json()
+    except PayloadStoreError:
+        return await asyncio.to_thread(output.value)

@@ -9,7 +9,6 @@ gives it as it is passes the reference on.
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
 
@@ -21,6 +20,7 @@ from activities.patience import through_outage
 from pilot.events.preview import preview
 from pilot.graph.task import NodeResult, NodeTask, Scope
 from pilot.payloads.driver import execution_of
+from pilot.payloads.spool import Spool
 from pilot.payloads.values import ROW_BYTES, Kept, Values
 from pilot.store import json_text
 
@@ -69,18 +69,43 @@ async def _whole(values: Values, value: Any, execution_id: str, limit_s: float) 
     return {name: await _whole(values, one, execution_id, limit_s) for name, one in value.items()}
 
 
-def may_keep(task: NodeTask, result: NodeResult, size: int) -> bool:
-    """Whether a result with so many bytes of JSON is one whose output is kept."""
+class Large:
+    """An output as its JSON, of which `beginning` is what a preview shows."""
+
+    def __init__(self, execution_id: str, text: bytes | Spool, beginning: str) -> None:
+        self._execution_id = execution_id
+        self._text = text
+        self._beginning = beginning
+        self._kept: Kept | None = None
+
+    def __len__(self) -> int:
+        return len(self._text)
+
+    async def keep(self) -> Kept:
+        """Writes it to the payload store, once. Raises `PayloadStoreError`."""
+        values = _values()
+        assert values is not None
+        if self._kept is None:
+            self._kept = await values.keep(self._execution_id, self._text, self._beginning)
+        return self._kept
+
+    def value(self) -> Any:
+        text = self._text.read() if isinstance(self._text, Spool) else self._text
+        return json_text.loads(text.decode())
+
+
+def may_keep(task: NodeTask) -> bool:
+    """Whether the node's output is kept where it is large."""
+    return task.keeps and _values() is not None
+
+
+def large(task: NodeTask, result: NodeResult, size: int) -> Large | None:
+    """The output of a result with so many bytes of JSON, where it is one that is kept."""
     ends = result.follow is None and not result.tool_calls
-    return task.keeps and ends and size > ROW_BYTES and _values() is not None
-
-
-def keeping(task: NodeTask, output: Any) -> tuple[int, Callable[[], Awaitable[Kept]]]:
-    """The size of an output's JSON, and what keeps it: who calls that need not hold the output."""
-    text, beginning = _encoded(output), preview(output)
-    values = _values()
-    assert values is not None
-    return len(text), lambda: values.keep(task.execution_id, text, beginning)
+    if not (ends and size > ROW_BYTES and may_keep(task)):
+        return None
+    found = Large(task.execution_id, _encoded(result.output), preview(result.output))
+    return found if len(found) > ROW_BYTES else None
 
 
 def _encoded(output: Any) -> bytes:

@@ -46,7 +46,7 @@ def check_result(result: NodeResult, sizes: Sizes = NO_STORE) -> int:
         if isinstance(output, str) and len(output) > LARGE_CHARS:
             # by itself and at once: the whole would be three copies of it
             body["output"], large = "", len(_encode_text(output))
-        text = _encode(body)
+        text = encoded(body)
     except _NOT_JSON:
         raise NodeError(
             f"the result is not JSON: {_first_problem(body)}", code="output_not_json"
@@ -55,18 +55,23 @@ def check_result(result: NodeResult, sizes: Sizes = NO_STORE) -> int:
     if size > sizes.payload:
         body["output"] = output
         parts = ", ".join(
-            f"{name} {_megabytes(len(_encode(part)))}" for name, part in body.items() if part
+            f"{name} {_megabytes(len(encoded(part)))}" for name, part in body.items() if part
         )
-        raise NodeError(
-            f"the result is {_megabytes(size)} of JSON ({parts}); at most "
-            f"{sizes.text} fit into a run. Keep large data elsewhere and pass its address on.",
-            code="output_too_large",
-        )
-    if _is_too_deep(text):
+        raise too_large(f"{_megabytes(size)} of JSON ({parts})", sizes)
+    if is_too_deep(text):
         raise NodeError(
             f"the result is nested more than {MAX_DEPTH} levels deep", code="output_too_deep"
         )
     return size
+
+
+def too_large(what: str, sizes: Sizes) -> NodeError:
+    """Of a result that is so much."""
+    return NodeError(
+        f"the result is {what}; at most {sizes.text} fit into a run. Keep large data elsewhere "
+        "and pass its address on.",
+        code="output_too_large",
+    )
 
 
 def bounded_meta(meta: dict[str, Any]) -> dict[str, Any]:
@@ -74,7 +79,7 @@ def bounded_meta(meta: dict[str, Any]) -> dict[str, Any]:
     sizes: list[tuple[int, str]] = []
     for name, value in meta.items():
         try:
-            sizes.append((len(_encode({name: value})), name))
+            sizes.append((len(encoded({name: value})), name))
         except _NOT_JSON:
             continue
     kept: dict[str, Any] = {}
@@ -91,10 +96,10 @@ def _encode_text(text: str) -> bytes:
     try:
         return orjson.dumps(text)
     except TypeError:  # half of a surrogate pair: whose error says so
-        return _encode(text)
+        return encoded(text)
 
 
-def _encode(value: Any) -> bytes:
+def encoded(value: Any) -> bytes:
     text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     return text.encode()
 
@@ -103,12 +108,12 @@ def _megabytes(size: int) -> str:
     return f"{size / 1e6:.2f} MB"
 
 
-def _is_too_deep(text: bytes) -> bool:
-    """Whether the JSON nests deeper than `MAX_DEPTH`: it is parsed inside so many brackets
+def is_too_deep(text: bytes, most: int = MAX_DEPTH) -> bool:
+    """Whether the JSON nests deeper than `most`: it is parsed inside so many brackets
     that the parser's own limit falls there. Texts with few brackets need no parse."""
-    if text.count(b"[") + text.count(b"{") <= MAX_DEPTH:
+    if text.count(b"[") + text.count(b"{") <= most:
         return False
-    around = _PARSER_DEPTH - MAX_DEPTH
+    around = _PARSER_DEPTH - most
     try:
         from_json(b"[" * around + text + b"]" * around)
     except ValueError:

@@ -17,7 +17,7 @@ import re
 import threading
 from base64 import b64encode
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import quote, quote_plus, unquote_plus
 
@@ -138,6 +138,28 @@ class Scrubber:
                 return value if name is None else _marker(name)
         return value
 
+    def pieces(self, texts: Iterable[str]) -> Iterator[str]:
+        """`text` for a long text that comes in pieces, and goes on in pieces: one at least."""
+        if self._pattern is None:
+            yield from texts
+            return
+        longest = max(map(len, self._names))
+        held, is_first = "", True
+        for text in texts:
+            held += text
+            if len(held) < 3 * longest:
+                continue
+            # whatever begins before this place has ended
+            cut = len(held) - 2 * longest
+            if any(form in held for form in self._names):
+                for match in self._pattern.finditer(held):
+                    if match.start() < cut < match.end():
+                        cut = match.start()
+            clean, held = self._marked(held[:cut]), held[cut:]
+            yield self._edges(clean, ends=False) if is_first else clean
+            is_first = False
+        yield self._edges(self._marked(held), begins=is_first)
+
     def streamed(self, key: tuple[Any, ...], data: dict[str, Any]) -> dict[str, Any] | None:
         """A piece of a text that comes in many, as live events carry it: its `text` is held
         back where a secret may have begun. None where nothing is left to say yet."""
@@ -159,20 +181,21 @@ class Scrubber:
     def _mark(self, match: re.Match[str]) -> str:
         return _marker(self._names[match[0]])
 
-    def _edges(self, text: str) -> str:
-        """Takes out the part of a secret that is left where a text was cut."""
+    def _edges(self, text: str, *, begins: bool = True, ends: bool = True) -> str:
+        """Takes out the part of a secret that is left where a text was cut: where it `begins`
+        here, and where it `ends`."""
         for form, name in self._names.items():
             if len(form) < MIN_CUT_CHARS:
                 continue
             body = text.rstrip("….")
             start = body.find(form[:MIN_CUT_CHARS], max(0, len(body) - len(form)))
-            while start >= 0:
+            while ends and start >= 0:
                 if form.startswith(body[start:]):
                     text = body[:start] + _marker(name) + text[len(body) :]
                     break
                 start = body.find(form[:MIN_CUT_CHARS], start + 1)
             end = text.rfind(form[-MIN_CUT_CHARS:], 0, len(form))
-            while end >= 0:
+            while begins and end >= 0:
                 if form.endswith(text[: end + MIN_CUT_CHARS]):
                     text = _marker(name) + text[end + MIN_CUT_CHARS :]
                     break

@@ -1,9 +1,9 @@
 """Large values: how long a run with one takes, what its history keeps of it, and the memory.
 
 `python -m benchmarks.payloads [--megabytes 0.1,1,10,50] [--items 1000,10000]`. Each run fetches a
-text of that size by an http node and gives it as its output; or it maps so many items, each to a
-text of 1 KB, on `pilot dev` with a payload store in a folder. Worker, API and server are processes
-of their own. The memory is how much higher a process's went than it
+text of that size, a list of records or a file by an http node and gives it as its output; or it
+maps so many items, each to a text of 1 KB, on `pilot dev` with a payload store in a folder. Worker,
+API and server are processes of their own. The memory is how much higher a process's went than it
 stood before, by the kernel's own high-water mark.
 """
 
@@ -25,20 +25,27 @@ from benchmarks.stack import history_bytes
 from tests.stack import Stack
 
 PIECE = b"x" * 65_536
+RECORD = b'{"id": 1234567, "name": "a record", "tags": ["one", "two"], "share": 0.125, "of": null}'
 KB = 1_024
 LIMIT_S = 300
+SETTLED_MB, SETTLED_S = 2, 2.0
 
 
 class Bytes(http.server.BaseHTTPRequestHandler):
-    """`/<count>`: so many bytes of text."""
+    """`/<count>`: so many bytes of text. `/json/<count>`: about as many of a list of records."""
 
     def do_GET(self) -> None:
-        left = int(self.path.strip("/"))
+        kind, _, count = self.path.strip("/").rpartition("/")
+        left = int(count)
         self.send_response(200)
-        self.send_header("Content-Type", "text/plain")
-        self.send_header("Content-Length", str(left))
+        self.send_header("Content-Type", "application/json" if kind else "text/plain")
         self.end_headers()
-        while left:
+        if kind:
+            left -= self.wfile.write(b"[" + RECORD)
+            while left > 0:
+                left -= self.wfile.write((b", " + RECORD) * 500)
+            self.wfile.write(b"]")
+        while left > 0:
             left -= self.wfile.write(PIECE[:left])
 
     def log_message(self, *_: Any) -> None:
@@ -60,8 +67,8 @@ def graph(node: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def fetch(url: str) -> dict[str, Any]:
-    return {"type": "http", "config": {"url": url, "response": "text"}, "timeout_s": 120}
+def fetch(url: str, response: str = "auto") -> dict[str, Any]:
+    return {"type": "http", "config": {"url": url, "response": response}, "timeout_s": 120}
 
 
 def each() -> dict[str, Any]:
@@ -86,6 +93,14 @@ class Memory:
     @property
     def highest(self) -> float:
         return self._read("VmHWM")
+
+    async def settled(self) -> None:
+        """Waits while it grows by itself, as a worker loads what models need meanwhile."""
+        before = 0.0
+        async with asyncio.timeout(LIMIT_S):
+            while abs(self.now - before) > SETTLED_MB:
+                before = self.now
+                await asyncio.sleep(SETTLED_S)
 
     def _read(self, name: str) -> float:
         lines = (self._folder / "status").read_text().splitlines()
@@ -144,9 +159,14 @@ async def measure(stack: Stack, origin: str, sizes: list[float], items: list[int
     temporal = await Client.connect(stack.state()["temporal"]["address"])
     async with stack.client() as client:
         bench = Bench(stack, temporal, client)
-        await run(client, fetch(f"{origin}/1000"))
+        for size in (1_000, 2_500_000):  # starts what is started once
+            await asyncio.gather(*(run(client, fetch(f"{origin}/{size}")) for _ in range(6)))
+        await Memory(stack.state()["worker"]["pid"]).settled()
         for megabytes in sizes:
-            await bench.measure(f"{megabytes:g} MB", fetch(f"{origin}/{int(megabytes * 1e6)}"))
+            size = int(megabytes * 1e6)
+            await bench.measure(f"{megabytes:g} MB of text", fetch(f"{origin}/{size}"))
+            await bench.measure(f"{megabytes:g} MB of JSON", fetch(f"{origin}/json/{size}"))
+            await bench.measure(f"{megabytes:g} MB as a file", fetch(f"{origin}/{size}", "file"))
         for count in items:
             await bench.measure(f"{count:,} items", each(), list(range(count)))
 

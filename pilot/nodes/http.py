@@ -11,6 +11,7 @@ from pilot.graph.issues import Issue
 from pilot.graph.spec import NodeConfig, NodeSpec, Policy, Retry, TemplateText
 
 Method = Literal["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"]
+ResponseType = Literal["auto", "json", "text", "file"]
 IDEMPOTENT_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
 
 
@@ -55,7 +56,7 @@ class HttpConfig(NodeConfig):
     success: list[StatusRange] = Field(
         default_factory=lambda: ["2xx"], description="Codes such as `200`, `2xx`, `200-204`."
     )
-    response: Literal["auto", "json", "text", "file"] = Field(
+    response: ResponseType = Field(
         default="auto",
         description="`file` gives {name, content_type, bytes, base64}, up to 1.35 MB.",
     )

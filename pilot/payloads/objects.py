@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -39,6 +39,9 @@ REQUEST_LIMIT = timedelta(seconds=60)
 RETRIES = 2
 RETRY_LIMIT = timedelta(seconds=3)
 """A workflow task may take 10 s in all. Who calls tries again, too."""
+PART_BYTES = 5 * 1024 * 1024
+"""What is larger is written in parts of so much, `PARTS_AT_ONCE` of which are held in memory."""
+PARTS_AT_ONCE = 2
 
 _KEY = re.compile(rf"{ROOT}/[0-9a-f]/([0-9a-f-]{{36}})/([0-9a-f]{{64}})")
 
@@ -64,13 +67,43 @@ class Objects:
 
     async def put(self, execution_id: str, data: bytes) -> str:
         """The key, once the object is there."""
-        key = f"{_prefix(execution_id)}/{hashlib.sha256(data).hexdigest()}"
+
+        async def pieces() -> AsyncIterator[bytes]:
+            yield data
+
+        return await self.put_pieces(execution_id, hashlib.sha256(data).hexdigest(), pieces)
+
+    async def put_pieces(
+        self, execution_id: str, sha256: str, pieces: Callable[[], AsyncIterator[bytes]]
+    ) -> str:
+        """The same for an object that is given by the piece, and by its hash. What `pieces` raises
+        is raised."""
+        key = f"{_prefix(execution_id)}/{sha256}"
         with _answering():
             try:
                 await self._store.head_async(key)
             except FileNotFoundError:
-                await self._store.put_async(key, data)
+                await self._put(key, pieces())
         return key
+
+    async def _put(self, key: str, pieces: AsyncIterator[bytes]) -> None:
+        begun = bytearray()
+        async for piece in pieces:
+            begun += piece
+            if len(begun) > PART_BYTES:
+                break
+        else:  # one request
+            await self._store.put_async(key, begun)
+            return
+
+        async def all_of_them() -> AsyncIterator[bytes]:
+            yield bytes(begun)
+            async for piece in pieces:
+                yield piece
+
+        await self._store.put_async(
+            key, all_of_them(), chunk_size=PART_BYTES, max_concurrency=PARTS_AT_ONCE
+        )
 
     async def get(self, key: str) -> bytes:
         """Raises `PayloadGoneError` where it is not there, or is not what was written."""

@@ -16,7 +16,6 @@ import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import asdict, dataclass, replace
-from io import BytesIO
 from typing import Annotated, Any
 
 from pydantic import Field, TypeAdapter, ValidationError
@@ -29,6 +28,7 @@ from pilot.events.preview import preview
 from pilot.keys import payload_keyring
 from pilot.payloads.objects import Objects, execution_in
 from pilot.payloads.sizes import TEMPORAL_BYTES
+from pilot.payloads.spool import Spool
 from pilot.settings import Settings
 from pilot.store import json_text
 
@@ -98,27 +98,18 @@ class Values:
         kept = await self.keep(execution_id, text, preview(output, text))
         return replace(event, data={**event.data, OUTPUT: kept.to_json()})
 
-    async def keep(self, execution_id: str, text: bytes, beginning: str) -> Kept:
-        """Writes a value's JSON. The same one is kept once."""
+    async def keep(
+        self, execution_id: str, text: bytes | Spool, beginning: str, digest: str | None = None
+    ) -> Kept:
+        """Writes a value's JSON, of which it holds a few pieces at a time. The same one is kept
+        once. `digest` is `digest_of` the text, where it is known."""
         assert self._objects is not None
-        digest = digest_of(text)
-        piece, body = 0, text
-        if self._keyring is not None:
-            body, piece = await asyncio.to_thread(self._sealed, execution_id, digest, text)
-        key = await self._objects.put(execution_id, body)
-        return Kept(key, len(text), digest, piece, beginning)
-
-    def _sealed(self, execution_id: str, digest: str, text: bytes) -> tuple[bytes, int]:
-        assert self._keyring is not None
-        count = _count(len(text))
-        body, length = BytesIO(), 0
-        for at in range(count):
-            piece = text[at * PIECE_BYTES : (at + 1) * PIECE_BYTES]
-            binding = _binding(execution_id, digest, at, count)
-            sealed = self._keyring.seal(piece, binding, repeatable=True)
-            body.write(sealed)
-            length = length or len(sealed)
-        return body.getvalue(), length
+        if digest is None:
+            digest = await asyncio.to_thread(digest_of, text)
+        sealing = _Sealing(self._keyring, execution_id, digest, text)
+        name = await asyncio.to_thread(sealing.name)
+        key = await self._objects.put_pieces(execution_id, name, sealing.pieces)
+        return Kept(key, len(text), digest, sealing.piece_bytes, beginning)
 
     async def read(
         self, kept: Kept, begin: int = 0, end: int | None = None
@@ -164,8 +155,49 @@ class Values:
 NO_VALUES = Values()
 
 
-def digest_of(text: bytes) -> str:
-    return hashlib.sha256(text).hexdigest()[:32]
+class _Sealing:
+    """A text as the pieces of its object. They are made anew each time they are asked for, as
+    all of them would be as much as the text."""
+
+    def __init__(
+        self, keyring: Keyring | None, execution_id: str, digest: str, text: bytes | Spool
+    ) -> None:
+        self._keyring = keyring
+        self._owner = execution_id
+        self._digest = digest
+        self._text = text
+        self._count = _count(len(text))
+        self.piece_bytes = 0 if keyring is None else len(self.piece(0))
+
+    def name(self) -> str:
+        """The SHA-256 of them all."""
+        found = hashlib.sha256()
+        for at in range(self._count):
+            found.update(self.piece(at))
+        return found.hexdigest()
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        for at in range(self._count):
+            yield await asyncio.to_thread(self.piece, at)
+
+    def piece(self, at: int) -> bytes:
+        piece = _piece_of(self._text, at)
+        if self._keyring is None:
+            return piece
+        binding = _binding(self._owner, self._digest, at, self._count)
+        return self._keyring.seal(piece, binding, repeatable=True)
+
+
+def digest_of(text: bytes | Spool) -> str:
+    found = hashlib.sha256()
+    for at in range(_count(len(text))):
+        found.update(_piece_of(text, at))
+    return found.hexdigest()[:32]
+
+
+def _piece_of(text: bytes | Spool, at: int) -> bytes:
+    begin, end = at * PIECE_BYTES, (at + 1) * PIECE_BYTES
+    return text.read(begin, end) if isinstance(text, Spool) else text[begin:end]
 
 
 def _count(size: int) -> int:

@@ -1,5 +1,5 @@
 """Large outputs are passed on by reference: a run gives whole values to those that read them, and
-its worker holds them once."""
+its worker never holds them whole."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ from temporalio.client import WorkflowFailureError
 from temporalio.exceptions import ApplicationError
 from temporalio.worker import Replayer
 
+from activities import http_journal
 from api.runs import Runs
-from benchmarks.payloads import Memory, fetch
-from benchmarks.payloads import run as run_graph
 from pilot.crypto import new_key
+from pilot.errors import PayloadStoreError
 from pilot.keys import payload_keyring
+from pilot.payloads.objects import Objects
 from pilot.payloads.values import Kept, Values
 from pilot.plugin import PilotPlugin
 from pilot.settings import Settings
@@ -34,13 +35,11 @@ from tests.payloads.test_runs import (
     working,
 )
 from tests.s3_server import S3Server
-from tests.stack import Stack
 from workflows_def.messages import RunInput
 
 TEXT = "confidential é " * 200_000
 VALUE = {"items": ["confidential " * 100 + str(n) for n in range(2_400)]}
 """3 MB each, as JSON."""
-MEGABYTES = 40
 
 
 class Answers(http.server.BaseHTTPRequestHandler):
@@ -51,6 +50,8 @@ class Answers(http.server.BaseHTTPRequestHandler):
         match self.path:
             case "/text":
                 kind, body = "text/plain; charset=utf-8", TEXT.encode()
+            case "/bad.json":
+                kind, body = "application/json", json.dumps(VALUE).encode()[:-1]
             case "/json":
                 kind, body = "application/json", json.dumps(VALUE).encode()
             case path:
@@ -60,6 +61,8 @@ class Answers(http.server.BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
+
+    do_POST = do_GET
 
     def log_message(self, *_: Any) -> None:
         pass
@@ -199,19 +202,49 @@ async def test_a_response_waits_for_a_store_that_is_away(
     assert Answers.asked == ["/text"]
 
 
-async def test_a_worker_holds_a_large_response_once(tmp_path: Path, origin: str) -> None:
-    """By the kernel's own high-water mark. Each further copy costs the value's size."""
-    port = origin.rpartition(":")[2]
-    stack = Stack(tmp_path, PILOT_PAYLOADS_MAX_MB="100", PILOT_ALLOWED_PORTS=f"80,443,{port}")
-    try:
-        worker = Memory(stack.state()["worker"]["pid"])
-        async with stack.client() as client:
-            await run_graph(client, fetch(f"{origin}/3000000"))
-            before = worker.now
-            worker.forget_highest()
-            found = await run_graph(client, fetch(f"{origin}/{MEGABYTES * 1_000_000}"))
-        assert found["status"] == "succeeded", found["error"]
-        assert found["large_output"]["bytes"] == MEGABYTES * 1_000_000 + 2
-        assert worker.highest - before < 5 * MEGABYTES
-    finally:
-        stack.stop()
+@pytest.mark.parametrize("sealed", [False, True], ids=["plain", "sealed"])
+@pytest.mark.parametrize("store_is_away", [False, True], ids=["", "away"])
+async def test_an_answer_that_may_not_be_asked_for_again_is_kept(
+    temporal_address: str, tmp_path: Path, origin: str, sealed: bool, store_is_away: bool
+) -> None:
+    """Its attempt dies when it has the answer: the next one gives it, from where it was kept."""
+    key = new_key() if sealed else None
+    settings = await large_settings(temporal_address, tmp_path, pilot_encryption_key=key)
+    get = node("get", "http", config={"url": f"{origin}/json", "method": "POST"})
+    run = run_of(node("s", "start"), get, node("o", "output"), edges=("s>get", "get>o"))
+    Answers.asked.clear()
+    deaths = iter([True])
+    with pytest.MonkeyPatch.context() as patch:
+        kept = http_journal._keep
+
+        async def dies_then(*arguments: Any) -> None:
+            if store_is_away:
+                with pytest.MonkeyPatch.context() as away:
+                    away.setattr(Objects, "put_pieces", unavailable)
+                    await kept(*arguments)
+            else:
+                await kept(*arguments)
+            if next(deaths, False):
+                raise PayloadStoreError("the attempt ends here")
+
+        patch.setattr(http_journal, "_keep", dies_then)
+        async with working(settings) as client:
+            assert await result_of(client, settings, run) == VALUE
+    assert Answers.asked == ["/json"]
+
+
+async def unavailable(*_: Any) -> None:
+    raise PayloadStoreError("the payload store is away")
+
+
+async def test_a_large_body_that_is_no_json_fails_as_a_small_one_does(
+    temporal_address: str, tmp_path: Path, origin: str
+) -> None:
+    settings = await large_settings(temporal_address, tmp_path)
+    run = fetching(origin, "bad.json", node("o", "output"), edges=("get>o",))
+    with pytest.raises(WorkflowFailureError) as caught:
+        await raw_result(settings, run)
+    cause = caught.value.cause
+    assert isinstance(cause, ApplicationError)
+    assert cause.type == "response_not_json"
+    assert "Expecting ',' delimiter" in cause.message

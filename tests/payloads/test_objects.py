@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from uuid import uuid4
 import pytest
 
 from pilot.errors import PayloadGoneError, PayloadStoreError, SettingsError
-from pilot.payloads.objects import Objects, execution_in
+from pilot.payloads.objects import PART_BYTES, Objects, execution_in
 from pilot.payloads.place import Bucket, Folder, place_of, sizes_of
 from pilot.payloads.sizes import Sizes
 from pilot.settings import Settings
@@ -38,6 +39,29 @@ async def test_what_is_put_is_got(objects: Objects) -> None:
     assert await objects.size(key) == len(data)
     assert execution_in(key) == execution
     await objects.ping()
+
+
+async def test_a_large_object_is_written_in_parts_and_is_whole_or_not_there(
+    objects: Objects,
+) -> None:
+    execution = str(uuid4())
+    data = bytes(range(256)) * (PART_BYTES * 5 // 512) + b"end"
+    fails = True
+
+    async def pieces() -> AsyncIterator[bytes]:
+        for at in range(0, len(data), 700_001):
+            if fails and at > PART_BYTES * 2:
+                raise ZeroDivisionError
+            yield data[at : at + 700_001]
+
+    sha256 = hashlib.sha256(data).hexdigest()
+    with pytest.raises(ZeroDivisionError):
+        await objects.put_pieces(execution, sha256, pieces)
+    assert await objects.newest(execution) is None
+    fails = False
+    key = await objects.put_pieces(execution, sha256, pieces)
+    assert await objects.get(key) == data
+    assert await objects.put(execution, data) == key
 
 
 async def test_the_same_content_is_one_object_in_an_execution_and_two_in_two(
