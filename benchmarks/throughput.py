@@ -1,12 +1,13 @@
 """Runs a second of one worker, with 1,000 of them at once.
 
-`python -m benchmarks.throughput [--runs 1000] [--rounds N] [--variant NAME ...] [--loop asyncio]`.
+`python -m benchmarks.throughput [--runs 1000] [--rounds N] [--variant NAME ...] [--loop asyncio]
+[--environment MALLOC_ARENA_MAX=2]`.
 Chains of 10 nodes are started all at once, and a batch ends with the last of them. Without a
 variant the other side is the same chain as a workflow written by hand, with the same activities,
 in the same worker process: one that ends with an activity that writes its outcome, one row, to the
 same database, and one that leaves its outcome to Temporal (`alone`). With one the other side is
-πlot itself in a second worker, which is told that (`benchmarks.variants`) or runs on that event
-loop, and the first is as it comes.
+πlot itself in a second worker, which is told that (`benchmarks.variants`), runs on that event loop
+or with that environment, and the first is as it comes.
 
 πlot's rows are made before the clock begins, as that is the API's work; what its worker writes to
 the store is in it. After the figures stands what the SDK counted in the worker meanwhile.
@@ -149,12 +150,14 @@ async def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--variant", nargs="+", default=[], help="see benchmarks/variants.py")
     parser.add_argument("--loop", default="", help="asyncio, for the second worker")
+    parser.add_argument("--environment", default="", help="NAME=VALUE, for the second worker")
     given = parser.parse_args()
+    named, _, value = given.environment.partition("=")
     comparisons: list[Comparison] = []
     async with idle_stack() as bench, separate_worker(bench) as worker:
         ours = await interpreted(bench, worker)
-        for variant in given.variant or ([""] if given.loop else BY_HAND):
-            name = " ".join(part for part in (variant, given.loop) if part)
+        for variant in given.variant or ([""] if given.loop or named else BY_HAND):
+            name = " ".join(filter(None, (variant, given.loop, given.environment)))
             async with AsyncExitStack() as stack:
                 if variant in BY_HAND:
                     theirs = by_hand(bench, worker, recorded=variant == RECORDED)
@@ -164,6 +167,7 @@ async def main() -> None:
                         TEMPORAL_TASK_QUEUE=f"beside-{len(comparisons)}",
                         BENCHMARK_VARIANT=variant,
                         BENCHMARK_LOOP=given.loop,
+                        **({named: value} if named else {}),
                     )
                     theirs = await interpreted(bench, await stack.enter_async_context(other))
                 pair = [Side(ours.worker, ours.prepare), theirs]
