@@ -52,6 +52,12 @@ const approval = (execution_id: string, path: string, title: string) => ({
 
 const state = (more: Partial<NodeState>): NodeState => ({ ...fresh("each"), ...more })
 
+it("says at which model there is no room, and how many are served before", () => {
+  const waiting = { for: "model", model: "gpt-4o", ahead: 12, until: "2026-03-01T10:05:00Z" }
+  open(<Waits execution={EXECUTION} state={state({ status: "waiting", meta: { waiting } })} />)
+  screen.getByText(/^Waits for room at gpt-4o \(12 before it\) until /)
+})
+
 it("answers the iteration that asks, and no other", async () => {
   const user = userEvent.setup()
   answers = {

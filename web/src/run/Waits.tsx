@@ -28,6 +28,12 @@ export function Waits({ execution, state }: { execution: Execution; state: NodeS
           <Address executionId={execution.id} nodeId={state.id} />
         </>
       )
+    case "model": {
+      const { ahead } = waiting
+      const before = typeof ahead === "number" && ahead > 0 ? ` (${ahead} before it)` : ""
+      const model = textOf(waiting.model) ?? "its model"
+      return <Until what={`Waits for room at ${model}${before}`} until={until} />
+    }
     default:
       return <Until what="Waits" until={until} />
   }
