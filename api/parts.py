@@ -27,6 +27,7 @@ from api.runs import Runs
 from api.workflows.checked import Checked
 from pilot.budget import ceiling
 from pilot.codec import EncryptionCodec
+from pilot.compiled import Plans
 from pilot.crypto import Keyring
 from pilot.events.bus import Bus
 from pilot.graph.spec import Specs
@@ -66,6 +67,7 @@ class Parts:
     streams: set[Outbox] = field(default_factory=set)
     draining: Event = field(default_factory=Event)
     checked: Checked = field(default_factory=Checked)
+    plans: Plans = field(default_factory=Plans)
     keyring: Keyring | None = None
     codec: EncryptionCodec | None = None
     directory: Directory | None = None
@@ -74,7 +76,9 @@ class Parts:
     @property
     def preparation(self) -> Preparation:
         settings = self.settings
-        return Preparation(self.store, self.specs, ceiling(settings), sizes_of(settings))
+        return Preparation(
+            self.store, self.specs, ceiling(settings), sizes_of(settings), self.plans
+        )
 
 
 def parts_of(connection: HTTPConnection) -> Parts:

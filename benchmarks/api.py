@@ -1,12 +1,13 @@
-"""What the API serves: `python -m benchmarks.api [mix] [routes] [pairs] [starts]`.
+"""What the API serves: `python -m benchmarks.api [mix] [routes] [pools] [pairs] [starts]`.
 
-One API process in production's settings, PostgreSQL (`fsync` on), Temporal's development server and
-the load (`benchmarks.load`, niced) share the machine. The graph is an example's, of six nodes. No
-worker runs: what is started waits.
+One API process (`--processes N`) in production's settings, PostgreSQL (`fsync` on), Temporal's
+development server and the load (`benchmarks.load`, niced) share the machine. The graph is an
+example's, of six nodes. No worker runs: what is started waits.
 
 - `mix`: list, get, save and execute at a rate, open loop.
 - `routes`: each route alone, closed loop: the most it serves, and the processor time of a request
   against that of `/livez`, which is all of our middleware and nothing else, and of a bare FastAPI.
+- `pools`: several sizes of the pool of connections, against the one it comes with.
 - `pairs`: 304 against the whole answer; one server process against two.
 - `starts`: starting runs at a rate, through the API and by Temporal's client directly.
 """
@@ -48,11 +49,13 @@ from pilot.temporal import connect
 EXAMPLE = Path(__file__).parents[1] / "examples" / "support_triage.json"
 USERS, WORKFLOWS = 100, 10
 """So many users, none of them over a limit of production's, and so many workflows of each."""
-PARTS = ("mix", "routes", "pairs", "starts")
+PARTS = ("mix", "routes", "pools", "pairs", "starts")
 ROUTES = ("list", "list 304", "get", "get 304", "save", "execute")
 MIX = ("list", "get", "save", "execute")
 CONNECTIONS = 16
 WARM_S = 1.0
+POOLS = (2, 5, 20)
+POOL_CONNECTIONS = 64
 START_RATES = (25, 50, 100, 150)
 LIVE = "GET /livez HTTP/1.1\r\nHost: bench\r\n\r\n"
 
@@ -249,6 +252,22 @@ class Bench:
                     of_rate=True,
                 )
 
+    async def pools(self, rounds: int, seconds: float) -> None:
+        """With more requests at a time than a pool has connections."""
+        print(f"\n{POOL_CONNECTIONS} requests at a time, against a pool of the default's size")
+        for size in POOLS:
+            async with self.of.api(PILOT_DATABASE_POOL=str(size)) as api:
+                for route in ("list", "get", "save", "execute"):
+                    await self._pair(
+                        f"{route}: pool of {size}, rate",
+                        (api, route),
+                        (self.api, route),
+                        rounds,
+                        seconds,
+                        of_rate=True,
+                        connections=POOL_CONNECTIONS,
+                    )
+
     async def _pair(
         self,
         name: str,
@@ -258,6 +277,7 @@ class Bench:
         seconds: float,
         *,
         of_rate: bool = False,
+        connections: int = CONNECTIONS,
     ) -> None:
         figures: list[list[float]] = [[], []]
         sides = [(ours, figures[0]), (theirs, figures[1])]
@@ -265,7 +285,7 @@ class Bench:
             await self.closed(api, route, WARM_S)
         for round_ in range(rounds):
             for (api, route), into in sides if round_ % 2 == 0 else reversed(sides):
-                outcome, spent = await self.closed(api, route, seconds)
+                outcome, spent = await self.closed(api, route, seconds, connections)
                 _require_good(outcome)
                 if of_rate:
                     into.append(outcome.answers / outcome.seconds)
@@ -353,13 +373,19 @@ def _require_good(outcome: Outcome) -> None:
 
 async def main(options: argparse.Namespace) -> None:
     parts = options.parts or PARTS
-    async with backends() as of, of.api() as api:
+    several = options.processes > 1
+    async with AsyncExitStack() as running:
+        of = await running.enter_async_context(backends())
+        workers = {"PILOT_API_WORKERS": str(options.processes), "REDIS_URL": of.redis_url}
+        api = await running.enter_async_context(of.api(**(workers if several else {})))
         bench = Bench(of, api, await prepared(of, api), [])
         if "mix" in parts:
             for routes in (MIX[:3], MIX):
                 await bench.mix(routes, options.rate, options.seconds, options.seed)
         if "routes" in parts:
             await bench.routes(options.rounds, options.each)
+        if "pools" in parts:
+            await bench.pools(options.rounds, options.each)
         if "pairs" in parts:
             await bench.pairs(options.rounds, options.each)
         if "starts" in parts:
@@ -371,6 +397,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("parts", nargs="*", choices=PARTS)
     parser.add_argument("--rate", type=float, default=500, help="of `mix`, requests a second")
+    parser.add_argument("--processes", type=int, default=1, help="that serve the API")
     parser.add_argument("--seconds", type=float, default=20, help="of each `mix`")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--each", type=float, default=3, help="seconds of a round's side")

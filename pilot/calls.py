@@ -206,23 +206,25 @@ def input_of(graph: dict[str, Any]) -> StartConfig | None:
 
 async def with_tool_schemas(store: Store, owner: str, plan: Plan) -> Plan:
     """The plan, in which models know of each workflow that is their tool what input it takes, but
-    where the graph says so itself. One that cannot be looked up now is left as it is."""
+    where the graph says so itself. One that cannot be looked up now is left as it is; a plan
+    without any is given back itself."""
     walk = _Walk(store, owner, None)
     return await _with_schemas(walk, plan)
 
 
 async def _with_schemas(walk: _Walk, plan: Plan) -> Plan:
-    nodes = []
+    nodes = {}
     called = {node.id: node for node in plan.nodes if node.tool and node.type == TYPE}
-    for node in plan.nodes:
-        if node.body is not None:
-            node = replace(node, body=await _with_schemas(walk, node.body))  # noqa: PLW2901
+    for place, node in enumerate(plan.nodes):
+        if node.body is not None and (body := await _with_schemas(walk, node.body)) != node.body:
+            nodes[place] = replace(node, body=body)
         tools = node.config.get("tools")
         if called and isinstance(tools, list):
             told = [await _with_schema(walk, tool, called) for tool in tools]
-            node = replace(node, config={**node.config, "tools": told})  # noqa: PLW2901
-        nodes.append(node)
-    return replace(plan, nodes=nodes)
+            nodes[place] = replace(nodes.get(place, node), config={**node.config, "tools": told})
+    if not nodes:
+        return plan
+    return replace(plan, nodes=[nodes.get(place, node) for place, node in enumerate(plan.nodes)])
 
 
 async def _with_schema(walk: _Walk, tool: Any, called: dict[str, PlanNode]) -> Any:

@@ -5,27 +5,22 @@ API and worker ask alike: the one for a request, the other for a schedule's time
 
 from __future__ import annotations
 
-import asyncio
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from pydantic_core import to_json
-
 from pilot.budget import allowance_of, exhausted
 from pilot.calls import call_issues, with_tool_schemas
-from pilot.converter import lean
+from pilot.compiled import Plans, size_of
 from pilot.errors import GraphError, RefusedError
 from pilot.events.wire import dumps
-from pilot.graph.compile import compile_plan
 from pilot.graph.issues import errors
-from pilot.graph.model import Graph
 from pilot.graph.plan import Plan
 from pilot.graph.spec import Specs
 from pilot.graph.values import deeper_than
-from pilot.nodes.start import StartConfig, resolve_input
+from pilot.nodes.start import resolve_input
 from pilot.payloads.sizes import Sizes
 from pilot.store import Store, Workflow, WorkflowVersion
 from pilot.store.usage import Limits, Spent, next_day, refusal, utc_day
@@ -38,12 +33,13 @@ MODEL_CATEGORY = "model"
 @dataclass(frozen=True, slots=True)
 class Preparation:
     """`ceiling` is what no owner may use beyond, whatever budget they set; `sizes` is what a run's
-    argument may have."""
+    argument may have. `plans` are kept between requests."""
 
     store: Store
     specs: Specs
     ceiling: Limits
     sizes: Sizes = field(default_factory=Sizes)
+    plans: Plans = field(default_factory=Plans)
 
     async def prepare(
         self, owner: str, workflow: Workflow | WorkflowVersion, given: Any
@@ -53,22 +49,22 @@ class Preparation:
         Raises `GraphError`; `RefusedError` (`invalid_input`, with its issues, `input_too_deep`,
         `input_too_large`, `graph_too_large`); and what the store does.
         """
-        graph = Graph.model_validate(workflow.graph)
         workflow_id = workflow.id if isinstance(workflow, Workflow) else workflow.workflow_id
         issues = await call_issues(self.store, owner, workflow.graph, workflow_id)
         if errors(issues):
             raise GraphError(issues)
         secrets = await self.store.secrets.names(owner)
-        plan = await asyncio.to_thread(compile_plan, graph, self.specs, secrets)
-        plan = await with_tool_schemas(self.store, owner, plan)
-        value, issues = resolve_input(start_config(graph), given)
+        compiled = await self.plans.of(workflow, self.specs, secrets)
+        plan = await with_tool_schemas(self.store, owner, compiled.plan)
+        value, issues = resolve_input(compiled.start, given)
         if issues:
             raise RefusedError(issues[0].message, code="invalid_input", issues=issues)
         if deeper_than(value, MAX_INPUT_DEPTH):
             raise RefusedError(
                 f"The input nests deeper than {MAX_INPUT_DEPTH} levels.", code="input_too_deep"
             )
-        plan_size, most = len(to_json(lean(plan))), self.sizes.payload
+        plan_size = compiled.size if plan is compiled.plan else size_of(plan)
+        most = self.sizes.payload
         if plan_size > most:
             raise RefusedError(
                 f"The graph is {plan_size:,} bytes when compiled; a run takes "
@@ -113,11 +109,3 @@ class Preparation:
     async def _used(self, owner: str, workflow_id: str | None, now: datetime) -> Spent:
         spent = await self.store.usage.spent(owner, workflow_id, utc_day(now))
         return Spent(spent.tokens, spent.cost)
-
-
-def start_config(graph: Graph) -> StartConfig:
-    """That of the graph's start node. Raises `GraphError` where it has none."""
-    for node in graph.nodes:
-        if node.type == "start":
-            return StartConfig.model_validate(node.config)
-    raise GraphError([])

@@ -47,6 +47,7 @@ class Settings(BaseSettings):
     clerk_authorized_parties: Annotated[list[str], NoDecode] = Field(default_factory=list)
 
     # where data lives
+    pilot_database_pool: Annotated[int, Field(ge=1, le=1_000)] | None = None
     supabase_url: str | None = None
     supabase_key: SecretStr | None = None
     supabase_service_key: SecretStr | None = None

@@ -29,8 +29,7 @@ from pilot.events.wire import dumps
 from pilot.graph.model import Graph
 from pilot.graph.plan import Plan
 from pilot.graph.status import ExecutionStatus
-from pilot.nodes.start import resolve_input
-from pilot.preparation import start_config
+from pilot.nodes.start import resolve_input, start_config
 from pilot.resumption import Mode, Resumption, outside, pins_of, plan_of
 from pilot.roles import Role
 from pilot.runs import run_of
@@ -133,15 +132,16 @@ async def begin(parts: Parts, new: Execution, name: str, plan: Plan) -> Started 
 
     Raises `Problem`: 422 `resumption_too_large`, 429 `too_many_queued`, 503.
     """
-    size = len(to_json(plan)) + len(dumps(new.input)) + len(dumps(new.resume))
-    most = parts.preparation.sizes.payload
-    if new.resume is not None and size > most:
-        raise Problem(
-            422,
-            "resumption_too_large",
-            f"The graph, its input and what is given beside have {size:,} bytes; a run takes "
-            f"{most:,}.",
-        )
+    if new.resume is not None:
+        size = len(to_json(plan)) + len(dumps(new.input)) + len(dumps(new.resume))
+        most = parts.preparation.sizes.payload
+        if size > most:
+            raise Problem(
+                422,
+                "resumption_too_large",
+                f"The graph, its input and what is given beside have {size:,} bytes; a run takes "
+                f"{most:,}.",
+            )
     await parts.backlog.require_room(new.owner)
     if new.start_at is None:
         await parts.runs.require_answer()

@@ -6,11 +6,11 @@ secrets it has the same issues. What the graph calls is none of this: that chang
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from pilot.graph.issues import Issue
+from pilot.recent import Recent
 from pilot.store import json_text
 
 MAX_CHARS = 4_000_000
@@ -40,22 +40,8 @@ class Checked:
     """Who is given checks must not change them."""
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[Key, tuple[Checks, int]] = OrderedDict()
-        self._chars = 0
-
-    def get(self, key: Key) -> Checks | None:
-        found = self._kept.get(key)
-        if found is None:
-            return None
-        self._kept.move_to_end(key)
-        return found[0]
+        self._kept = Recent[Key, Checks](MAX_CHARS, MAX_ENTRY_CHARS)
+        self.get = self._kept.get
 
     def put(self, key: Key, checks: Checks) -> None:
-        size = checks.chars() + sum(map(len, key[1])) + len(key[0])
-        if size > MAX_ENTRY_CHARS or key in self._kept:
-            return
-        self._kept[key] = (checks, size)
-        self._chars += size
-        while self._chars > MAX_CHARS:
-            _, (_, dropped) = self._kept.popitem(last=False)
-            self._chars -= dropped
+        self._kept.put(key, checks, checks.chars() + sum(map(len, key[1])) + len(key[0]))

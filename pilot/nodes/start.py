@@ -8,7 +8,9 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
+from pilot.errors import GraphError
 from pilot.graph.issues import Issue
+from pilot.graph.model import Graph
 from pilot.graph.spec import NodeConfig, NodeSpec, Policy, PythonScope, Retry
 
 InputType = Literal["string", "number", "integer", "boolean", "object", "array", "any"]
@@ -159,3 +161,11 @@ SPEC = NodeSpec(
     pure=True,
     hands_on=lambda config: not config.inputs,
 )
+
+
+def start_config(graph: Graph) -> StartConfig:
+    """That of the graph's start node. Raises `GraphError` where it has none."""
+    for node in graph.nodes:
+        if node.type == "start":
+            return StartConfig.model_validate(node.config)
+    raise GraphError([])

@@ -31,8 +31,7 @@ from pilot.errors import SettingsError, StorageFullError, StoreError, Unavailabl
 from pilot.store.failures import store_error
 
 POOL_SIZE = 10
-"""Connections a process: an event batch takes a few milliseconds, so ten carry over a
-thousand batches a second, and a dozen processes fit PostgreSQL's default of 100."""
+"""Connections a process: a dozen processes fit PostgreSQL's default of 100."""
 
 POOL_TIMEOUT_S = 10.0
 CONNECT_TIMEOUT_S = 10.0
@@ -63,10 +62,11 @@ Given: TypeAlias = Mapping[str, Any] | None
 class Database:
     """An engine. It opens connections when they are needed, none before."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, pool_size: int | None = None) -> None:
         parsed = engine_url(url)
         self.is_sqlite = parsed.get_backend_name() == "sqlite"
-        self.engine = _sqlite_engine(parsed) if self.is_sqlite else _postgres_engine(parsed)
+        engine = _sqlite_engine if self.is_sqlite else _postgres_engine
+        self.engine = engine(parsed, pool_size or POOL_SIZE)
         begins = {} if self.is_sqlite else {"isolation_level": "READ COMMITTED"}
         self._writers = self.engine.execution_options(**{_WRITES: True}, **begins)
         self._folder = _folder_of(parsed) if self.is_sqlite else None
@@ -220,13 +220,13 @@ def _is_full(folder: Path | None) -> bool:
     return disk.f_bavail * disk.f_frsize < MIN_FREE_BYTES
 
 
-def _sqlite_engine(url: URL) -> AsyncEngine:
+def _sqlite_engine(url: URL, pool_size: int) -> AsyncEngine:
     file = str(url.database)
     if not file.startswith("file:"):
         Path(file).parent.mkdir(parents=True, exist_ok=True)
     timeout = {} if "timeout" in url.query else {"timeout": SQLITE_BUSY_TIMEOUT_S}
     engine = create_async_engine(
-        url, pool_size=POOL_SIZE, max_overflow=0, pool_timeout=POOL_TIMEOUT_S, connect_args=timeout
+        url, pool_size=pool_size, max_overflow=0, pool_timeout=POOL_TIMEOUT_S, connect_args=timeout
     )
 
     @event.listens_for(engine.sync_engine, "connect")
@@ -253,11 +253,11 @@ def _sqlite_engine(url: URL) -> AsyncEngine:
     return engine
 
 
-def _postgres_engine(url: URL) -> AsyncEngine:
+def _postgres_engine(url: URL, pool_size: int) -> AsyncEngine:
     has_pooler = url.query.get("pgbouncer") == "true" or url.port == _SUPABASE_POOLER_PORT
     engine = create_async_engine(
         url.difference_update_query(["pgbouncer"]),
-        pool_size=POOL_SIZE,
+        pool_size=pool_size,
         max_overflow=0,
         pool_timeout=POOL_TIMEOUT_S,
         pool_recycle=1_800,

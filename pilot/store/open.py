@@ -22,7 +22,7 @@ async def _open(settings: Settings) -> Store:
     if not settings.uses_supabase:
         from pilot.store.sql import SqlStore  # noqa: PLC0415 (one of the two is needed)
 
-        return await SqlStore.open(settings.store_url)
+        return await SqlStore.open(settings.store_url, settings.pilot_database_pool)
     from pilot.store.supabase import SupabaseStore  # noqa: PLC0415
     from pilot.store.supabase.connection import Connection  # noqa: PLC0415
 

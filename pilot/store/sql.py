@@ -81,13 +81,13 @@ class SqlStore:
         self.forgetting: ForgettingStore = SqlForgetting(database)
 
     @classmethod
-    async def open(cls, url: str) -> SqlStore:
+    async def open(cls, url: str, pool_size: int | None = None) -> SqlStore:
         """The store at `sqlite:///path` or `postgresql://user:password@host/name`.
 
         Connects to nothing yet: `ping` says whether the database answers. Raises
         `SettingsError` for a URL of another kind.
         """
-        return cls(Database(url))
+        return cls(Database(url, pool_size))
 
     @property
     def engine(self) -> AsyncEngine:

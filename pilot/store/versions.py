@@ -6,9 +6,9 @@ from here, and in 1.2 to 2.8 times the time with it from Redis, which therefore 
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from typing import TypeAlias
 
+from pilot.recent import Recent
 from pilot.store import WorkflowVersion, json_text
 
 MAX_CHARS = 4_000_000
@@ -23,22 +23,8 @@ class Versions:
     """Those that were used last. Who is given one must not change its graph."""
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[Key, tuple[WorkflowVersion, int]] = OrderedDict()
-        self._chars = 0
-
-    def get(self, key: Key) -> WorkflowVersion | None:
-        found = self._kept.get(key)
-        if found is None:
-            return None
-        self._kept.move_to_end(key)
-        return found[0]
+        self._kept = Recent[Key, WorkflowVersion](MAX_CHARS, MAX_GRAPH_CHARS)
+        self.get = self._kept.get
 
     def put(self, key: Key, version: WorkflowVersion) -> None:
-        size = len(json_text.dumps(version.graph))
-        if size > MAX_GRAPH_CHARS or key in self._kept:
-            return
-        self._kept[key] = (version, size)
-        self._chars += size
-        while self._chars > MAX_CHARS:
-            _, (_, dropped) = self._kept.popitem(last=False)
-            self._chars -= dropped
+        self._kept.put(key, version, len(json_text.dumps(version.graph)))

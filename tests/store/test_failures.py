@@ -31,8 +31,8 @@ async def opened():
     """`await opened(url)`: a store that is closed at the end."""
     stores = []
 
-    async def open_store(url):
-        stores.append(await SqlStore.open(url))
+    async def open_store(url, **options):
+        stores.append(await SqlStore.open(url, **options))
         return stores[-1]
 
     yield open_store
@@ -110,9 +110,8 @@ async def test_a_row_that_stays_locked(backend, opened, url, execution, said, mo
 
 
 async def test_a_pool_that_is_used_up(backend, opened, url, monkeypatch):
-    monkeypatch.setattr(database, "POOL_SIZE", 1)
     monkeypatch.setattr(database, "POOL_TIMEOUT_S", 0.1)
-    store = await opened(url)
+    store = await opened(url, pool_size=1)
     async with store.engine.connect() as connection:
         await connection.execute(text("SELECT 1"))
         with pytest.raises(UnavailableError, match="busy"):

@@ -25,6 +25,7 @@ async def test_a_version_is_asked_for_once_and_stays_its_owners(store, workflow,
 
 def test_what_was_used_last_is_kept(monkeypatch):
     monkeypatch.setattr(versions, "MAX_CHARS", 100)
+    monkeypatch.setattr(versions, "MAX_GRAPH_CHARS", 50)
     kept = Versions()
 
     def put(name: str, size: int) -> None:
@@ -37,6 +38,5 @@ def test_what_was_used_last_is_kept(monkeypatch):
     assert kept.get(("u", "a", 1)) is not None
     put("d", 25)
     assert [bool(kept.get(("u", name, 1))) for name in "abcd"] == [True, False, True, True]
-    monkeypatch.setattr(versions, "MAX_GRAPH_CHARS", 20)
-    put("e", 25)
+    put("e", 95)
     assert kept.get(("u", "e", 1)) is None
