@@ -4,20 +4,17 @@ activity at their end that writes what came of them to a database."""
 from __future__ import annotations
 
 import asyncio
-import json
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
-from temporalio import activity, workflow
+from temporalio import workflow
 from temporalio.common import RetryPolicy
 
 from pilot.graph.task import NodeResult, NodeTask, Scope
 
 with workflow.unsafe.imports_passed_through():
-    from sqlalchemy import Column, DateTime, MetaData, String, Table, Text, insert
-
-    from pilot.store.database import Database
+    from benchmarks.outcomes import Outcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,42 +35,6 @@ RETRY = RetryPolicy(
     backoff_coefficient=2,
     maximum_interval=timedelta(seconds=30),
     maximum_attempts=3,
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """A row of the table."""
-
-    id: str
-    status: str
-    output: Any
-
-
-class Outcomes:
-    """The activity, with the database of πlot's store and a table of its own there."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
-    async def create(self) -> None:
-        async with self._database.writing() as connection:
-            await connection.run_sync(TABLE.metadata.create_all)
-
-    @activity.defn(name="write_outcome")
-    async def write(self, outcome: Outcome) -> None:
-        row = {**asdict(outcome), "output": json.dumps(outcome.output), "at": datetime.now(UTC)}
-        async with self._database.writing() as connection:
-            await connection.execute(insert(TABLE).values(row))
-
-
-TABLE = Table(
-    "outcomes_by_hand",
-    MetaData(),
-    Column("id", String, primary_key=True),
-    Column("status", String),
-    Column("output", Text),
-    Column("at", DateTime),
 )
 
 

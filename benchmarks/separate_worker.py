@@ -18,7 +18,8 @@ from typing import Any
 import psutil
 from temporalio.worker import Worker
 
-from benchmarks.by_hand import ChainByHand, Outcomes
+from benchmarks.by_hand import ChainByHand
+from benchmarks.outcomes import Outcomes
 from benchmarks.stack import Stack
 from benchmarks.variants import variant
 from pilot.plugin import PilotPlugin
