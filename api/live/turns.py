@@ -14,9 +14,9 @@ from collections.abc import Callable
 REST_S = 0.00025
 """After a round, for each that wrote in it: a write takes some 10 to 30 µs, so writing takes less
 than a tenth of a core, however many watch."""
-LONG_REST_S = 0.0006
+LONG_REST_S = 0.00075
 """The same once the stream has gone on without a pause for `MANY_ROUNDS`."""
-MANY_ROUNDS = 6
+MANY_ROUNDS = 4
 MAX_REST_S = 0.25
 
 

@@ -3,6 +3,7 @@ history, the database, or the logs, whatever the other side echoes."""
 
 from __future__ import annotations
 
+import asyncio
 import json
 from base64 import b64encode
 from itertools import pairwise
@@ -14,7 +15,7 @@ import pytest
 from pilot.settings import Settings
 from pilot.temporal import connect
 from tests.activities.http_server import http_server
-from tests.openai_server import openai_server
+from tests.openai_server import Reply, openai_server
 from tests.stack import Stack, execute, finished, run_events, save
 
 VALUE = 'hush/K9+zq "no one" 7Tq'
@@ -50,6 +51,8 @@ class Witness:
     def __init__(self, stack: Stack, user: str) -> None:
         self.stack = stack
         self.user = user
+        self.watches = asyncio.Event()
+        """Set once the run's first event came."""
 
     async def run(self, *nodes: dict[str, Any]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
         """The execution, and its live and durable events."""
@@ -58,7 +61,10 @@ class Witness:
             assert made.status_code in (200, 201), made.text
             workflow_id = await save(client, graph(*nodes))
             execution_id = await execute(client, workflow_id)
-            events = [event async for event in run_events(socket, execution_id)]
+            events = []
+            async for event in run_events(socket, execution_id):
+                events.append(event)
+                self.watches.set()
             execution = await finished(client, execution_id)
             answer = await client.get(f"/api/v1/executions/{execution_id}/events")
             clean(answer.text, "the stream of events")
@@ -143,8 +149,16 @@ async def test_a_bad_request_made_of_a_secret_leaks_nothing(stack: Stack) -> Non
 
 
 async def test_a_model_that_repeats_its_prompt_leaks_nothing(stack: Stack) -> None:
+    witness = Witness(stack, "prompted")
+
+    async def echo(request: dict[str, Any]) -> Reply:
+        await witness.watches.wait()  # who comes when it has answered is told no token
+        await asyncio.sleep(0.5)
+        return Reply(f"echo: {request['messages'][-1]['content']}")
+
     async with openai_server() as server:
-        execution, events = await Witness(stack, "prompted").run(
+        server.answer = echo
+        execution, events = await witness.run(
             {
                 "id": "ask",
                 "type": "llm",
