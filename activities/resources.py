@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import ssl
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 
 import httpx
@@ -15,6 +15,7 @@ from activities.guard import Guard, GuardedTransport
 from activities.sandbox import Sandbox, open_sandbox
 from activities.scrub import logs
 from activities.secrets import Secrets
+from pilot.compiled import Plans
 from pilot.errors import SettingsError
 from pilot.nodes.code import Limits
 from pilot.payloads.objects import Objects
@@ -30,8 +31,8 @@ from pilot.store.usage import UsageStore
 @dataclass(frozen=True, slots=True)
 class Resources:
     """The sandbox's pool of subprocesses, the guard of outgoing connections, the HTTP client
-    whose connections it guards, the one for the operator's own model server, and what may be kept
-    where."""
+    whose connections it guards, the one for the operator's own model server, what may be kept
+    where, and the plans of workflows that nodes called last."""
 
     settings: Settings
     sandbox: Sandbox
@@ -43,6 +44,7 @@ class Resources:
     llm_calls: LlmCallStore | None = None
     store: Store | None = None
     objects: Objects | None = None
+    plans: Plans = field(default_factory=Plans)
 
     @property
     def sizes(self) -> Sizes:

@@ -46,7 +46,9 @@ async def workflow(attempt: Attempt[WorkflowConfig]) -> NodeResult:
     if shared.store is None:
         raise NodeError("this worker has no store, which this node needs", code="no_store")
     config = await render(attempt.config, task.scope)
-    preparation = Preparation(shared.store, specs(), ceiling(shared.settings), shared.sizes)
+    preparation = Preparation(
+        shared.store, specs(), ceiling(shared.settings), shared.sizes, shared.plans
+    )
     child = _Child(shared.store, preparation, task)
     row, version, plan = await child.prepare(attempt.config, config.input)
     callers = _callers(row.workflow_id, task)

@@ -12,16 +12,27 @@ W, E = "/api/v1/workflows", "/api/v1/executions"
 
 
 @pytest.fixture
-async def capped(serve, tmp_path, temporal_address):
-    """An API with Temporal and without a worker, where an owner has one run at once."""
+def without_worker(serve, tmp_path, temporal_address):
+    """Serves an API with Temporal and without a worker, where an owner has one run at once."""
     serving, settings_for = serve
-    settings = settings_for(
-        tmp_path,
-        temporal_address=temporal_address,
-        temporal_task_queue=f"capped-{uuid4().hex}",
-        pilot_max_runs_per_user=1,
-    )
-    async with serving(settings) as api:
+
+    def served(**more):
+        return serving(
+            settings_for(
+                tmp_path,
+                temporal_address=temporal_address,
+                temporal_task_queue=f"capped-{uuid4().hex}",
+                pilot_max_runs_per_user=1,
+                **more,
+            )
+        )
+
+    return served
+
+
+@pytest.fixture
+async def capped(without_worker):
+    async with without_worker() as api:
         yield api
 
 
@@ -124,18 +135,9 @@ async def test_a_repetition_that_starts_a_run_as_its_row_is_cancelled_cancels_it
 
 
 @pytest.fixture
-async def crowded(serve, tmp_path, temporal_address):
+async def crowded(without_worker):
     """As `capped`, where an owner may have three executions that have not begun, and all five."""
-    serving, settings_for = serve
-    settings = settings_for(
-        tmp_path,
-        temporal_address=temporal_address,
-        temporal_task_queue=f"crowded-{uuid4().hex}",
-        pilot_max_runs_per_user=1,
-        pilot_max_queued_per_user=3,
-        pilot_max_queued=5,
-    )
-    async with serving(settings) as api:
+    async with without_worker(pilot_max_queued_per_user=3, pilot_max_queued=5) as api:
         yield api
 
 

@@ -77,20 +77,29 @@ async def all_succeeded(client: httpx.AsyncClient, ids: list[str]) -> list[dict[
     return [node for one in ended for node in one["nodes"] if node["id"] == "ask"]
 
 
+@asynccontextmanager
+async def two_workers(
+    folder: Path, database_url: str | None, limits: str, **environment: str
+) -> AsyncIterator[tuple[OpenAIServer, Fleet, httpx.AsyncClient]]:
+    async with (
+        model() as server,
+        Fleet(
+            folder,
+            workers=2,
+            database_url=database_url,
+            PILOT_LLM_API_BASE=server.base_url,
+            PILOT_MODEL_LIMITS=limits,
+            **environment,
+        ) as fleet,
+        fleet.client() as client,
+    ):
+        yield server, fleet, client
+
+
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
 async def test_a_worker_that_is_killed(tmp_path: Path, kind: str) -> None:
     with database(kind) as held:
-        async with (
-            model() as server,
-            Fleet(
-                tmp_path,
-                workers=2,
-                database_url=held and held.url,
-                PILOT_LLM_API_BASE=server.base_url,
-                PILOT_MODEL_LIMITS="m=3",
-            ) as fleet,
-            fleet.client() as client,
-        ):
+        async with two_workers(tmp_path, held and held.url, "m=3") as (server, fleet, client):
             workflow = await save(client, asking())
             ids = [await execute(client, workflow) for _ in range(30)]
             await asked(server, 5)
@@ -106,18 +115,8 @@ async def test_a_database_and_a_redis_that_are_killed(tmp_path: Path) -> None:
     redis = RedisServer(tmp_path)
     redis.start()
     with postgres() as held:
-        async with (
-            model() as server,
-            Fleet(
-                tmp_path,
-                workers=2,
-                database_url=held.url,
-                REDIS_URL=redis.url,
-                PILOT_LLM_API_BASE=server.base_url,
-                PILOT_MODEL_LIMITS="m=3",
-            ) as fleet,
-            fleet.client() as client,
-        ):
+        async with two_workers(tmp_path, held.url, "m=3", REDIS_URL=redis.url) as both:
+            server, _, client = both
             workflow = await save(client, asking())
             ids = [await execute(client, workflow) for _ in range(20)]
             await asked(server, 4)
@@ -133,18 +132,8 @@ async def test_a_database_and_a_redis_that_are_killed(tmp_path: Path) -> None:
 async def test_a_hundred_runs_at_once(tmp_path: Path) -> None:
     """No attempt is counted for the wait, and the step says what it waits for."""
     with postgres() as held:
-        async with (
-            model() as server,
-            Fleet(
-                tmp_path,
-                workers=2,
-                database_url=held.url,
-                PILOT_LLM_API_BASE=server.base_url,
-                PILOT_MODEL_LIMITS="m=10, *=20",
-                PILOT_MAX_ACTIVITIES="20",
-            ) as fleet,
-            fleet.client() as client,
-        ):
+        async with two_workers(tmp_path, held.url, "m=10, *=20", PILOT_MAX_ACTIVITIES="20") as both:
+            server, _, client = both
             workflow = await save(client, asking(on_unknown="fail"))
             ids = [await execute(client, workflow) for _ in range(100)]
             nodes = await all_succeeded(client, ids)
