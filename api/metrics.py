@@ -155,8 +155,10 @@ async def _asked(parts: Parts) -> CollectorRegistry:
     if held is not None:
         found.set("pilot_executions_held", "Executions that wait for a slot", {"": held[0]})
     if places is not None:
-        in_use = {pattern: taken.held for pattern, taken in places[0].items()}
-        waiting = {pattern: taken.waiting for pattern, taken in places[0].items()}
+        # where no call is, no row is: what is free has to be seen as free
+        free = dict.fromkeys((limit.pattern for limit in parts.settings.pilot_model_limits), 0)
+        in_use = free | {pattern: taken.held for pattern, taken in places[0].items()}
+        waiting = free | {pattern: taken.waiting for pattern, taken in places[0].items()}
         found.set("pilot_llm_in_use", "Calls of models under way, by limit", in_use, label="limit")
         found.set("pilot_llm_waiting", "Calls that wait for room", waiting, label="limit")
     if pollers is not None:

@@ -63,7 +63,11 @@ class Measured(Stack):
 def measured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Measured]:
     [port] = free_ports(1)
     address = f"127.0.0.1:{port}"
-    running = Measured(tmp_path_factory.mktemp("measured"), PILOT_METRICS_ADDRESS=address)
+    running = Measured(
+        tmp_path_factory.mktemp("measured"),
+        PILOT_METRICS_ADDRESS=address,
+        PILOT_MODEL_LIMITS="gpt-*=7",
+    )
     running.worker_metrics = f"http://{address}/metrics"
     yield running
     running.stop()
@@ -158,6 +162,7 @@ async def test_the_api_tells_of_the_workers_and_of_the_reconciler(measured: Meas
     page = await scrape(f"{measured.url}/metrics")
     assert page["pilot_worker_pollers"] == 1
     assert page["pilot_up", "part=temporal"] == 1
+    assert page["pilot_llm_in_use", "limit=gpt-*"] == 0 == page["pilot_llm_waiting", "limit=gpt-*"]
     page = await _reconciled(measured)
     assert 0 <= page["pilot_reconcile_last_pass_age_seconds"] < 120
     assert page["pilot_reconcile_oldest_unreconciled_age_seconds"] == 0
