@@ -144,6 +144,21 @@ def test_a_token_names_its_user() -> None:
             token_user(bad)
 
 
+@pytest.mark.parametrize("token", ["two words", "two\nlines", "caf\u00e9", "bell\a"])
+async def test_a_token_that_no_header_takes_is_refused_unseen(token: str) -> None:
+    with pytest.raises(PilotError) as refused:
+        async with AsyncClient("http://127.0.0.1:9", token) as client:
+            await client.executions.get("e")
+    assert refused.value.code == "invalid_token" and token not in str(refused.value)
+
+
+async def test_a_tokens_line_end_is_not_sent() -> None:
+    answers = Answers((202, {}, EXECUTION))
+    async with answers.serve() as url, AsyncClient(url, lambda: "one\n") as client:
+        await client.executions.cancel("e")
+    assert answers.requests[0].headers["authorization"] == "bearer one"
+
+
 async def test_a_snapshot_replaces_what_came_and_the_next_event_follows_on_it() -> None:
     shown = json.dumps({**json.loads(event(2, "snapshot")), "data": {"nodes": []}})
     told = [event(seq) for seq in (1, 2, 3, 4, 6)]

@@ -61,6 +61,14 @@ def test_every_command_has_a_panel_examples_and_explained_options() -> None:
             assert parameter.help or parameter.name in ("schedule",), (name, parameter.name)
 
 
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_shows_each_example_on_a_line_of_its_own(name: str) -> None:
+    shown = CliRunner().invoke(app, [*name.split(), "--help"], env={"COLUMNS": "200"}).stdout
+    lines = [line.strip() for line in shown.splitlines()]
+    for sample in COMMANDS[name].help.partition("**Examples**")[2].strip().splitlines():
+        assert sample.strip() in lines
+
+
 @pytest.mark.parametrize("line", SAMPLES)
 def test_every_example_is_a_command(line: str) -> None:
     Path("graph.json").write_text("{}")

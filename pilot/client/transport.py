@@ -28,7 +28,7 @@ class Transport:
     def __init__(self, url: str, token: Token) -> None:
         self.url = url.rstrip("/")
         self._source = token
-        self._token: str | None = token if isinstance(token, str) else None
+        self._token: str | None = _one_word(token) if isinstance(token, str) else None
         self._http = httpx.AsyncClient(base_url=f"{self.url}/api/v1", timeout=TIMEOUT_S)
 
     async def close(self) -> None:
@@ -42,7 +42,7 @@ class Transport:
         if self._token is None or (renew and self.can_renew):
             assert not isinstance(self._source, str)
             given = self._source()
-            self._token = await given if inspect.isawaitable(given) else given
+            self._token = _one_word(await given if inspect.isawaitable(given) else given)
         return self._token
 
     async def headers(self) -> dict[str, str]:
@@ -152,6 +152,15 @@ class Transport:
     def unreachable(self, error: Exception) -> ApiError:
         reason = str(error) or type(error).__name__
         return ApiError(f"no πlot answers at {self.url} ({reason})", code="unreachable")
+
+
+def _one_word(token: str) -> str:
+    """Without the line's end that a file or a shell adds. What is no header's word is refused here:
+    the library that sends it would show it in its error."""
+    token = token.strip()
+    if not (token.isascii() and token.isprintable() and " " not in token):
+        raise PilotError("the token is not one word of ASCII characters", code="invalid_token")
+    return token
 
 
 def token_user(token: str) -> str:

@@ -54,8 +54,10 @@ def examples(*lines: str) -> Callable[[Command], Command]:
 
     def add(command: Command) -> Command:
         text = inspect.cleandoc(command.__doc__ or "")
+        # Typer takes the margin off what follows the first paragraph, its first line not counted:
+        # an empty paragraph is that line, or else the examples below a single one lost theirs
         command.__doc__ = "\n".join(
-            [text, "", "**Examples**", "", *(f"    {one}" for one in lines)]
+            [text, "", "", "", "**Examples**", "", *(f"    {one}" for one in lines)]
         )
         return command
 

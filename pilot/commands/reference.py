@@ -82,7 +82,9 @@ def pages() -> str:
 def _told(path: str, command: Any) -> Iterator[str]:
     inner = getattr(command, "commands", None)
     yield f"### {path}\n"
-    yield inspect.cleandoc(command.help or "").replace("**Examples**", "Examples:") + "\n"
+    yield (
+        inspect.cleandoc(command.help or "").replace("\n\n\n\n**Examples**", "\n\nExamples:") + "\n"
+    )
     if inner is not None:
         for name, one in inner.items():
             yield from _told(f"{path} {name}", one)
