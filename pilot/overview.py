@@ -48,11 +48,11 @@ async def print_output(client: AsyncClient, execution_id: str, node_id: str | No
 
 def show_list(what: str, body: dict[str, Any]) -> None:
     """`what` is `workflows` or `executions`, `body` a page of them."""
-    console = Console()
+    console = Console(width=_MAX_WIDTH)
     table = Table(header_style="bold", box=None, pad_edge=False)
     columns, row = _KINDS[what]
     for column in columns:
-        table.add_column(column, no_wrap=column == "id", overflow="fold")
+        table.add_column(column)
     for item in body["items"]:
         table.add_row(*row(item))
     console.print(table if body["items"] else f"no {what}")
@@ -81,13 +81,16 @@ def _execution_row(body: dict[str, Any]) -> Iterable[Text]:
     return (
         Text(one.id, "dim"),
         Text(f"{mark or '·'} {one.status.value}", style),
-        Text(f"{one.workflow_id} ({one.workflow_version})"),
+        Text(f"{one.workflow_id.partition('-')[0]} ({one.workflow_version})"),
         Text(_moment(one.created_at)),
         Text("" if took is None else f"{took:.2f}s"),
         Text(" ".join(spent(one.usage.tokens, one.usage.cost_usd))),
     )
 
 
+_MAX_WIDTH = 1_000
+"""Of a table, in characters: a row is one line, for `grep` and for whoever copies its id, and a
+narrow terminal folds it itself."""
 _KINDS = {
     "workflows": (("id", "name", "version", "published", "saved"), _workflow_row),
     "executions": (("id", "status", "workflow", "began", "took", "spent"), _execution_row),
@@ -119,12 +122,12 @@ def show_execution(body: dict[str, Any]) -> None:
         where = f" at {one.error.node_id}" if one.error.node_id else ""
         console.print(Text(f"failed{where}: {one.error.message} [{one.error.code}]", "red"))
     if one.output is not None:
-        console.print(Text(as_text(one.output)))
+        console.print(Text(as_text(one.output)), soft_wrap=True)
     if one.large_output is not None:
         size = f"{one.large_output / 1e6:.1f} MB"
         console.print(Text(f"the output has {size}: pilot show {one.id} --output -", "dim"))
     if one.temporal_url:
-        console.print(Text(f"in Temporal: {one.temporal_url}", "dim"))
+        console.print(Text(f"in Temporal: {one.temporal_url}", "dim"), soft_wrap=True)
 
 
 def show_waits(body: dict[str, Any]) -> None:

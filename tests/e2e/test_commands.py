@@ -102,6 +102,20 @@ def test_people_are_shown_tables_and_trees(stack: Stack, runs: dict[str, str]) -
     assert [line.split()[0] for line in graph.splitlines()[2:5]] == ["start", "say", "output"]
 
 
+def test_what_is_copied_from_a_narrow_terminal_is_whole(
+    stack: Stack, runs: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    rows = [line.split() for line in said(stack, "list", "executions").stdout.splitlines()[1:]]
+    assert {runs["good"], runs["bad"]} <= {row[0] for row in rows}
+    assert {(row[2], row[3]) for row in rows} >= {
+        ("succeeded", runs["workflow"].partition("-")[0]),
+        ("failed", runs["workflow"].partition("-")[0]),
+    }
+    shown = said(stack, "show", runs["good"]).stdout.splitlines()
+    assert any(line.startswith("in Temporal: http") and runs["good"] in line for line in shown)
+
+
 def test_logs_are_what_nodes_printed_and_how_they_failed(
     stack: Stack, runs: dict[str, str]
 ) -> None:
