@@ -46,7 +46,7 @@ class Type(Generic[P]):
         try:
             made = self._config(*args, **config)
         except ValidationError as error:
-            raise GraphError(list(config_issues(error, id))) from None
+            raise GraphError(list(config_issues(error, id, self.spec.config))) from None
         return Step(self.spec.type, id, made, self.spec)
 
 

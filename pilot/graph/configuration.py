@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from difflib import get_close_matches
 from typing import Any
 
 from pydantic import ValidationError
@@ -46,7 +47,7 @@ def typed_config(
     try:
         config = spec.config.model_validate(node.config)
     except ValidationError as error:
-        issues.extend(config_issues(error, node.id))
+        issues.extend(config_issues(error, node.id, spec.config))
         return None
     issues.extend(
         replace(
@@ -59,10 +60,22 @@ def typed_config(
     return config
 
 
-def config_issues(error: ValidationError, node_id: str) -> Iterator[Issue]:
+def config_issues(
+    error: ValidationError, node_id: str, config: type[NodeConfig]
+) -> Iterator[Issue]:
     for detail in error.errors(include_url=False, include_context=False):
         field = _path("config", detail["loc"])
-        yield Issue("invalid_config", _config_message(detail), node_id=node_id, field=field)
+        message = _config_message(detail)
+        if detail["type"] == "extra_forbidden" and len(detail["loc"]) == 1:
+            message += f"; {_instead(str(detail['loc'][0]), config)}"
+        yield Issue("invalid_config", message, node_id=node_id, field=field)
+
+
+def _instead(name: str, config: type[NodeConfig]) -> str:
+    """What may have been meant by a field that there is not."""
+    known = sorted(field.alias or own for own, field in config.model_fields.items())
+    close = get_close_matches(name, known, n=1)
+    return f"did you mean {close[0]!r}?" if close else f"there are {', '.join(known)}"
 
 
 def _config_message(detail: Any) -> str:

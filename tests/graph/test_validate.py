@@ -308,3 +308,16 @@ def test_hostile_references_stay_bounded() -> None:
     begin = time.process_time()
     assert "may_be_unset" in codes(nodes, *edges)
     assert time.process_time() - begin < 8
+
+
+@pytest.mark.parametrize(
+    ("name", "instead"),
+    [("methd", "did you mean 'method'?"), ("verb", "there are ")],
+)
+def test_a_field_that_there_is_not_says_what_there_is(name: str, instead: str) -> None:
+    asking = node("h", "http", config={"url": "https://a.b/", name: "GET"})
+    [found] = [
+        issue for issue in issues([S, asking, O], "s>h", "h>o") if issue.code == "invalid_config"
+    ]
+    assert found.message.startswith(f"there is no field {name!r}; {instead}")
+    assert "method" in found.message
