@@ -56,14 +56,16 @@ def workflow_at_newest(owner: str, workflow_id: str) -> Select[Any]:
     )
 
 
-@prepared
-def locked_workflow(owner: str, workflow_id: str) -> Select[Any]:
+def workflow_locked(owner: str, workflow_id: str) -> Select[Any]:
     """The row, locked against saves, deletion and new executions.
 
     One table only: PostgreSQL reads a locked row again after waiting for it, but not what was
     joined to it before.
     """
     return select(workflows).where(is_alive(owner, workflow_id)).with_for_update()
+
+
+locked_workflow = prepared(workflow_locked)
 
 
 def workflows_of(owner: str) -> Select[Any]:
@@ -90,8 +92,7 @@ def version_of(owner: str, workflow_id: str, version: int) -> Select[Any]:
     )
 
 
-@prepared
-def held_version(owner: str, workflow_id: str, version: int) -> Select[Any]:
+def version_held(owner: str, workflow_id: str, version: int) -> Select[Any]:
     """A row if the owner has that version of a workflow, not deleted; held until the commit."""
     found = select(workflow_versions.c.version).where(
         workflow_versions.c.workflow_id == workflow_id, workflow_versions.c.version == version
@@ -101,6 +102,9 @@ def held_version(owner: str, workflow_id: str, version: int) -> Select[Any]:
         .where(is_alive(owner, workflow_id), found.exists())
         .with_for_update(read=True, of=workflows)
     )
+
+
+held_version = prepared(version_held)
 
 
 def open_execution_of(workflow_id: str) -> Select[Any]:

@@ -11,12 +11,21 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-from sqlalchemy import ColumnElement, func, literal, literal_column, select, text, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    func,
+    literal,
+    literal_column,
+    select,
+    text,
+    update,
+)
 
 from pilot.graph.status import ExecutionStatus
 from pilot.store import Execution, rows
-from pilot.store.database import Database, lock_owner
+from pilot.store.database import LOCK_OWNER, Database
 from pilot.store.tables import HAS_SLOT, IS_HELD, IS_OPEN, executions
 
 MAX_OWNERS = 1_000
@@ -79,11 +88,14 @@ class SqlSlots:
             .values(released_at=datetime.now(UTC))
             .returning(executions)
         )
-        async with self._database.writing() as connection:
-            await lock_owner(connection, _SLOTS, owner)
-            if most is not None and await _are_taken(connection, owner, most):
+
+        def released(connection: Connection) -> Any:
+            lock_slots(connection, owner)
+            if most is not None and _has_none_left(connection, owner, most):
                 return None
-            row = (await connection.execute(release)).one_or_none()
+            return connection.execute(release).one_or_none()
+
+        row = await self._database.transaction(released)
         return None if row is None else rows.execution(row)
 
     async def owner_waiting(self, execution_id: str) -> str | None:
@@ -131,27 +143,39 @@ class SqlSlots:
             return int((await connection.execute(query)).scalar_one())
 
 
-async def is_to_wait(connection: AsyncConnection, owner: str, most: int) -> bool:
+def lock_slots(connection: Connection, owner: str) -> None:
+    """Until the commit nobody else takes or frees one of the owner's."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(LOCK_OWNER, {"kind": _SLOTS, "owner": owner})
+
+
+def is_to_wait(connection: Connection, owner: str, most: int) -> bool:
     """Whether a new execution of the owner's has to wait: all slots are taken, or others wait
-    already. Until the commit nobody else takes or frees one."""
-    await lock_owner(connection, _SLOTS, owner)
-    others = select(executions.c.id).where(*_waits(owner)).limit(1)
-    if (await connection.execute(others)).one_or_none() is not None:
-        return True
-    return await _are_taken(connection, owner, most)
+    already. Their slots are to be locked."""
+    others = connection.execute(waiting(owner, datetime.now(UTC)).limit(1)).one_or_none()
+    return others is not None or _has_none_left(connection, owner, most)
 
 
-async def _are_taken(connection: AsyncConnection, owner: str, most: int) -> bool:
+def _has_none_left(connection: Connection, owner: str, most: int) -> bool:
     table = _INDEXED_IN_SQLITE if connection.dialect.name == "sqlite" else executions
+    return connection.execute(are_taken(table, owner, most - 1)).one_or_none() is not None
+
+
+def waiting(owner: Any, now: Any) -> Select[Any]:
+    """The owner's executions that wait for a slot."""
+    return select(executions.c.id).where(*_waits(owner, now))
+
+
+def are_taken(table: Any, owner: Any, others: Any) -> Select[Any]:
+    """A row if the owner has more than that number of slots."""
     is_theirs = literal_column("owner", executions.c.owner.type) == owner
-    last = select(literal(1)).select_from(table).where(HAS_SLOT, is_theirs).offset(most - 1)
-    return (await connection.execute(last.limit(1))).one_or_none() is not None
+    return select(literal(1)).select_from(table).where(HAS_SLOT, is_theirs).offset(others).limit(1)
 
 
-def _waits(owner: ColumnElement[str] | str) -> tuple[Any, ...]:
+def _waits(owner: ColumnElement[str] | str, now: Any = None) -> tuple[Any, ...]:
     return (
         IS_HELD,
         executions.c.owner == owner,
         executions.c.cancel_requested_at.is_(None),
-        executions.c.held_at <= datetime.now(UTC),
+        executions.c.held_at <= (datetime.now(UTC) if now is None else now),
     )

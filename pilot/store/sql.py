@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import cache
 from typing import Any
 
-from sqlalchemy import Executable, insert, text, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, insert, text, update
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from pilot.errors import ConflictError, NotFoundError, PayloadStoreError, StaleVersionError
@@ -39,6 +38,7 @@ from pilot.store.database import Database
 from pilot.store.forgetting import ForgettingStore, SqlForgetting
 from pilot.store.iterations import IterationStore, SqlIterations
 from pilot.store.llm_calls import LlmCallStore, SqlLlmCalls
+from pilot.store.one_statement import new_execution, saved_version
 from pilot.store.paging import newest_first, page, page_size
 from pilot.store.places import PlaceStore, SqlPlaces
 from pilot.store.publications import PublicationStore, SqlPublications
@@ -47,7 +47,7 @@ from pilot.store.retention_sql import SqlRetention
 from pilot.store.rounds import append_round
 from pilot.store.secrets import SecretStore, SqlSecrets
 from pilot.store.shares import ShareStore, SqlShares
-from pilot.store.slots import SlotStore, SqlSlots, is_to_wait
+from pilot.store.slots import SlotStore, SqlSlots, is_to_wait, lock_slots
 from pilot.store.tables import executions, workflow_versions, workflows
 from pilot.store.triggers import SqlTriggers, TriggerStore
 from pilot.store.usage import UsageStore
@@ -55,7 +55,11 @@ from pilot.store.usage_sql import SqlUsage
 from pilot.store.versions import Versions
 from pilot.store.waits import SqlWaits, WaitStore
 
-_INSERT: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
+_NEW_EXECUTION = (
+    sqlite.insert(executions)
+    .on_conflict_do_nothing(index_elements=[executions.c.id])
+    .returning(executions.c.id)
+)
 
 
 class SqlStore:
@@ -150,10 +154,14 @@ class SqlStore:
         expected_version: int | None,
         by: str | None = None,
     ) -> Workflow:
-        content_hash, graph_text = json_text.content_hash(graph), json_text.dumps(graph)
-        locked = queries.locked_workflow(owner, workflow_id)
-        async with self._database.writing() as connection:
-            row = (await connection.execute(*locked)).one_or_none()
+        now, graph_text = datetime.now(UTC), json_text.dumps(graph)
+        new = {
+            "name": name,
+            "description": description,
+            "content_hash": json_text.content_hash(graph),
+        }
+
+        def after(row: Any) -> Workflow:
             if row is None:
                 raise _no_workflow(workflow_id)
             if expected_version is not None and expected_version != row.version:
@@ -161,32 +169,42 @@ class SqlStore:
                     f"workflow {workflow_id} is at version {row.version}, not {expected_version}: "
                     "somebody saved in between; read it again and repeat the change"
                 )
-            is_same = (name, description, content_hash) == (
-                row.name,
-                row.description,
-                row.content_hash,
-            )
-            workflow = Workflow(
+            is_same = (row.name, row.description, row.content_hash) == tuple(new.values())
+            return Workflow(
                 id=row.id,
                 owner=owner,
-                name=name,
-                description=description,
                 graph=graph,
                 version=row.version if is_same else row.version + 1,
-                content_hash=content_hash,
                 created_at=row.created_at,
-                updated_at=row.updated_at if is_same else datetime.now(UTC),
+                updated_at=row.updated_at if is_same else now,
                 published_version=row.published_version,
                 publication=row.publication,
+                **new,
             )
-            if not is_same:
-                await connection.execute(
+
+        def saved(connection: Connection) -> Workflow:
+            row: Any = connection.execute(*queries.locked_workflow(owner, workflow_id)).first()
+            workflow = after(row)
+            if workflow.version != row.version:
+                connection.execute(
                     insert(workflow_versions), rows.version_row(workflow, graph_text, by)
                 )
-                await connection.execute(
+                connection.execute(
                     update(workflows).where(workflows.c.id == row.id), rows.workflow_row(workflow)
                 )
-        return workflow
+            return workflow
+
+        if self._database.is_sqlite:
+            return await self._database.transaction(saved)
+        expected = None if expected_version is None else queries.storable(expected_version)
+        given: dict[str, Any] = {
+            "of_owner": owner,
+            "of_workflow": workflow_id,
+            "expected": expected,
+        }
+        given |= {**new, "updated_at": now, "graph": graph_text, "created_by": by}
+        found = await self._database.changed(saved_version(), given)
+        return after(found[0] if found else None)
 
     async def delete_workflow(self, owner: str, workflow_id: str) -> None:
         locked = queries.locked_workflow(owner, workflow_id)
@@ -228,30 +246,59 @@ class SqlStore:
     async def create_execution(
         self, execution: Execution, *, most: int | None = None
     ) -> tuple[Execution, bool]:
-        async with self._database.writing() as connection:
-            if (
-                most is not None
-                and execution.held_at is None
-                and await is_to_wait(connection, execution.owner, most)
-            ):
-                execution = replace(execution, held_at=datetime.now(UTC))
-            new = rows.execution_row(execution)
-            version = queries.storable(execution.workflow_version)
-            held = await connection.execute(
-                *queries.held_version(execution.owner, execution.workflow_id, version)
-            )
-            if held.one_or_none() is not None:
-                statement = _new_execution(connection.dialect.name)
-                if (await connection.execute(statement, new)).one_or_none() is not None:
-                    return execution, True
-            query = queries.execution_of(execution.owner, execution.id)
-            row = (await connection.execute(*query)).one_or_none()
+        if execution.held_at is not None:
+            most = None  # it waits already
+        write = self._written_in_turn if self._database.is_sqlite else self._written
+        new = await write(execution, rows.execution_row(execution), most)
+        if new is not None:
+            return new, True
+        row = await self._database.row(*queries.execution_of(execution.owner, execution.id))
         if row is None:
             raise NotFoundError(
                 f"there is no version {execution.workflow_version} of workflow "
                 f"{execution.workflow_id}"
             )
         return rows.execution(row), False
+
+    async def _written(
+        self, execution: Execution, new: dict[str, Any], most: int | None
+    ) -> Execution | None:
+        """The execution, held or not; None where it was there, or its version is not."""
+        owner, is_limited = execution.owner, most is not None
+        statement = new_execution(tuple(new), is_limited=is_limited)
+        version = queries.storable(execution.workflow_version)
+        of = {"of_owner": owner, "of_workflow": execution.workflow_id, "of_version": version}
+        given = {**new, "workflow_version": version, **of}
+
+        def in_turn(connection: Connection) -> Sequence[Any]:
+            lock_slots(connection, owner)
+            return connection.execute(statement, given).all()
+
+        if most is None:
+            found = await self._database.changed(statement, given)
+        else:
+            given |= {"now": datetime.now(UTC), "others": most - 1}
+            found = await self._database.transaction(in_turn)
+        return replace(execution, held_at=found[0].held_at) if found else None
+
+    async def _written_in_turn(
+        self, execution: Execution, new: dict[str, Any], most: int | None
+    ) -> Execution | None:
+        """The same on SQLite, which writes one after the other."""
+        version = queries.storable(execution.workflow_version)
+        held = queries.held_version(execution.owner, execution.workflow_id, version)
+
+        def written(connection: Connection) -> Execution | None:
+            one = execution
+            if most is not None and is_to_wait(connection, one.owner, most):
+                one = replace(one, held_at=datetime.now(UTC))
+            if connection.execute(*held).one_or_none() is None:
+                return None
+            row = {**new, "held_at": one.held_at}
+            is_new = connection.execute(_NEW_EXECUTION, row).one_or_none() is not None
+            return one if is_new else None
+
+        return await self._database.transaction(written)
 
     async def get_execution(self, owner: str, execution_id: str) -> Execution:
         row = await self._database.row(*queries.execution_of(owner, execution_id))
@@ -392,12 +439,6 @@ class SqlStore:
         if found is None:
             raise _no_execution(execution_id)
         return int(found)
-
-
-@cache
-def _new_execution(dialect: str) -> Executable:
-    new: postgresql.Insert | sqlite.Insert = _INSERT[dialect](executions)
-    return new.on_conflict_do_nothing(index_elements=[executions.c.id]).returning(executions.c.id)
 
 
 def _no_workflow(workflow_id: str) -> NotFoundError:

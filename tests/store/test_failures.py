@@ -65,7 +65,8 @@ async def test_a_database_that_is_not_there(opened, backend, url):
 @on_postgresql
 async def test_sessions_that_the_server_ended_are_replaced(backend, store, server, execution, said):
     admin = await asyncpg.connect(server)
-    of_tests = "FROM pg_stat_activity WHERE datname LIKE 'test%'"
+    # and not PostgREST's, which comes again at once
+    of_tests = "FROM pg_stat_activity WHERE datname LIKE 'test%' AND application_name = 'pilot'"
     assert await admin.fetchval(f"SELECT count(pg_terminate_backend(pid)) {of_tests}") >= 1
     async with asyncio.timeout(10):
         while await admin.fetchval(f"SELECT count(*) {of_tests}"):
