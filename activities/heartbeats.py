@@ -15,7 +15,8 @@ MAX_INTERVAL_S = 1.0
 
 @contextlib.asynccontextmanager
 async def heartbeats() -> AsyncIterator[None]:
-    """Heartbeats in the background. Local activities have no heartbeat."""
+    """Heartbeats in the background, from the first interval on: what ends sooner needs none, as
+    Temporal counts the time without one from the start. Local activities have no heartbeat."""
     info = activity.info()
     if info.is_local or info.heartbeat_timeout is None:
         yield
@@ -24,8 +25,8 @@ async def heartbeats() -> AsyncIterator[None]:
 
     async def beat() -> None:
         while True:
-            activity.heartbeat()
             await asyncio.sleep(interval)
+            activity.heartbeat()
 
     beating = asyncio.create_task(beat())
     try:

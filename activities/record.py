@@ -72,12 +72,18 @@ class Recorder:
             await self._store.set_temporal_run(execution_id, activity.info().workflow_run_id or "")
 
     async def _record(self, request: RecordRequest) -> RecordResult:
-        await self._publisher.flush(request.execution_id)
+        # an end that this worker may have told in a lost task is not the one to write
+        last_seq = 0 if request.rebuilt else request.last_seq
+        is_written = await self._publisher.flush(request.execution_id, last_seq=last_seq)
         final = self._publisher.take_final(request.execution_id)
         if request.rebuilt:
             final = None  # this worker may be the one that told what is void
         try:
-            result = await self._complete(request, None if final is None else final.event)
+            await self._store.llm_calls.forget_run(request.execution_id)
+            if is_written:
+                result = RecordResult()
+            else:
+                result = await self._complete(request, None if final is None else final.event)
             end = final or await self._stored_end(request)
         except UnavailableError as error:
             if final is not None:
@@ -104,7 +110,6 @@ class Recorder:
 
     async def _complete(self, request: RecordRequest, final: Event | None) -> RecordResult:
         execution_id, last_seq = request.execution_id, request.last_seq
-        await self._store.llm_calls.forget_run(execution_id)
         repaired = 0
         try:
             if request.rebuilt:

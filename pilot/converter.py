@@ -23,6 +23,7 @@ from temporalio.converter import (
 )
 
 from pilot.graph.plan import Plan, PlanEdge, PlanNode, References
+from pilot.graph.spec import Policy, Retry
 from pilot.graph.stretch import Stretch, StretchNode, StretchResult
 from pilot.graph.task import NodeResult, NodeTask, Scope, ToolCall
 from workflows_def.messages import RecordRequest, RecordResult, RunInput
@@ -30,13 +31,13 @@ from workflows_def.messages import RecordRequest, RecordResult, RunInput
 LEAN = frozenset(
     {
         *(NodeResult, NodeTask, Scope, ToolCall),
-        *(Plan, PlanEdge, PlanNode, References, RunInput),
+        *(Plan, PlanEdge, PlanNode, Policy, References, Retry, RunInput),
         *(Stretch, StretchNode, StretchResult),
         *(RecordRequest, RecordResult),
     }
 )
-"""The types of which defaults are left out: none of them may ever get another default. A policy's
-are not among them; they are the plan's own, whatever a later release has for them."""
+"""The types of which defaults are left out: none of them may ever get another default. What a later
+release has for a type of node stands in its spec."""
 
 _REQUIRED = object()
 _PLAIN = frozenset({str, int, float, bool, type(None), dict})

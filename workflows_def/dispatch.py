@@ -32,6 +32,9 @@ PATCH_LOST = "another attempt after a worker's death"
 
 Tell = Callable[[dict[str, Any] | None], None]
 
+ASK_NO_MODEL = frozenset({"code", "http"})
+"""Types whose tasks need not say that the workflow waits for room at a model."""
+
 FIRST_PAUSE_S, MAX_PAUSE_S = 5.0, 60.0
 """Before a node is begun anew that the payload store has failed."""
 
@@ -85,7 +88,7 @@ async def dispatch(
         quiet=quiet,
         callers=run.callers,
         keeps=keeps(run, node, path),
-        yields=tell is not None,
+        yields=tell is not None and node.type not in ASK_NO_MODEL,
     )
     await pace.admit(task)
     policy = policy_of(run, node)

@@ -40,18 +40,28 @@ FIRST_PAUSE_S, MAX_PAUSE_S = 0.1, 2.0
 
 @dataclass(frozen=True, slots=True)
 class Flush:
-    """Travels the same queue as the events, and so is done when all before it are."""
+    """Travels the same queue as the events, and so is done when all before it are. With the run's
+    `end`, which is event `last_seq`: whether that was written, too."""
 
     execution_id: str | None
-    done: asyncio.Future[None]
+    done: asyncio.Future[bool]
+    last_seq: int = 0
+    end: Envelope | None = None
 
 
 @dataclass(slots=True)
 class _Backlog:
-    """One execution's events on their way to the store; nearly always of one edition."""
+    """One execution's events on their way to the store; nearly always of one edition. Its `end` is
+    not one of them: it is `ended`, or somebody else's to write."""
 
     envelopes: list[Envelope] = field(default_factory=list)
     size: int = 0
+    end: Envelope | None = None
+    ended: bool = False
+
+    @property
+    def told(self) -> list[Envelope]:
+        return self.envelopes if self.end is None else [*self.envelopes, self.end]
 
 
 @dataclass(slots=True)
@@ -141,26 +151,40 @@ class Outbox:
         """Writes the next executions' events, flushed ones' first, then ends these flushes. Says
         whose; None where the store is away, and then all flushes have ended."""
         flushes = [flush for flush in self._flushes if flush.execution_id]
-        flushed = dict.fromkeys(flush.execution_id for flush in flushes if flush.execution_id)
-        backlogs = self._take_backlogs(list(flushed or self._durable))
-        flushes = [flush for flush in flushes if flush.execution_id not in self._durable]
+        flushed = {flush.execution_id: flush.end for flush in flushes if flush.execution_id}
+        backlogs = self._take_backlogs(list(flushed or self._durable), flushed)
+        flushes = [
+            flush
+            for flush in flushes
+            if flush.execution_id in backlogs
+            or (flush.execution_id not in self._durable and flush.end is None)
+        ]
         is_there = await self._append(backlogs)
-        if not is_there or not self._durable:
+        if not is_there:
             flushes = list(self._flushes)
+        elif not self._durable:  # and whose end came meanwhile is written next
+            flushes += [one for one in self._flushes if one.end is None and one not in flushes]
         for flush in flushes:
             self._flushes.remove(flush)
             if not flush.done.done():
-                flush.done.set_result(None)
+                backlog = backlogs.get(flush.execution_id or "")
+                flush.done.set_result(backlog is not None and backlog.ended)
         return set(backlogs) if is_there else None
 
-    def _take_backlogs(self, execution_ids: Iterable[str]) -> dict[str, _Backlog]:
-        """Those of these executions, in this order, that may be written together."""
+    def _take_backlogs(
+        self, execution_ids: Iterable[str], ends: Mapping[str, Envelope | None]
+    ) -> dict[str, _Backlog]:
+        """Those of these executions, in this order, that may be written together, with the ends
+        of those that end."""
         taken: dict[str, _Backlog] = {}
         events = size = 0
         for execution_id in execution_ids:
-            if (backlog := self._durable.get(execution_id)) is None:
-                continue
-            events += len(backlog.envelopes)
+            backlog, end = self._durable.get(execution_id), ends.get(execution_id)
+            if backlog is None:
+                if end is None:
+                    continue
+                backlog = _Backlog()
+            events += len(backlog.envelopes) + (end is not None)
             size += backlog.size
             if taken and (
                 len(taken) == MAX_TOGETHER
@@ -168,7 +192,9 @@ class Outbox:
                 or size > MAX_TOGETHER_BYTES
             ):
                 break
-            taken[execution_id] = self._durable.pop(execution_id)
+            self._durable.pop(execution_id, None)
+            backlog.end = end
+            taken[execution_id] = backlog
         return taken
 
     async def _append(self, backlogs: dict[str, _Backlog]) -> bool:
@@ -177,6 +203,7 @@ class Outbox:
         try:
             for execution_id in await self._append_together(left):
                 backlog = left.pop(execution_id)
+                backlog.ended = backlog.end is not None
                 self._counters.stored += len(backlog.envelopes)
                 self._durable_bytes -= backlog.size
             for execution_id, backlog in list(left.items()):
@@ -198,11 +225,13 @@ class Outbox:
     async def _append_together(self, backlogs: Mapping[str, _Backlog]) -> set[str]:
         """Whose events the store has written in one transaction; the others' are for one each."""
         told = [
-            Told(id, [one.event for one in backlog.envelopes], backlog.envelopes[0].edition)
+            Told(
+                id, [one.event for one in backlog.told], backlog.told[0].edition, bool(backlog.end)
+            )
             for id, backlog in backlogs.items()
-            if len({one.edition for one in backlog.envelopes}) == 1
+            if len({one.edition for one in backlog.told}) == 1
         ]
-        if len(told) < 2:
+        if not told:
             return set()
         try:
             return await self._store.append_round(told)
@@ -235,6 +264,9 @@ class Outbox:
             self._counters.stored += len(backlog.envelopes)
 
     def _put_back(self, execution_id: str, backlog: _Backlog) -> None:
+        backlog.end = None
+        if not backlog.envelopes:
+            return
         if (newer := self._durable.pop(execution_id, None)) is not None:
             backlog.envelopes += newer.envelopes
             backlog.size += newer.size

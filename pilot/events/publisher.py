@@ -109,17 +109,20 @@ class Publisher:
         self._flushed.set()
         self._wake()
 
-    async def flush(self, execution_id: str | None = None) -> None:
+    async def flush(self, execution_id: str | None = None, *, last_seq: int = 0) -> bool:
         """Waits until all that was emitted before (of one execution) is on the bus and was
         offered to the store, which may have refused it or be away. At once where nothing
-        runs."""
+        runs.
+
+        Where the run's last event is kept for `take_final`, and has this `last_seq`, it is offered,
+        too. Whether it was written, which it is only where all before it are there."""
         if not self._tasks:
-            return
-        flush = Flush(execution_id, asyncio.get_running_loop().create_future())
+            return False
+        flush = Flush(execution_id, asyncio.get_running_loop().create_future(), last_seq)
         self._pending.append(flush)
         self._flushed.set()
         self._wake()
-        await flush.done
+        return await flush.done
 
     def _wake(self) -> None:
         loop = self._loop
@@ -154,7 +157,7 @@ class Publisher:
                 if batch:  # to be published before the flush is seen
                     break
                 self._pending.popleft()
-                self._outbox.hurry(item)
+                self._outbox.hurry(replace(item, end=self._end_of(item)))
                 continue
             self._pending.popleft()
             envelope = item.envelope if isinstance(item, _End) else item
@@ -172,10 +175,14 @@ class Publisher:
                     self._outbox.keep(item, size)
         return batch
 
+    def _end_of(self, flush: Flush) -> Envelope | None:
+        final = self._finals.get(flush.execution_id or "")
+        return final if final is not None and final.event.seq == flush.last_seq else None
+
     def take_final(self, execution_id: str) -> Envelope | None:
         """The run's last event, if it was emitted here. It goes neither to the bus nor to the
         store by itself, for the workflow task that it happened in may yet be lost: whoever
-        records the run, which is after that, writes it once all before it are there, and tells
+        records the run, which is after that, has it written once all before it are there, and tells
         it. So an execution is final only when it is complete, and an end that was told is true."""
         return self._finals.pop(execution_id, None)
 

@@ -235,11 +235,13 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """Events of one execution, all of one edition."""
+    """Events of one execution, all of one edition. `ends`: the last of them is the run's end, which
+    may be written where all before it are there."""
 
     execution_id: str
     events: Sequence[Event]
     edition: str = UNKNOWN
+    ends: bool = False
 
 
 def temporal_workflow_id(execution_id: str) -> str:

@@ -36,8 +36,8 @@ from pilot.graph.status import ExecutionStatus, NodeStatus
 from pilot.store import rows
 from pilot.store.projection import ExecutionChange, earliest, fold
 from pilot.store.tables import events as events_table
-from pilot.store.tables import executions, node_runs, workflow_versions
-from pilot.store.usage_totals import settled
+from pilot.store.tables import executions, node_runs, usage, workflow_versions
+from pilot.store.usage_totals import read_total, settled, total_query
 
 _STATE = ("status", "reason", "finished_at", "error", "meta", "output", "last_seq")
 _START = ("started_at", "started_seq")
@@ -108,8 +108,9 @@ async def _add(
     await _write_nodes(connection, execution, batch.node_rows)
     change = batch.change
     if change.status is not None and change.status.is_final:
-        usage = await settled(connection, batch.execution_id, change.usage)
-        change = replace(change, usage=usage)
+        query = total_query(usage.c.execution_id == batch.execution_id)
+        total = read_total((await connection.execute(query)).one())
+        change = replace(change, usage=settled(total, change.usage))
     return _execution_columns(execution, change)
 
 

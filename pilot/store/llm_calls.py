@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, Protocol
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import Select, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from pilot.store import json_text
 from pilot.store.database import Database
+from pilot.store.prepared import prepared
 from pilot.store.tables import llm_answers, llm_calls
 
 KEPT = timedelta(days=7)
@@ -68,6 +69,11 @@ class LlmCallStore(Protocol):
     async def keep_answer(self, owner: str, question: str, answer: Any, ttl: timedelta) -> None:
         """Keeps an answer, in place of an older one."""
         ...
+
+
+@prepared
+def _any_call_of(execution_id: str) -> Select[Any]:
+    return select(llm_calls.c.step).where(llm_calls.c.execution_id == execution_id).limit(1)
 
 
 class SqlLlmCalls:
@@ -135,10 +141,8 @@ class SqlLlmCalls:
     async def forget_run(self, execution_id: str) -> None:
         of_run = llm_calls.c.execution_id == execution_id
         # most runs have asked no model, and a read holds nobody up
-        async with self._database.reading() as connection:
-            query = select(llm_calls.c.step).where(of_run).limit(1)
-            if (await connection.execute(query)).one_or_none() is None:
-                return
+        if await self._database.row(*_any_call_of(execution_id)) is None:
+            return
         now = datetime.now(UTC)
         async with self._database.writing() as connection:
             await connection.execute(delete(llm_calls).where(of_run))

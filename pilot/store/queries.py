@@ -251,6 +251,7 @@ def events_of(owner: str, execution_id: str, after_seq: int, limit: int) -> Sele
     )
 
 
+@prepared
 def lowest_missing_seq(execution_id: str) -> Select[Any]:
     """The place of the first event that does not stand at its `seq`; else one past the last."""
     numbered = (

@@ -401,17 +401,16 @@ class SqlStore:
 
     async def append_round(self, told: Sequence[Told]) -> set[str]:
         """As the protocol says, of a constant number of statements."""
-        batches: dict[str, tuple[Batch, str]] = {}
+        batches: dict[str, tuple[Batch, Told]] = {}
         for one in told:
             id = one.execution_id
             with suppress(ValueError, PayloadStoreError):  # for `append_events` to raise
                 batch = Batch.of(id, await self.values.aside(id, one.events))
                 if batch.events:
-                    batches[id] = (batch, one.edition)
+                    batches[id] = (batch, one)
         if not batches:
             return set()
-        async with self._database.writing() as connection:
-            return await append_round(connection, batches)
+        return await self._database.transaction(lambda one: append_round(one, batches))
 
     async def replace_events(
         self, execution_id: str, events: Sequence[Event], *, edition: str = UNKNOWN
@@ -433,12 +432,10 @@ class SqlStore:
 
     async def missing_from(self, execution_id: str) -> int:
         """As the protocol says. Raises `NotFoundError` where there is no such execution."""
-        query = queries.lowest_missing_seq(execution_id)
-        async with self._database.reading() as connection:
-            found = (await connection.execute(query)).scalar_one_or_none()
-        if found is None:
+        row = await self._database.row(*queries.lowest_missing_seq(execution_id))
+        if row is None:
             raise _no_execution(execution_id)
-        return int(found)
+        return int(row[0])
 
 
 def _no_workflow(workflow_id: str) -> NotFoundError:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from sqlalchemy import ColumnElement, Row, Select, case, func, select
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pilot.money import dollars
 from pilot.store.tables import usage
@@ -32,14 +32,16 @@ def read_total(row: Row[Any]) -> Total:
     return Total(*(int(getattr(row, name) or 0) for name in COUNTS))
 
 
-async def settled(
-    connection: AsyncConnection, execution_id: str, said: dict[str, Any]
-) -> dict[str, Any]:
+def totals_of(execution_ids: Collection[str]) -> Select[Any]:
+    """The same of each execution that has calls, with its id as `of`."""
+    of = usage.c.execution_id
+    return total_query(of.in_(execution_ids)).add_columns(of.label("of")).group_by(of)
+
+
+def settled(total: Total, said: dict[str, Any]) -> dict[str, Any]:
     """The usage of an execution that has ended: what the run said, or its calls where they
     come to more. A run cannot know what a node took that was cancelled, or whose worker died;
     and a node of another type may say a usage that is in no call."""
-    query = total_query(usage.c.execution_id == execution_id)
-    total = read_total((await connection.execute(query)).one())
     if not total.calls:
         return said
     ours: dict[str, float] = {

@@ -328,8 +328,8 @@ async def test_a_large_event_is_stored_whole_and_published_trimmed(hearing):
     kept: list[Event] = []
 
     class Keeping(RecordingStore):
-        async def append_events(self, execution_id, events, *, edition=""):
-            kept.extend(events)
+        async def _write(self, told):
+            kept.extend(told[0].events)
 
     async with hearing(bus) as events, Publisher(bus, Keeping()) as publisher:
         publisher.emit(envelope(1, output="x" * 100_000))
@@ -373,6 +373,57 @@ async def test_the_last_event_waits_for_whoever_records_the_run(hearing):
         assert [one.event.seq for one in await drain(events, 2)] == [8, 9]
         await publisher.flush("e1")
         assert store.seqs("e1") == [8]
+
+
+async def test_a_flush_has_the_end_written_with_what_is_before_it():
+    store = RecordingStore()
+    ends = {name: final(name) for name in ("e1", "e2", "e3")}
+    async with Publisher(InProcessBus(), store) as publisher:
+        for name, end in ends.items():
+            publisher.emit(replace(envelope(8, name), edition="1"))
+            publisher.emit(end)
+        assert await publisher.flush("e1", last_seq=9)
+        assert store.seqs("e1") == [8, 9]
+        # that one is not the event asked for, which somebody else has
+        assert not await publisher.flush("e2", last_seq=10)
+        assert not await publisher.flush("e3")
+        await publisher.flush()
+        assert (store.seqs("e2"), store.seqs("e3")) == ([8], [8])
+        # nothing else of it waits
+        assert await publisher.flush("e2", last_seq=9)
+        assert store.seqs("e2") == [8, 9]
+        assert publisher.take_final("e1") == ends["e1"]
+
+
+async def test_ends_that_come_at_once_are_written_together_and_each_is_told_so():
+    store = RecordingStore(delay=0.05)
+    async with Publisher(InProcessBus(), store) as publisher:
+        for n in range(20):
+            publisher.emit(final(f"e{n}"))
+        told = await asyncio.gather(*(publisher.flush(f"e{n}", last_seq=9) for n in range(20)))
+        assert told == [True] * 20
+        assert store.transactions <= 2
+
+
+async def test_an_end_that_the_store_does_not_take_is_left_to_whoever_records_the_run():
+    class Short(RecordingStore):
+        async def append_round(self, told):
+            await super().append_round([one for one in told if not one.ends])
+            return {one.execution_id for one in told if not one.ends}
+
+    store = Short()
+    async with Publisher(InProcessBus(), store) as publisher:
+        publisher.emit(replace(envelope(8), edition="1"))
+        publisher.emit(final("e1"))
+        assert not await publisher.flush("e1", last_seq=9)
+        assert store.seqs("e1") == [8]
+        store.error = UnavailableError("away")
+        publisher.emit(replace(envelope(8, "e2"), edition="1"))
+        publisher.emit(final("e2"))
+        assert not await publisher.flush("e2", last_seq=9)
+        store.error = None
+        await publisher.flush()
+        assert store.seqs("e2") == [8]
 
 
 async def test_the_end_of_a_run_that_was_closed_from_outside_is_told_at_once(hearing):

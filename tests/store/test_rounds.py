@@ -128,6 +128,51 @@ async def test_what_goes_on_is_written_and_the_rest_is_left(backend, store, seve
     assert await store.append_round([]) == set()
 
 
+async def test_an_end_is_written_where_all_before_it_are_there(backend, store, several, said):
+    names = ["whole", "alone", "gap", "hole", "ended", "void", "newer"]
+    executions = dict(zip(names, await several(len(names)), strict=True))
+    runs = {name: run_of(said, execution) for name, execution in executions.items()}
+    id = {name: execution.id for name, execution in executions.items()}
+    await store.append_events(id["alone"], runs["alone"][:9], edition=FIRST)
+    await store.append_events(id["gap"], runs["gap"][:5], edition=FIRST)
+    await store.append_events(id["hole"], runs["hole"][:3] + runs["hole"][4:8], edition=FIRST)
+    await store.append_events(id["ended"], runs["ended"][:9])
+    stop = replace(said(9, "execution.cancelled"), execution_id=id["ended"])
+    await store.append_events(id["ended"], [replace(stop, seq=10)])
+    await store.append_events(id["void"], runs["void"][:8], edition=SECOND)
+    await store.append_events(id["newer"], runs["newer"][:8], edition=FIRST)
+    told = [
+        Told(id["whole"], runs["whole"], FIRST, ends=True),
+        Told(id["alone"], runs["alone"][9:], FIRST, ends=True),
+        Told(id["gap"], runs["gap"][6:], FIRST, ends=True),
+        Told(id["hole"], runs["hole"][8:], FIRST, ends=True),
+        Told(id["ended"], [replace(runs["ended"][9], seq=11)], FIRST, ends=True),
+        Told(id["void"], runs["void"][8:], FIRST, ends=True),
+        Told(id["newer"], runs["newer"][8:], SECOND, ends=True),
+    ]
+    before = {name: await state(store, one) for name, one in executions.items()}
+    # a node that ended without a start names its type in the graph, which a round does not read
+    whole = [replace(one, data={**one.data, "type": "llm"}) for one in runs["whole"]]
+    told[0] = replace(told[0], events=whole)
+    written = await store.append_round(told)
+    if backend == "postgrest":
+        assert written == set()
+        return
+    assert written == {id["whole"], id["alone"]}
+    for name in ("whole", "alone"):
+        events, _, row = await state(store, executions[name])
+        assert [event.seq for event in events] == list(range(1, 11))
+        assert (row.status, row.output, row.edition) == (
+            ExecutionStatus.SUCCEEDED,
+            "because",
+            FIRST,
+        )
+        assert row.usage["prompt_tokens"] == 9
+        assert row.finished_at is not None
+    for name in names[2:]:
+        assert await state(store, executions[name]) == before[name]
+
+
 @pytest.mark.sql
 async def test_where_the_database_refuses_a_row_nothing_is_written(backend, store, several, said):
     one, other = await several(2)

@@ -128,6 +128,12 @@ async def test_a_round_of_any_size_sends_as_many(
     # the executions, the events, the node runs, how far they are, their status
     assert await count(store.append_round(begins)) == 5
     assert await count(store.append_round(told(said(3, "node.succeeded", "a")))) == 4
+    # besides, how many events there are, and what calls of models cost
+    ends = [
+        replace(one, ends=True)
+        for one in told(said(4, "node.skipped", "b", type="llm"), said(5, "execution.succeeded"))
+    ]
+    assert await count(store.append_round(ends)) == 7
     # the executions, and that no batch goes on
     assert await count(store.append_round(begins)) == 1
     assert await count(store.append_round([])) == 0
