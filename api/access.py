@@ -7,6 +7,7 @@ the caller may see but not do is 403.
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import dataclass
 
 from api.caller import Caller
 from api.parts import Parts
@@ -14,6 +15,7 @@ from api.problems import Problem
 from pilot.calls import callees
 from pilot.errors import NotFoundError
 from pilot.roles import Role
+from pilot.store import Workflow
 from pilot.store.shares import Grant
 from pilot.store.triggers import Trigger
 from pilot.versions import VersionName, named
@@ -37,6 +39,26 @@ async def admitted(parts: Parts, caller: Caller, workflow_id: str, need: Role) -
     """The same, with the role that the caller has there."""
     grant = await parts.store.shares.grant(workflow_id, caller.grantees)
     return _allowed(caller, grant, need, f"there is no workflow {workflow_id}")
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A workflow that the caller may work with, in the role that they have there; with the names
+    of its owner's secrets."""
+
+    owner: str
+    role: Role
+    workflow: Workflow
+    secrets: frozenset[str]
+
+
+async def opened(parts: Parts, caller: Caller, workflow_id: str, need: Role) -> Opened:
+    """As `admitted`, with the workflow at its newest version."""
+    found = await parts.store.admit(workflow_id, caller.grantees)
+    grant = None if found is None else found.grant
+    owner, role = _allowed(caller, grant, need, f"there is no workflow {workflow_id}")
+    assert found is not None
+    return Opened(owner, role, found.workflow, found.secrets)
 
 
 async def to_execution(parts: Parts, caller: Caller, execution_id: str, need: Role) -> str:

@@ -42,9 +42,14 @@ class Preparation:
     plans: Plans = field(default_factory=Plans)
 
     async def prepare(
-        self, owner: str, workflow: Workflow | WorkflowVersion, given: Any
+        self,
+        owner: str,
+        workflow: Workflow | WorkflowVersion,
+        given: Any,
+        secrets: frozenset[str] | None = None,
     ) -> tuple[Plan, Any]:
-        """The plan and the whole input, the start node's defaults filled in.
+        """The plan and the whole input, the start node's defaults filled in. `secrets` are the
+        names of the owner's, where they are known.
 
         Raises `GraphError`; `RefusedError` (`invalid_input`, with its issues, `input_too_deep`,
         `input_too_large`, `graph_too_large`); and what the store does.
@@ -53,7 +58,8 @@ class Preparation:
         issues = await call_issues(self.store, owner, workflow.graph, workflow_id)
         if errors(issues):
             raise GraphError(issues)
-        secrets = await self.store.secrets.names(owner)
+        if secrets is None:
+            secrets = await self.store.secrets.names(owner)
         compiled = await self.plans.of(workflow, self.specs, secrets)
         plan = await with_tool_schemas(self.store, owner, compiled.plan)
         value, issues = resolve_input(compiled.start, given)

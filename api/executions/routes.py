@@ -93,15 +93,13 @@ async def execute_workflow(
         point = sse.ResumePoint.of(last_event_id)
         reader.require_place(parts.connections)
     given = body or ExecuteIn()
-    owner, role = await access.admitted(parts, caller, str(workflow_id), Role.RUNNER)
-    await access.to_callees(parts, caller, owner, str(workflow_id), given.version)
-    started = await execute(
-        parts, owner, caller.user_id, str(workflow_id), given, idempotency_key, role=role
-    )
+    of = await access.opened(parts, caller, str(workflow_id), Role.RUNNER)
+    await access.to_callees(parts, caller, of.owner, str(workflow_id), given.version)
+    started = await execute(parts, of, caller.user_id, given, idempotency_key)
     if stream:
         row, headers = started.execution, _headers(started)
         return await sse.stream(parts, reader, row, point, headers, begins_with_snapshot=True)
-    return await _answer(parts, owner, started, wait)
+    return await _answer(parts, of.owner, started, wait)
 
 
 @router.post(

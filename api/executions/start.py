@@ -18,12 +18,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import NAMESPACE_URL, uuid4, uuid5
 
-from pydantic_core import to_json
-
+from api.access import Opened
 from api.executions.choice import version_to_run
 from api.executions.schemas import MAX_DELAY_S, ExecuteIn
 from api.parts import Parts
 from api.problems import Problem
+from pilot.compiled import size_of
 from pilot.errors import NotFoundError, UnavailableError
 from pilot.events.wire import dumps
 from pilot.graph.model import Graph
@@ -31,7 +31,6 @@ from pilot.graph.plan import Plan
 from pilot.graph.status import ExecutionStatus
 from pilot.nodes.start import resolve_input, start_config
 from pilot.resumption import Mode, Resumption, outside, pins_of, plan_of
-from pilot.roles import Role
 from pilot.runs import run_of
 from pilot.store import Execution, Workflow, WorkflowVersion
 from pilot.versions import named
@@ -73,22 +72,15 @@ def location(execution_id: str) -> str:
 
 
 async def execute(
-    parts: Parts,
-    owner: str,
-    user_id: str,
-    workflow_id: str,
-    given: ExecuteIn,
-    key: str | None,
-    *,
-    role: Role,
+    parts: Parts, of: Opened, user_id: str, given: ExecuteIn, key: str | None
 ) -> Started:
-    """Starts a run of the owner's workflow for a user who has that role with it; or finds the one
-    of the same key, whatever was saved or published meanwhile.
+    """Starts a run of the workflow that was opened for the user; or finds the one of the same key,
+    whatever was saved or published meanwhile.
 
     The same key with another input is refused (422 `idempotency_key_reused`), as the IETF's
     draft on the header has it.
     """
-    workflow = await parts.store.get_workflow(owner, workflow_id)
+    owner, workflow_id = of.owner, of.workflow.id
     execution_id = execution_id_of(user_id, workflow_id, key)
     if key is not None:
         try:
@@ -97,8 +89,8 @@ async def execute(
             pass
         else:
             return await _repeat(parts, row, given)
-    version = await version_to_run(parts, role, workflow, given.version)
-    plan, value = await parts.preparation.prepare(owner, version, given.input)
+    version = await version_to_run(parts, of.role, of.workflow, given.version)
+    plan, value = await parts.preparation.prepare(owner, version, given.input, of.secrets)
     if not given.dry_run:
         await parts.preparation.require_budget(owner, workflow_id, plan)
     source_id, resumption = await _taken(parts, owner, workflow_id, version.graph, plan, given)
@@ -133,7 +125,7 @@ async def begin(parts: Parts, new: Execution, name: str, plan: Plan) -> Started 
     Raises `Problem`: 422 `resumption_too_large`, 429 `too_many_queued`, 503.
     """
     if new.resume is not None:
-        size = len(to_json(plan)) + len(dumps(new.input)) + len(dumps(new.resume))
+        size = size_of(plan) + len(dumps(new.input)) + len(dumps(new.resume))
         most = parts.preparation.sizes.payload
         if size > most:
             raise Problem(

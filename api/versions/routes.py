@@ -96,8 +96,8 @@ async def restore_version(
 ) -> Response:
     """Saves an old version's name, description and graph as the newest version. With `If-Match`
     not over what somebody else saved. What is published stays published."""
-    owner = await access.to_workflow(parts, caller, str(workflow_id), Role.EDITOR)
-    saved = await service.restore(parts, owner, caller.user_id, str(workflow_id), version, if_match)
+    of = await access.opened(parts, caller, str(workflow_id), Role.EDITOR)
+    saved = await service.restore(parts, of, caller.user_id, version, if_match)
     return reply(saved, headers={"ETag": etag(saved.version, saved.publication)})
 
 

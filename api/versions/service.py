@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from api.access import Opened
 from api.issues import issues_out
 from api.pagination import PageOut, PageQuery
 from api.parts import Parts
@@ -103,15 +104,11 @@ async def unpublish(
 
 
 async def restore(
-    parts: Parts,
-    owner: str,
-    user_id: str,
-    workflow_id: str,
-    version: int,
-    if_match: str | None,
+    parts: Parts, of: Opened, user_id: str, version: int, if_match: str | None
 ) -> WorkflowOut:
     """Saves an old version's content as the newest. Raises `Problem` (409)."""
-    expected = await conflicts.expected_version(parts.store, owner, workflow_id, if_match)
+    owner, workflow_id = of.owner, of.workflow.id
+    expected = await conflicts.expected_version(parts.store, of.workflow, if_match)
     old: WorkflowVersion = await parts.store.get_version(owner, workflow_id, version)
     async with conflicts.told(parts.store, owner, workflow_id):
         workflow = await parts.store.update_workflow(

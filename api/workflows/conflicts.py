@@ -13,18 +13,17 @@ from pilot.store.publications import NOTHING_EXPECTED, Expected
 
 
 async def expected_version(
-    store: Store, owner: str, workflow_id: str, if_match: str | None, version: int | None = None
+    store: Store, workflow: Workflow, if_match: str | None, version: int | None = None
 ) -> int | None:
     """The one version that a save may replace; None: whichever is the newest.
 
-    `If-Match` may name several, so the newest is looked up and then expected: a save in
-    between still makes this one stale. What is published meanwhile is no matter, as no save
-    changes that. Raises `Problem` (409).
+    `If-Match` may name several, so the newest, which is the workflow as it was looked up, is then
+    expected: a save in between still makes this one stale. What is published meanwhile is no
+    matter, as no save changes that. Raises `Problem` (409).
     """
     allowed = if_match_tags(if_match)
     if allowed is None:
         return version
-    workflow = await store.get_workflow(owner, workflow_id)
     if not any(tag.version == workflow.version for tag in allowed) or version not in (
         None,
         workflow.version,

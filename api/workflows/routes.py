@@ -81,11 +81,11 @@ async def read_workflow(
     if_none_match: IfNoneMatch = None,
 ) -> Response:
     """A workflow at its newest version."""
-    owner, role = await access.admitted(parts, caller, str(workflow_id), Role.VIEWER)
-    found = await service.read(parts, owner, str(workflow_id), if_none_match)
+    of = await access.opened(parts, caller, str(workflow_id), Role.VIEWER)
+    found = await service.read(parts, of, if_none_match)
     if isinstance(found, str):
         return Response(status_code=304, headers={"ETag": found})
-    found.role = None if role is Role.ADMIN else role
+    found.role = None if of.role is Role.ADMIN else of.role
     return reply(found, headers={"ETag": etag(found.version, found.publication)})
 
 
@@ -121,16 +121,8 @@ async def update_workflow(
     """Replaces a workflow by a new version. With `If-Match` or `version` a save that would
     overwrite somebody else's is refused (409, and `current` says what is there); the same content
     makes no new version. What is published stays published."""
-    owner = await access.to_workflow(parts, caller, str(workflow_id), Role.EDITOR)
-    saved = await service.update(
-        parts.store,
-        parts.specs,
-        owner,
-        str(workflow_id),
-        body,
-        if_match,
-        user_id=caller.user_id,
-    )
+    of = await access.opened(parts, caller, str(workflow_id), Role.EDITOR)
+    saved = await service.update(parts, of, body, if_match, user_id=caller.user_id)
     return reply(saved, headers={"ETag": etag(saved.version, saved.publication)})
 
 

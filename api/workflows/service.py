@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
+from api.access import Opened
 from api.etag import etag, none_match_hits
 from api.issues import issues_out
 from api.pagination import PageOut, PageQuery
@@ -69,22 +70,20 @@ async def create(
     return workflow_out(workflow, issues)
 
 
-async def read(
-    parts: Parts, owner: str, workflow_id: str, if_none_match: str | None
-) -> WorkflowOut | str:
+async def read(parts: Parts, of: Opened, if_none_match: str | None) -> WorkflowOut | str:
     """The workflow, or only its tag where the caller has it as it is."""
-    store = parts.store
-    workflow = await store.get_workflow(owner, workflow_id)
+    workflow = of.workflow
     tag = etag(workflow.version, workflow.publication)
     if none_match_hits(if_none_match, tag):
         return tag
-    key = workflow.content_hash, await store.secrets.names(owner)
+    key = workflow.content_hash, of.secrets
     checks = parts.checked.get(key)
     if checks is None:
         graph = Graph.model_validate(workflow.graph)
-        checks = _checks(graph, await _issues(graph, parts.specs, key[1]))
+        checks = _checks(graph, await _issues(graph, parts.specs, of.secrets))
         parts.checked.put(key, checks)
-    return _out(workflow, checks, await call_issues(store, owner, workflow.graph, workflow_id))
+    of_calls = await call_issues(parts.store, of.owner, workflow.graph, workflow.id)
+    return _out(workflow, checks, of_calls)
 
 
 async def listing(store: Store, owner: str, page: PageQuery) -> PageOut[WorkflowSummaryOut]:
@@ -106,30 +105,26 @@ async def shared(
 
 
 async def update(
-    store: Store,
-    specs: Specs,
-    owner: str,
-    workflow_id: str,
-    body: WorkflowUpdate,
-    if_match: str | None,
-    *,
-    user_id: str,
+    parts: Parts, of: Opened, body: WorkflowUpdate, if_match: str | None, *, user_id: str
 ) -> WorkflowOut:
     """Saves a new version for the user. Raises `Problem` (409)."""
-    expected = await conflicts.expected_version(store, owner, workflow_id, if_match, body.version)
+    store, owner, id = parts.store, of.owner, of.workflow.id
+    expected = await conflicts.expected_version(store, of.workflow, if_match, body.version)
     graph = body.graph()
-    issues = await check(graph, specs, store, owner, workflow_id)
-    async with conflicts.told(store, owner, workflow_id):
+    checks = _checks(graph, await _issues(graph, parts.specs, of.secrets))
+    of_calls = await call_issues(store, owner, graph, id)
+    async with conflicts.told(store, owner, id):
         workflow = await store.update_workflow(
             owner,
-            workflow_id,
+            id,
             name=body.name,
             description=body.description,
             graph=_stored(graph),
             expected_version=expected,
             by=user_id,
         )
-    return workflow_out(workflow, issues)
+    parts.checked.put((workflow.content_hash, of.secrets), checks)
+    return _out(workflow, checks, of_calls)
 
 
 def _stored(graph: Graph) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from pilot.graph.status import ExecutionStatus, NodeStatus
 
 if TYPE_CHECKING:
     from pilot.payloads.values import Values
+    from pilot.store.admission import Admission
     from pilot.store.api_keys import ApiKeyStore
     from pilot.store.forgetting import ForgettingStore
     from pilot.store.iterations import IterationStore
@@ -318,6 +319,12 @@ class Store(Protocol):
         ...
 
     async def get_workflow(self, owner: str, workflow_id: str) -> Workflow: ...
+
+    async def admit(self, workflow_id: str, grantees: Sequence[str]) -> Admission | None:
+        """A workflow of whoever's, with whose it is and the highest role in which it is shared
+        with any of the grantees, two at most: who asks must look at these before anything of it is
+        shown. None: there is none, or it is deleted."""
+        ...
 
     async def list_workflows(
         self, owner: str, *, limit: int = 50, cursor: str | None = None

@@ -221,7 +221,11 @@ def _highest(found: Sequence[Any]) -> Grant | None:
     if not found:
         return None
     roles = [Role(row.role) for row in found if row.role is not None]
-    return Grant(found[0].owner, max(roles, key=list(Role).index, default=None))
+    return Grant(found[0].owner, highest_role(roles))
+
+
+def highest_role(roles: Collection[Role]) -> Role | None:
+    return max(roles, key=list(Role).index, default=None)
 
 
 _RANK_OF_ROLE = case({role.value: rank for rank, role in enumerate(Role)}, value=shares.c.role)

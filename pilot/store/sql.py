@@ -28,10 +28,12 @@ from pilot.store import (
     Workflow,
     WorkflowSummary,
     WorkflowVersion,
+    admission,
     json_text,
     queries,
     rows,
 )
+from pilot.store.admission import Admission
 from pilot.store.api_keys import ApiKeyStore, SqlApiKeys
 from pilot.store.append import Batch, append, forget
 from pilot.store.database import Database
@@ -131,6 +133,9 @@ class SqlStore:
         if row is None:
             raise _no_workflow(workflow_id)
         return rows.workflow(row)
+
+    async def admit(self, workflow_id: str, grantees: Sequence[str]) -> Admission | None:
+        return admission.read(await self._database.rows(*admission.asked(workflow_id, grantees)))
 
     async def list_workflows(
         self, owner: str, *, limit: int = 50, cursor: str | None = None

@@ -11,6 +11,7 @@ from pilot.errors import ConflictError, NotFoundError
 from pilot.graph.status import ExecutionStatus
 from pilot.roles import Role
 from pilot.store import Execution, Store, Workflow, shares
+from pilot.store.secrets import SealedSecret
 from pilot.store.shares import Grant
 from tests.store.conftest import GRAPH
 
@@ -45,6 +46,24 @@ async def test_of_several_ways_in_the_highest_counts(store: Store, workflow: Wor
     assert grant is not None and grant.role is Role.EDITOR
     [shared] = (await store.shares.shared_with(["bob", "org_1"])).items
     assert (shared.workflow.id, shared.grant) == (workflow.id, grant)
+
+
+async def test_what_a_request_for_a_workflow_begins_by(store: Store, workflow: Workflow) -> None:
+    assert await store.admit("nothing", ["bob"]) is None
+    found = await store.admit(workflow.id, ["bob"])
+    assert found is not None
+    assert (found.grant, found.workflow, found.secrets) == (Grant("ada", None), workflow, set())
+    for owner, name in (("ada", "TOKEN"), ("ada", "other_1"), ("eve", "HERS")):
+        await store.secrets.put(SealedSecret(owner, name, b"sealed", "key"))
+    for grantee, role in (("bob", Role.VIEWER), ("org_1", Role.EDITOR), ("eve", Role.RUNNER)):
+        await store.shares.put("ada", workflow.id, grantee, role)
+    for grantees, role in ((["bob", "org_1"], Role.EDITOR), (["bob"], Role.VIEWER), ([], None)):
+        found = await store.admit(workflow.id, grantees)
+        assert found is not None
+        assert (found.grant, found.secrets) == (Grant("ada", role), {"TOKEN", "other_1"})
+        assert found.workflow == workflow
+    await store.delete_workflow("ada", workflow.id)
+    assert await store.admit(workflow.id, ["bob"]) is None
 
 
 async def test_the_roles_of_several_workflows_at_once(store: Store, workflow: Workflow) -> None:

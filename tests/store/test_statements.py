@@ -61,6 +61,7 @@ async def test_each_method_sends_a_constant_number(
     for reading in (
         store.ping(),
         store.get_workflow("ada", workflow.id),
+        store.admit(workflow.id, ["ada", "org_1"]),
         store.list_workflows("ada"),
         store.get_version("ada", workflow.id, 1),
         store.get_execution("ada", execution.id),

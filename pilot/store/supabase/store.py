@@ -26,6 +26,7 @@ from pilot.store import (
     json_text,
     rows,
 )
+from pilot.store.admission import Admission
 from pilot.store.api_keys import ApiKeyStore
 from pilot.store.append import Batch
 from pilot.store.forgetting import ForgettingStore
@@ -120,6 +121,16 @@ class SupabaseStore:
         if found is None:
             raise NotFoundError(f"there is no workflow {workflow_id}")
         return rows.workflow(record(found))
+
+    async def admit(self, workflow_id: str, grantees: Sequence[str]) -> Admission | None:
+        grant = await self.shares.grant(workflow_id, grantees)
+        if grant is None:
+            return None
+        try:
+            workflow = await self.get_workflow(grant.owner, workflow_id)
+        except NotFoundError:  # deleted a moment ago
+            return None
+        return Admission(grant, workflow, await self.secrets.names(grant.owner))
 
     async def list_workflows(
         self, owner: str, *, limit: int = 50, cursor: str | None = None
