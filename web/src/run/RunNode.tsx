@@ -31,7 +31,9 @@ export const RunNode = memo(function RunNode({ id, data, selected }: NodeProps<R
   const node = useNodeState(id)
   return (
     <div className={styles.node} data-status={node.status} data-node={id}>
-      <Handle type="target" position={Position.Left} isConnectable={false} />
+      {data.type !== "start" && (
+        <Handle type="target" position={Position.Left} isConnectable={false} />
+      )}
       <NodeCard
         name={data.name}
         title={data.title}
