@@ -42,6 +42,7 @@ from api.pending import PendingRuns
 from api.request_id import RequestId
 from api.response_headers import ResponseHeaders
 from api.retention.routes import router as retention
+from api.route_table import RouteTable
 from api.runs import Runs
 from api.secrets.routes import router as secrets
 from api.shared_cache import SharedCache
@@ -128,6 +129,7 @@ def create_app(settings: Settings) -> FastAPI:
     for router in (v1, health.router, metrics.router):
         app.include_router(router)
     app.mount(CANVAS, CanvasFiles(settings))
+    app.router.routes.insert(0, RouteTable(app.routes))
     # the last one added is the outermost
     app.add_middleware(BodyLimit)
     app.add_middleware(problems.Unexpected, shows_traceback=settings.debug)

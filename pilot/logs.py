@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any, TextIO
 
+import orjson
 from temporalio import activity, workflow
 
 from pilot.events.model import rfc3339
@@ -74,7 +75,10 @@ class JsonLines(logging.Formatter):
             line["exception"] = record.exc_text
         if record.stack_info:
             line["stack"] = record.stack_info
-        return json.dumps(line, ensure_ascii=False, default=str)
+        try:
+            return orjson.dumps(line, default=str).decode()
+        except TypeError:  # a lone surrogate, or an integer over 64 bits
+            return json.dumps(line, ensure_ascii=False, default=str)
 
 
 class Readable(logging.Formatter):

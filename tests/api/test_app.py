@@ -213,7 +213,7 @@ async def test_what_the_store_says_is_told_in_http(api, monkeypatch, error, stat
     async def broken(*_args, **_kwargs):
         raise error
 
-    for name in ("get_workflow", "list_workflows", "create_workflow", "get_execution"):
+    for name in ("admit", "list_workflows", "create_workflow", "get_execution"):
         monkeypatch.setattr(type(api.parts.store), name, broken)
     for name in ("grant", "of_execution"):
         monkeypatch.setattr(type(api.parts.store.shares), name, broken)
