@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, fields, replace
 from typing import Any
 
 import pytest
@@ -78,6 +78,22 @@ def test_so_does_a_plan() -> None:
     }
 
 
+def test_what_a_later_release_may_leave_out_is_read() -> None:
+    run = RunInput("e", "w", "n", 1, "u", PLAN)
+    [payload] = LEAN_CONVERTER.to_payloads([run])
+    written = json.loads(payload.data)
+    assert written["execution_id"] == "e"
+    ids = [one.id for one in PLAN.nodes]
+    edges = written["plan"].pop("edges")
+    del written["execution_id"]
+    written["plan"]["links"] = [
+        [ids.index(edge["source"]), ids.index(edge["target"]), *filter(None, [edge.get("handle")])]
+        for edge in edges
+    ]
+    [payload] = FULL.to_payloads([written])
+    assert LEAN_CONVERTER.from_payloads([payload], [RunInput]) == [replace(run, execution_id="")]
+
+
 def test_so_does_a_policy() -> None:
     policies = [Policy(), Policy(Retry(4, max_s=30.0), timeout_s=600.0, heartbeat_s=10.0)]
     [payload] = LEAN_CONVERTER.to_payloads([policies])
@@ -104,7 +120,7 @@ def test_no_default_has_changed() -> None:
             "gathers": None, "cancels": False, "config": {}, "policy": 0, "pure": False,
             "hands_on": False,
         },
-        Plan: {"cleanup": [], "max_parallel": None},
+        Plan: {"cleanup": [], "max_parallel": None, "links": []},
         Policy: {"retry": Retry(), "timeout_s": 60.0, "heartbeat_s": None, "local": False},
         Retry: {
             "max_attempts": 3, "initial_s": 1.0, "backoff": 2.0, "max_s": 60.0, "non_retryable": (),

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, NoReturn
 
@@ -90,6 +91,9 @@ class InterpretGraph(NodeHost):
     @workflow.init
     def __init__(self, run: RunInput) -> None:
         super().__init__()
+        if not run.execution_id:
+            _, _, execution_id = workflow.info().workflow_id.partition("-")
+            run = replace(run, execution_id=execution_id)
         self._run = run
         self._schedule = Schedule(run.plan)
         self._records = Records(run, self._schedule)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
 
 from pilot.events.edition import UNKNOWN
 from pilot.graph.plan import Plan
@@ -104,9 +106,10 @@ class ParentRun:
 class RunInput:
     """The one argument of `InterpretGraph`: an immutable graph version and its input.
 
-    `timeout_s` bounds the whole run, from its start and with its pauses; None: no limit. `given`
-    is what the nodes may refer to beside the plan's own, where a single node is tried. One that
-    a `parent` began gives a `ChildResult`.
+    `execution_id` stands in the workflow's id, too: a later release may leave it out, but 0.3 needs
+    it. `timeout_s` bounds the whole run, from its start and with its pauses; None: no limit.
+    `given` is what the nodes may refer to beside the plan's own, where a single node is tried. One
+    that a `parent` began gives a `ChildResult`.
     `starter` is the id of the workflow that waits for the run's end (`workflows_def.scheduled`).
     `callers` are the ids of other workflows of which a run began this one, or one above it, each
     once: their budgets hold for it, too.
@@ -114,7 +117,7 @@ class RunInput:
     (`pilot.queues`), both as it was when the run began.
     """
 
-    execution_id: str
+    execution_id: Annotated[str, Field(default="")]
     workflow_id: str
     workflow_name: str
     workflow_version: int

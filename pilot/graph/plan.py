@@ -10,7 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import Field
 
 from pilot.graph.spec import DEFAULT_HANDLE, Policy
 from pilot.graph.wiring import Wiring
@@ -80,18 +82,33 @@ class PlanEdge:
     handle: str = DEFAULT_HANDLE
 
 
+Link: TypeAlias = tuple[int, int] | tuple[int, int, str]
+
+
 @dataclass(frozen=True)
 class Plan:
     """Nodes in the order of the graph; edges in the order that decides at joins; the policies
     that the nodes name, each once: most nodes of a type share one. The nodes in `cleanup` (ids)
     run when the run is cancelled or timed out, and only then. At most `max_parallel` nodes run at
-    once, beside those that wait for something outside."""
+    once, beside those that wait for something outside.
+
+    `links` are edges as a later release may write them in the place of `edges`: the places of two
+    nodes, and the handle if it is not the default one. They are read, and not written yet, as 0.3
+    cannot read them."""
 
     nodes: list[PlanNode]
-    edges: list[PlanEdge]
+    edges: Annotated[list[PlanEdge], Field(default_factory=list)]
     policies: list[Policy]
     cleanup: list[str] = field(default_factory=list)
     max_parallel: int | None = None
+    links: list[Link] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        if self.links:
+            ids = [node.id for node in self.nodes]
+            edges = [PlanEdge(ids[a], ids[b], *handle) for a, b, *handle in self.links]
+            object.__setattr__(self, "edges", [*self.edges, *edges])
+            object.__setattr__(self, "links", [])
 
     @cached_property
     def wiring(self) -> Wiring:

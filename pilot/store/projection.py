@@ -137,15 +137,17 @@ def fold(events: Iterable[Event]) -> Projection:
     Raises `ValueError` for an event that has no `seq`, no node or no readable time where it
     needs one.
     """
-    execution = ExecutionChange()
+    execution, last_seq = ExecutionChange(), 0
     nodes: dict[NodeKey, NodeChange] = {}
     for event in events:
-        execution = execution.merge(_execution_change(event))
-        if event.type in _NODE_STATUS:
+        last_seq = max(last_seq, _seq(event))
+        if event.type in _EXECUTION_STATUS:
+            execution = execution.merge(_execution_change(event))
+        elif event.type in _NODE_STATUS:
             change = _node_change(event)
             key = (change.node_id, change.path)
             nodes[key] = nodes[key].merge(change) if key in nodes else change
-    return Projection(execution, nodes)
+    return Projection(replace(execution, last_seq=last_seq), nodes)
 
 
 def earliest(one: datetime | None, other: datetime | None) -> datetime | None:
@@ -156,10 +158,7 @@ def earliest(one: datetime | None, other: datetime | None) -> datetime | None:
 
 
 def _execution_change(event: Event) -> ExecutionChange:
-    seq = _seq(event)
-    status = _EXECUTION_STATUS.get(event.type)
-    if status is None:
-        return ExecutionChange(last_seq=seq)
+    seq, status = _seq(event), _EXECUTION_STATUS[event.type]
     change = ExecutionChange(last_seq=seq, status=status, status_seq=seq)
     if event.type is EventType.EXECUTION_STARTED:
         return replace(change, started_at=_time(event.at))

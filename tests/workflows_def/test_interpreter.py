@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
 from typing import Any
 
 import pytest
@@ -277,6 +278,27 @@ async def test_the_web_ui_is_told_what_runs(runner: Runner) -> None:
     assert '"k"' in summaries
     metadata = await handle.query("__temporal_workflow_metadata")
     assert "| k | code | succeeded |" in str(metadata)
+
+
+async def test_a_run_begins_with_as_little_as_a_later_release_may_write(runner: Runner) -> None:
+    execution_id = str(uuid.uuid4())
+    nodes = [
+        {"id": "s", "type": "start", "name": "s", "hands_on": True},
+        {"id": "c", "type": "code", "name": "c", "config": {"source": "input + 1"},
+         "references": {"input": True}},
+        {"id": "o", "type": "output", "name": "o", "output_key": "o", "hands_on": True},
+    ]  # fmt: skip
+    run = {
+        "workflow_id": "w", "workflow_name": "n", "workflow_version": 1, "user_id": "u", "input": 1,
+        "plan": {"nodes": nodes, "links": [[0, 1], [1, 2, "default"]], "policies": [{}]},
+    }  # fmt: skip
+    handle = await runner.client.start_workflow(
+        "InterpretGraph", run, id=f"execution-{execution_id}", task_queue=runner.task_queue
+    )
+    assert await runner.result(handle) == 2
+    assert (await runner.snapshot(handle)).execution_id == execution_id
+    page = await handle.query(QUERY_EVENTS, result_type=EventsPage)
+    assert {event["execution_id"] for event in page.events} == {execution_id}
 
 
 def test_the_wire_types_survive_a_round_trip() -> None:
