@@ -3,6 +3,7 @@
 | the row | Temporal | what is done |
 | --- | --- | --- |
 | held: it waits for a slot | is not asked | released and started, if there is one |
+| held, asked to cancel | is not asked | cancelled |
 | queued, asked to cancel | knows no such run | cancelled |
 | queued, was held before | knows no such run | the run is started |
 | queued, a child whose parent is open | knows no such run | left to its parent, to be started |
@@ -147,7 +148,8 @@ class Reconciler:
                 log.info("execution %s was repaired: %s", row.id, outcome)
                 repaired[outcome] += 1
         metrics.current().repaired(repaired)
-        await self._release()
+        if request.releases:
+            await self._release()
         if request.cursor is None:
             await self._keep()
         oldest = min((row.created_at for row in differing), default=None)
@@ -164,14 +166,8 @@ class Reconciler:
 
     async def _release(self) -> None:
         """Starts what is held without need: what had its slot ended without a worker's help."""
-        for owner in await self._store.slots.owners():
-            try:
-                count = await self._slots.fill(owner)
-            except (RPCError, PilotError) as error:
-                log.warning("executions that wait for a slot could not be started: %s", error)
-            else:
-                if count:
-                    log.info("%d executions that waited for a slot were started", count)
+        if count := await self._slots.fill_all():
+            log.info("%d executions that waited for a slot were started", count)
 
     async def _keep(self) -> None:
         if self._keeper is None:

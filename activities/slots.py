@@ -60,6 +60,17 @@ class Slots:
         except (PilotError, RPCError) as error:
             log.warning("what waits behind execution %s is started later: %s", execution_id, error)
 
+    async def fill_all(self) -> int:
+        """`fill`, of every owner of whom something can be released. What fails with one is left
+        to the next time."""
+        count = 0
+        for owner in await self._store.slots.owners(self._most):
+            try:
+                count += await self.fill(owner)
+            except (RPCError, PilotError) as error:
+                log.warning("executions that wait for a slot could not be started: %s", error)
+        return count
+
     async def fill(self, owner: str) -> int:
         """Releases and starts what the owner's slots allow, and says how many. Raises what the
         store does, and `RPCError`."""

@@ -23,10 +23,12 @@ PAGES_A_PASS = 10
 
 @dataclass(frozen=True, slots=True)
 class ReconcileRequest:
-    """One page: the open rows behind `cursor` (None: from the newest on)."""
+    """One page: the open rows behind `cursor` (None: from the newest on). `releases`: what waits
+    for a slot is looked at first, which once a pass is enough."""
 
     cursor: str | None = None
     rows: int = PAGE_ROWS
+    releases: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +75,10 @@ class ReconcileExecutions:
         oldest_failed: str | None = None
         oldest_open: str | None = None
         repaired: dict[str, int] = {}
-        for _ in range(PAGES_A_PASS):
+        for number in range(PAGES_A_PASS):
             page: ReconcilePage = await workflow.execute_activity(
                 RECONCILE_ACTIVITY,
-                ReconcileRequest(cursor),
+                ReconcileRequest(cursor, releases=number == 0),
                 result_type=ReconcilePage,
                 start_to_close_timeout=timedelta(minutes=2),
                 retry_policy=RetryPolicy(maximum_interval=timedelta(seconds=30)),

@@ -404,7 +404,8 @@ class Store(Protocol):
         self, *, before: datetime, limit: int = 100, cursor: str | None = None
     ) -> Page[Execution]:
         """Executions of all owners that were created before then and are not final, newest
-        first; `input` and `output` are left None. For the reconciler."""
+        first; `input` and `output` are left None. For the reconciler: of those that are held,
+        which Temporal does not know, only what is to be cancelled."""
         ...
 
     async def triggered(

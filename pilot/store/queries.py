@@ -19,6 +19,7 @@ from pilot.store.prepared import prepared
 from pilot.store.tables import (
     IS_CANCELLING,
     IS_CHILD,
+    IS_COMPARED,
     IS_FREE,
     IS_OPEN,
     IS_ROOT,
@@ -179,8 +180,9 @@ def triggered_executions(owner: str, triggered_by: str) -> Select[Any]:
 
 
 def open_executions(before: datetime) -> Select[Any]:
-    """Open executions of every owner, without their `input` and `output`."""
-    return select(*_LISTED).where(IS_OPEN, executions.c.created_at < before)
+    """Open executions of every owner that Temporal may know or that are to be cancelled, without
+    their `input` and `output`."""
+    return select(*_LISTED).where(IS_COMPARED, executions.c.created_at < before)
 
 
 def open_counts() -> Select[Any]:

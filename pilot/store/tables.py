@@ -122,6 +122,10 @@ IS_ENDED = text(_one_of("status", sorted(status.value for status in FINAL_EXECUT
 IS_CANCELLING = text(f"{IS_OPEN.text} AND cancel_requested_at IS NOT NULL")
 IS_HELD = text(f"{IS_OPEN.text} AND held_at IS NOT NULL AND released_at IS NULL")
 IS_FREE = text(f"{IS_OPEN.text} AND (held_at IS NULL OR released_at IS NOT NULL)")
+IS_COMPARED = text(
+    f"{IS_OPEN.text} AND (held_at IS NULL OR released_at IS NOT NULL"
+    " OR cancel_requested_at IS NOT NULL)"
+)
 HAS_SLOT = text(f"{IS_FREE.text} AND parent_execution_id IS NULL")
 IS_ALIVE = text("deleted_at IS NULL")
 IS_UNAPPLIED = text("kind = 'schedule' AND applied <> revision")
@@ -276,11 +280,11 @@ executions = Table(
         sqlite_where=IS_OPEN,
     ),
     Index(
-        "ix_executions_open_created_at_id",
+        "ix_executions_compared",
         "created_at",
         "id",
-        postgresql_where=IS_OPEN,
-        sqlite_where=IS_OPEN,
+        postgresql_where=IS_COMPARED,
+        sqlite_where=IS_COMPARED,
     ),
     Index(
         "ix_executions_cancelling",

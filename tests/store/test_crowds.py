@@ -2,7 +2,8 @@
 
 import json
 import sqlite3
-from datetime import timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import asyncpg
 import pytest
@@ -66,6 +67,31 @@ def cost(backend, url):
         return taken
 
     return pages if backend == "postgresql" else steps
+
+
+async def test_the_reconciler_sees_who_can_go_on_for_the_same_behind_any_number(
+    store, workflow, make_execution, crowd, cost, statements
+):
+    theirs = await store.create_workflow("bob", name="n", description="", graph={})
+    old, cancelled = make_execution(theirs), make_execution(workflow)
+    now = datetime.now(UTC)
+    for one in (old, replace(cancelled, held_at=now), replace(make_execution(theirs), held_at=now)):
+        await store.create_execution(one)
+    await store.request_cancel(cancelled.id, now)
+
+    async def costs():
+        statements.clear()
+        page = await store.open_executions(before=datetime.now(UTC), limit=3)
+        assert {row.id for row in page.items} == {old.id, cancelled.id}
+        assert page.next_cursor is None
+        assert sorted(await store.slots.owners(SLOTS)) == ["ada", "bob"]
+        return [(statement, await cost(statement, given)) for statement, given in statements]
+
+    await crowd(FEW)
+    few = await costs()
+    await crowd(MANY)
+    for (statement, behind_few), (_, behind_many) in zip(few, await costs(), strict=True):
+        assert behind_many < 2 * behind_few + 10, (statement, behind_few, behind_many)
 
 
 async def test_taking_and_passing_on_a_slot_costs_the_same_behind_any_number(

@@ -53,7 +53,7 @@ async def test_who_is_over_the_number_is_held_and_released_in_order(store, creat
     ]
     assert await store.slots.release("ada", None) is None
     assert await store.slots.owner_waiting(running[0].id) is None
-    assert await store.slots.owners() == []
+    assert await store.slots.owners(1) == []
 
 
 async def test_one_that_waits_for_something_keeps_its_slot(store, create, end):
@@ -90,7 +90,9 @@ async def test_every_owner_has_slots_of_their_own(store, create):
     assert (await create(1)).is_held
     assert not (await create(1, theirs)).is_held
     assert (await create(1, theirs)).is_held
-    assert sorted(await store.slots.owners()) == ["ada", "bob"]
+    assert await store.slots.owners(1) == []
+    assert sorted(await store.slots.owners(2)) == sorted(await store.slots.owners(None))
+    assert sorted(await store.slots.owners(2)) == ["ada", "bob"]
     assert await store.slots.release("eve", 1) is None
 
 
@@ -138,12 +140,12 @@ async def test_one_that_begins_later_waits_for_its_time_and_keeps_nobody_waiting
     running = await create(1)
     assert not running.is_held
     assert await store.slots.held() == 0
-    assert await store.slots.owners() == []
+    assert await store.slots.owners(2) == []
     assert await store.slots.release("ada", None) is None
     await asyncio.sleep((soon - datetime.now(UTC)).total_seconds() + 0.1)
     # from here on it stands in line like any other
     assert await store.slots.held() == 1
-    assert await store.slots.owners() == ["ada"]
+    assert await store.slots.owners(2) == ["ada"]
     assert await store.slots.release("ada", 1) is None
     assert (await create(1)).is_held
     await end(running)

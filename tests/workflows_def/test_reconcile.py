@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from temporalio import workflow
+from temporalio import activity, workflow
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError
 from temporalio.testing import ActivityEnvironment
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
@@ -33,7 +33,12 @@ from tests.s3_server import S3Server
 from tests.workflows_def.conftest import Runner
 from workflows_def.iterations import ITEMS_TYPE
 from workflows_def.messages import WORKFLOW_TYPE
-from workflows_def.reconcile import ReconcilePage, ReconcileRequest
+from workflows_def.reconcile import (
+    RECONCILE_ACTIVITY,
+    ReconcileExecutions,
+    ReconcilePage,
+    ReconcileRequest,
+)
 
 UNSANDBOXED = UnsandboxedWorkflowRunner()
 MOST = 2
@@ -71,9 +76,9 @@ class World:
         )
         return self.runner.client.get_workflow_handle(row.temporal_workflow_id)
 
-    async def page(self) -> ReconcilePage:
+    async def page(self, request: ReconcileRequest | None = None) -> ReconcilePage:
         found: ReconcilePage = await ActivityEnvironment().run(
-            self.reconciler.reconcile, ReconcileRequest()
+            self.reconciler.reconcile, request or ReconcileRequest()
         )
         return found
 
@@ -141,6 +146,47 @@ async def test_what_waits_for_a_slot_is_started_when_there_is_one(world: World) 
         handle = world.runner.client.get_workflow_handle(row.temporal_workflow_id)
         assert await asyncio.wait_for(handle.result(), 20) == n
     assert (await world.page()).repaired == {}
+
+
+async def test_those_that_wait_for_a_slot_take_no_room_of_a_page(world: World) -> None:
+    lost = await world.row()
+    first, second = [await world.row(keyed=True, owner="room") for _ in range(2)]
+    held = [await world.row(owner="room", input=n) for n in range(3)]
+    page = await world.page(ReconcileRequest(rows=3, releases=False))
+    assert (page.checked, page.repaired) == (3, {"never_started": 1, "started": 2})
+    assert (await world.fresh(lost)).status is ExecutionStatus.FAILED
+    for row in (first, second, *held):
+        if row in held:
+            await world.page()
+        else:
+            assert all([(await world.fresh(one)).is_held for one in held])
+        handle = world.runner.client.get_workflow_handle(row.temporal_workflow_id)
+        await asyncio.wait_for(handle.result(), 20)
+
+
+async def test_a_pass_looks_once_at_what_waits_for_a_slot(temporal_client: Client) -> None:
+    asked: list[ReconcileRequest] = []
+
+    @activity.defn(name=RECONCILE_ACTIVITY)
+    async def page(request: ReconcileRequest) -> ReconcilePage:
+        asked.append(request)
+        return ReconcilePage(cursor=None if len(asked) == 3 else str(len(asked)))
+
+    async with Worker(
+        temporal_client,
+        task_queue="passes",
+        workflows=[ReconcileExecutions],
+        activities=[page],
+        workflow_runner=UNSANDBOXED,
+    ):
+        await temporal_client.execute_workflow(
+            ReconcileExecutions.run, id=f"pass-{uuid.uuid4()}", task_queue="passes"
+        )
+    assert [(one.cursor, one.releases) for one in asked] == [
+        (None, True),
+        ("1", False),
+        ("2", False),
+    ]
 
 
 async def test_one_that_was_released_and_never_started_is_started(

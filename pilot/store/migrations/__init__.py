@@ -1,4 +1,4 @@
 """The schema's history. `HEAD` is the newest revision: a database that has it is left alone
 without loading Alembic."""
 
-HEAD = "0019"
+HEAD = "0020"

@@ -25,8 +25,10 @@ class SupabaseSlots:
         owner: str | None = await self._connection.read_all("owner_waiting", id=plain(execution_id))
         return owner
 
-    async def owners(self) -> list[str]:
-        owners: list[str] = await self._connection.read_all("owners_waiting", size=MAX_OWNERS)
+    async def owners(self, most: int | None) -> list[str]:
+        owners: list[str] = await self._connection.read_all(
+            "owners_waiting", size=MAX_OWNERS, most=None if most is None else storable(most)
+        )
         return owners
 
     async def position(self, execution: Execution) -> int:
