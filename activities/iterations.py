@@ -38,21 +38,23 @@ class Iterations:
         self._client = client
 
     @activity.defn(name=RECORD_ITERATIONS_ACTIVITY)
-    async def record(self, request: RecordIterations) -> None:
+    async def record(self, request: RecordIterations) -> bool:
         """Returns when the store has the rows. While it is away, the attempt fails and the next
-        one follows soon. A run that was not started through the API has no row of its own, and
-        nothing is written."""
+        one follows soon. A run that was not started through the API has no row of its own: nothing
+        is written, and False returned."""
+        has_row = True
         async with heartbeats():
             after = request.after
             while after < request.last:
                 page = await self._page(after)
-                await self._store.iterations.record(
+                has_row &= await self._store.iterations.record(
                     request.execution_id,
                     request.node_id,
                     request.path,
                     [_iteration(row) for row in page.rows],
                 )
                 after = page.last
+        return has_row
 
     async def _page(self, after: int) -> IterationsPage:
         info = activity.info()

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from activities.attempt import Attempt, node_activity
 from activities.evaluation import holds, render
+from activities.kept import may_keep
 from pilot.errors import NodeError
 from pilot.graph.iteration import MAP_STOP, MapFollow, to_follow
 from pilot.graph.task import NodeResult
 from pilot.nodes.map import MAX_ITEMS, MapConfig
+from pilot.payloads.values import ROW_BYTES
+
+HELD_BYTES = ROW_BYTES
+"""What fits into a row is passed on as it is."""
 
 
 @node_activity("map", MapConfig)
@@ -29,6 +34,7 @@ async def map(attempt: Attempt[MapConfig]) -> NodeResult:
         on_item_error=config.on_item_error,
         stops=config.stop_when is not None,
         window=config.window,
+        held=HELD_BYTES if may_keep(attempt.task) else None,
     )
     return NodeResult(follow=to_follow(follow))
 

@@ -71,8 +71,9 @@ def fetch(url: str, response: str = "auto") -> dict[str, Any]:
     return {"type": "http", "config": {"url": url, "response": response}, "timeout_s": 120}
 
 
-def each() -> dict[str, Any]:
-    make = {"id": "make", "type": "code", "config": {"source": "def main(item): return 'x' * 1000"}}
+def each(size: int = 1_000) -> dict[str, Any]:
+    source = f"def main(item): return 'x' * {size}"
+    make = {"id": "make", "type": "code", "config": {"source": source}}
     config = {"body": {"nodes": [make], "edges": []}, "parallelism": 100}
     return {"type": "map", "config": config}
 

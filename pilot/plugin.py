@@ -30,6 +30,7 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from activities.deliveries import check_delivery
 from activities.forget import Forgetter
+from activities.gathering import Gathering
 from activities.graph_calls import GraphCalls
 from activities.interceptor import NodeInterceptor
 from activities.iterations import Iterations
@@ -232,6 +233,7 @@ class PilotPlugin(SimplePlugin):
             Reconciler(store, client, slots, keeper, self._objects).reconcile,
             iterations.record,
             iterations.recall,
+            Gathering(store).gather,
             Later(store, slots).release_due,
             Pruner(store, client, self._policy, self._archive, self._objects).prune,
             Forgetter(store, client, self._archive, self._redis_url, self._objects).forget,

@@ -104,8 +104,15 @@ class RunItems(Iterating):
 
     @property
     def _must_go_on(self) -> bool:
-        """In another history. One iteration at least is run in each."""
-        return self._next > 0 and self.is_full(coming=(len(self._tasks) + 1) * self._events)
+        """In another history, or another window. One iteration at least is run in each."""
+        return self._next > 0 and (
+            self._has_enough or self.is_full(coming=(len(self._tasks) + 1) * self._events)
+        )
+
+    @property
+    def _has_enough(self) -> bool:
+        most = self._window.most
+        return most is not None and self._bytes >= most
 
     @property
     def _may_start(self) -> bool:
@@ -207,10 +214,13 @@ class RunItems(Iterating):
             stopped=self._enough,
             failure=self._failure,
             cancelled=self._cancelled,
+            recorded=self._ledger.is_kept and (window.recorded or not window.outputs),
         )
         if result.failure is not None or result.cancelled:
             return replace(result, outputs=[])
         if not self._is_at_end and not self._enough:
+            if self._has_enough:  # what is recalled may lie further on
+                return replace(result, done=len(outputs))
             self._go_on(result)
         if failure := too_large(result, self._within.run.sizes):
             last = failed_at(window.first, failure)
@@ -228,6 +238,7 @@ class RunItems(Iterating):
             outputs=result.outputs,
             failures=result.failures,
             usage=result.usage,
+            recorded=result.recorded,
         )
         if len(to_json(rest)) <= self._within.run.sizes.payload:
             workflow.continue_as_new(rest)

@@ -15,6 +15,7 @@ ITEMS_TYPE = "RunItems"
 LOOP_TYPE = "RunLoop"
 RECORD_ITERATIONS_ACTIVITY = "record_iterations"
 RECALL_ITERATIONS_ACTIVITY = "recall_iterations"
+GATHER_ITEMS_ACTIVITY = "gather_items"
 QUERY_ITERATIONS = "iterations"
 
 MAX_EVENTS = 4_000
@@ -56,7 +57,8 @@ class IterationFailure:
 class ItemsInput:
     """A window of a map: the items from the one with the index `first` on, of `total` in all;
     `parallelism` at once. What a history before this one has come to is carried in `outputs` and
-    what follows it: those are of the items before `first`, and part of the result."""
+    what follows it: those are of the items before `first`, and part of the result; `recorded`: the
+    store has them. Once its outputs have `most` bytes of JSON it begins no further item."""
 
     within: Within
     items: list[Any]
@@ -69,15 +71,18 @@ class ItemsInput:
     outputs: list[Any] = field(default_factory=list)
     failures: list[IterationFailure] = field(default_factory=list)
     usage: dict[str, Any] = field(default_factory=dict)
+    recorded: bool = False
+    most: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ItemsResult:
     """What a window came to: the outputs of its items in order, None for those among `failures`.
 
-    They may be fewer than the items: where it `stopped` early, and where they would not fit into
-    the next history: the rest is for another window. With a `failure`, and `cancelled`, there are
-    none. `done` counts the items that have ended, failed or not.
+    They may be fewer than the items: where it `stopped` early, where they have as much as a window
+    is to have, and where they would not fit into the next history: the rest is for another window.
+    With a `failure`, and `cancelled`, there are none. `done` counts the items that have ended,
+    failed or not. `recorded`: the store has all that they came to.
     """
 
     outputs: list[Any] = field(default_factory=list)
@@ -87,6 +92,7 @@ class ItemsResult:
     stopped: bool = False
     failure: IterationFailure | None = None
     cancelled: bool = False
+    recorded: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +162,23 @@ class RecordIterations:
     path: str
     after: int
     last: int
+
+
+@dataclass(frozen=True, slots=True)
+class GatherItems:
+    """The argument of the activity that makes a map's output of what is recorded of its items:
+    those of `spans` (from an index to before another), in order. `failed` are those among them
+    without an output, in whose place stands None, or nothing where it `skips` them. `bytes` is
+    about how much JSON it comes to."""
+
+    execution_id: str
+    user_id: str
+    node_id: str
+    path: str
+    spans: list[tuple[int, int]]
+    failed: list[int]
+    skips: bool
+    bytes: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,6 +50,8 @@ class Ledger:
         self._least = least
         self._rows: list[IterationRow] = []
         self._recorded = 0
+        self.is_kept = True
+        """Whether the store has whatever was recorded: of a run without a row it has nothing."""
         self._task: asyncio.Task[None] | None = None
         self._last = workflow.time()
 
@@ -83,7 +85,7 @@ class Ledger:
         last = self._recorded + len(self._rows)
         self._last = workflow.time()
         within = self._within
-        await workflow.execute_activity(
+        has_row = await workflow.execute_activity(
             RECORD_ITERATIONS_ACTIVITY,
             RecordIterations(
                 within.run.execution_id, within.node.id, within.path, self._recorded, last
@@ -93,6 +95,7 @@ class Ledger:
             retry_policy=RETRY,
             summary="write ended iterations to the store",
         )
+        self.is_kept = self.is_kept and has_row is True  # 0.3 does not say
         del self._rows[: last - self._recorded]
         self._recorded = last
 

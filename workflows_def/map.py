@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from pydantic_core import to_json
 from temporalio import workflow
 
 from pilot.graph.iteration import MapFollow, read_follow
@@ -18,6 +17,7 @@ from workflows_def.containers import (
     place_of,
     within_of,
 )
+from workflows_def.gathering import Outputs
 from workflows_def.host import host
 from workflows_def.iterations import (
     ITEMS_TYPE,
@@ -54,9 +54,8 @@ class _Map:
         self._under_way: dict[str, ChildProgress] = {}
         self._waiting: dict[str, list[str]] = {}
         self._waits = False
-        self._outputs: dict[int, list[Any]] = {}
+        self._outputs = Outputs(step, follow)
         self._failures: list[IterationFailure] = []
-        self._bytes = 0
         self._done = 0
         self._told = 0
         self._stopped = False
@@ -76,7 +75,7 @@ class _Map:
             lane.result()
         if self._failure is not None:
             raise failed_iteration(self._step, self._failure, "item", self._meta())
-        return self._step.result(self._output(), meta=self._meta())
+        return self._step.result(await self._outputs.all(self._failures), meta=self._meta())
 
     async def _first_failure(self, lanes: list[asyncio.Task[None]]) -> None:
         """Returns when one has failed, or all have ended."""
@@ -127,6 +126,7 @@ class _Map:
             parallelism=share,
             on_item_error=follow.on_item_error,
             stops=follow.stops,
+            most=self._outputs.most,
         )
         await step.pace.admit(window)
         id = child_id(step, f"/{first}")
@@ -149,13 +149,12 @@ class _Map:
     def _take(self, first: int, result: ItemsResult) -> None:
         """A window has ended."""
         self._step.add_usage(result.usage)
-        self._outputs[first] = result.outputs
         self._failures += result.failures
         self._done += result.done
-        self._bytes += len(to_json(result.outputs))
+        self._outputs.take(first, result)
         if result.failure is not None:
             self._failure = self._failure or result.failure
-        elif self._bytes > self._step.run.sizes.payload:
+        elif self._outputs.bytes > self._step.run.sizes.payload:
             self._failure = self._failure or IterationFailure(
                 first,
                 "output_too_large",
@@ -208,19 +207,6 @@ class _Map:
         self._told = done
         failed = len(self._failures) + sum(one.failed for one in self._under_way.values())
         self._step.progress(done=done, failed=failed, total=total)
-
-    def _output(self) -> list[Any]:
-        outputs: list[Any] = []
-        left_out: set[int] = set()
-        if self._follow.on_item_error == "skip":
-            left_out = {failure.index for failure in self._failures}
-        for first in sorted(self._outputs):
-            outputs += [
-                output
-                for index, output in enumerate(self._outputs[first], first)
-                if index not in left_out
-            ]
-        return outputs
 
     def _meta(self) -> dict[str, Any]:
         meta: dict[str, Any] = {

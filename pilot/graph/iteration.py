@@ -25,13 +25,15 @@ F = TypeVar("F", "MapFollow", "LoopFollow")
 @dataclass(frozen=True, slots=True)
 class MapFollow:
     """What a map runs its body on, and how. `parallelism` items at once; `window` items in one
-    child workflow (None: as many as fit); with `stops` `map_stop` is asked after each item."""
+    child workflow (None: as many as fit); with `stops` `map_stop` is asked after each item. Outputs
+    of over `held` bytes of JSON are left to the store until they are gathered; None: never."""
 
     items: list[Any]
     parallelism: int
     on_item_error: OnItemError
     stops: bool = False
     window: int | None = None
+    held: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

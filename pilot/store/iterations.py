@@ -25,7 +25,7 @@ from pilot.store.tables import executions, iterations
 
 STATUSES = (NodeStatus.SUCCEEDED, NodeStatus.FAILED, NodeStatus.CANCELLED)
 MAX_RESULTS = 1_000
-"""Of what one call of `results` gives."""
+"""Of what one call of `results` gives, where nobody asks for fewer."""
 MAX_SHOWN_CHARS = 16_000
 """Of an output's JSON in a list."""
 PREVIEW_CHARS = 2_000
@@ -65,9 +65,9 @@ class IterationStore(Protocol):
 
     async def record(
         self, execution_id: str, node_id: str, path: str, rows: Sequence[Iteration]
-    ) -> None:
-        """Writes ended iterations of a loop or a map, each in place of what was there. Nothing is
-        written of an execution that has no row."""
+    ) -> bool:
+        """Writes ended iterations of a loop or a map, each in place of what was there. False, and
+        nothing is written, where the execution has no row."""
         ...
 
     async def page(
@@ -93,10 +93,10 @@ class IterationStore(Protocol):
         *,
         first: int = 0,
         end: int | None = None,
+        limit: int = MAX_RESULTS,
     ) -> list[Iteration]:
-        """Those that have succeeded, with an index from `first` to before `end`, in order and
-        without their nodes: at most 1,000, more of which follow the last. Of a loop, the last has
-        its newest state."""
+        """Those that have succeeded, with an index from `first` to before `end`, in order: at most
+        `limit`, more of which follow the last. Of a loop, the last has its newest state."""
         ...
 
     async def of_execution(
@@ -163,18 +163,18 @@ class SqlIterations:
 
     async def record(
         self, execution_id: str, node_id: str, path: str, rows: Sequence[Iteration]
-    ) -> None:
+    ) -> bool:
         place = {"execution_id": execution_id, "node_id": node_id, "path": path}
         newest = {row.index: row for row in rows}
         values = [{**place, **iteration_row(row)} for row in newest.values()]
         if not values:
-            return
+            return True
         known = select(executions.c.id).where(executions.c.id == execution_id)
         async with self._database.writing() as connection:
             # locked, so that it is not deleted in between
             found = await connection.execute(known.with_for_update(key_share=True))
             if found.one_or_none() is None:
-                return
+                return False
             statement = _INSERT[connection.dialect.name](iterations)
             statement = statement.on_conflict_do_update(
                 index_elements=[iterations.c[name] for name in _KEY],
@@ -185,6 +185,7 @@ class SqlIterations:
                 },
             )
             await connection.execute(statement, values)
+            return True
 
     async def page(
         self,
@@ -226,6 +227,7 @@ class SqlIterations:
         *,
         first: int = 0,
         end: int | None = None,
+        limit: int = MAX_RESULTS,
     ) -> list[Iteration]:
         index = iterations.c["index"]
         query = (
@@ -237,7 +239,7 @@ class SqlIterations:
                 index >= first,
             )
             .order_by(index)
-            .limit(MAX_RESULTS)
+            .limit(limit)
         )
         if end is not None:
             query = query.where(index < end)

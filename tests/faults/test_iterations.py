@@ -12,20 +12,24 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from temporalio.client import Client
 
 from tests.graph.graphs import graph, node
 from tests.stack import Stack, execute, finished, save, until
 from tests.workflows_def.bodies import OUT, S, again, code, each
+from workflows_def.iterations import GATHER_ITEMS_ACTIVITY
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals")
 
 WITHIN_S = 120
 AT_ONCE = 2
+LARGE_ITEMS, CHARS = 400, 60_000
 
 
 @asynccontextmanager
-async def server() -> AsyncIterator[tuple[str, Counter[str]]]:
-    """Answers each request after a while with the last part of its path, and counts them."""
+async def server(chars: int = 0) -> AsyncIterator[tuple[str, Counter[str]]]:
+    """Answers each request after a while with the last part of its path, and counts them. With
+    `chars` it is a text that goes on for so long."""
     asked: Counter[str] = Counter()
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -33,7 +37,7 @@ async def server() -> AsyncIterator[tuple[str, Counter[str]]]:
         item = request.split()[1].decode().rpartition("/")[2]
         asked[item] += 1
         await asyncio.sleep(0.2)
-        body = item.encode()
+        body = f'"{item}{"x" * chars}"'.encode() if chars else item.encode()
         writer.write(
             b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n"
             b"Content-Length: %d\r\n\r\n%s" % (len(body), body)
@@ -85,6 +89,50 @@ async def test_items_that_have_ended_are_not_run_again(tmp_path: Path) -> None:
     assert [(row["index"], row["status"], row["output"]) for row in rows] == [
         (item, "succeeded", item) for item in items
     ]
+
+
+async def gathering(temporal: Client, execution_id: str) -> int:
+    """The attempt that gathers a map's outputs; 0: none does."""
+    run = await temporal.get_workflow_handle(f"execution-{execution_id}").describe()
+    pending = run.raw_description.pending_activities
+    return max(
+        (one.attempt for one in pending if one.activity_type.name == GATHER_ITEMS_ACTIVITY),
+        default=0,
+    )
+
+
+async def test_many_outputs_outlive_the_worker(tmp_path: Path) -> None:
+    """It is killed while windows run, and while what they came to is gathered."""
+    stack = Stack(tmp_path, PILOT_PAYLOADS_MAX_MB="100")
+    kept = stack.data_dir / "payloads"
+    try:
+        async with server(CHARS) as (url, asked), stack.client() as client:
+            temporal = await Client.connect(stack.state()["temporal"]["address"])
+            get = node("get", "http", config={"url": url + "/{item}"})
+            nodes = [S, each([get], parallelism=20, window=50), OUT]
+            workflow = await save(client, graph(nodes, "s>each", "each>o").to_json())
+            execution_id = await execute(client, workflow, list(range(LARGE_ITEMS)))
+            await until(lambda: len(asked) >= LARGE_ITEMS // 2, within_s=90)
+            ended = set(list(asked)[: LARGE_ITEMS // 2 - 40])
+            os.kill(stack.state()["worker"]["pid"], signal.SIGKILL)
+            async with asyncio.timeout(WITHIN_S):
+                while not (attempt := await gathering(temporal, execution_id)):
+                    await asyncio.sleep(0.01)
+            os.kill(stack.state()["worker"]["pid"], signal.SIGKILL)
+            async with asyncio.timeout(WITHIN_S):  # it was in the middle
+                while await gathering(temporal, execution_id) == attempt:
+                    await asyncio.sleep(0.05)
+            execution = await finished(client, execution_id, within_s=WITHIN_S)
+            assert execution["status"] == "succeeded", execution["error"]
+            output = (await client.get(execution["large_output"]["href"])).json()
+            assert output == [f"{item}{'x' * CHARS}" for item in range(LARGE_ITEMS)]
+            assert {asked[item] for item in ended} == {1}
+            assert sum(asked.values()) <= LARGE_ITEMS + 40
+            assert [path for path in kept.rglob("*") if path.is_file()]
+            await client.delete(f"/api/v1/executions/{execution_id}")
+            assert [path for path in kept.rglob("*") if path.is_file()] == []
+    finally:
+        stack.stop()
 
 
 async def test_iterations_that_have_ended_are_not_run_again(tmp_path: Path) -> None:

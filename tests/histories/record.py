@@ -356,6 +356,8 @@ def cases(address: str = "") -> dict[str, Case]:
                                         "value": "{nodes.get.output}"})],
                                   "s>get", "get>size", "get>v", "size>both", "v>both", "both>o"),
                             sizes=Sizes(16_000_000, 131_072, keeps=True)),
+        "gathered": Case(graph([START, each([DOUBLE], window=3), OUTPUT], "s>each", "each>o"),
+                         list(range(10)), sizes=Sizes(16_000_000, 131_072, keeps=True)),
         "claimed": Case(graph([START, again([node("sig", "wait", config={"signal": "go"})],
                                             condition="index < 2"), OUTPUT],
                               "s>again", "again>o"), meanwhile=[claim_inside]),
@@ -449,7 +451,10 @@ async def record_all(models: OpenAIServer, all_known: dict[str, Case], names: li
                 continue
             models.reset()
             models.script(*case.model)
-            with patch("workflows_def.containers.MAX_EVENTS", case.max_events):
+            with (
+                patch("workflows_def.containers.MAX_EVENTS", case.max_events),
+                patch("activities.map.HELD_BYTES", 10),
+            ):
                 await record(bench, name, case)
 
 

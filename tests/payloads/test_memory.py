@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from benchmarks.payloads import Bytes, Memory, fetch, run
+from benchmarks.payloads import Bytes, Memory, each, fetch, run
 from tests.stack import Stack
 
 MEGABYTES = 50
@@ -20,6 +20,9 @@ SMALL = 2_500_000
 """Bytes, that are kept apart as well."""
 BEFORE = 6
 """So many runs of those start the threads that there will be."""
+ITEMS_BEFORE = 150
+OF_A_MAP = 3
+"""So many times its output: held whole it was nine and twenty times."""
 READERS = 4
 SHARE = 0.5
 """Of the value: one copy would be all of it. What is held is some pieces, some 10 MB."""
@@ -65,6 +68,22 @@ async def test_a_large_response_is_never_held(
     assert found["large_output"]["bytes"] > 0.8 * size
     more = {name: one.highest - before[name] for name, one in memory.items()}
     assert max(more.values()) < SHARE * MEGABYTES, more
+
+
+@pytest.mark.parametrize(("items", "size"), [(3_000, 10_000), (400, 100_000)])
+async def test_a_map_holds_few_of_its_outputs(stack: Stack, items: int, size: int) -> None:
+    memory = Memory(stack.state()["worker"]["pid"])
+    async with stack.client() as client:
+        for _ in range(2):
+            await run(client, each(size), list(range(ITEMS_BEFORE)))
+        await memory.settled()
+        before = memory.now
+        memory.forget_highest()
+        found = await run(client, each(size), list(range(items)))
+    assert found["status"] == "succeeded", found["error"]
+    assert found["large_output"]["bytes"] > items * size
+    more = memory.highest - before
+    assert more < OF_A_MAP * items * size / 1e6, more
 
 
 async def test_for_readers_that_are_slow_the_api_holds_little(stack: Stack, origin: str) -> None:

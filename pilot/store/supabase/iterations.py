@@ -30,16 +30,18 @@ class SupabaseIterations:
 
     async def record(
         self, execution_id: str, node_id: str, path: str, rows: Sequence[Iteration]
-    ) -> None:
+    ) -> bool:
         newest = {row.index: row for row in rows}
         if not newest:
-            return
-        await self._connection.write_all(
-            "record_iterations",
-            execution_id=plain(execution_id),
-            node_id=plain(node_id),
-            path=plain(path),
-            rows=[iteration_row(row) for row in newest.values()],
+            return True
+        return bool(
+            await self._connection.write_all(
+                "record_iterations",
+                execution_id=plain(execution_id),
+                node_id=plain(node_id),
+                path=plain(path),
+                rows=[iteration_row(row) for row in newest.values()],
+            )
         )
 
     async def page(
@@ -76,6 +78,7 @@ class SupabaseIterations:
         *,
         first: int = 0,
         end: int | None = None,
+        limit: int = MAX_RESULTS,
     ) -> list[Iteration]:
         found = await self._connection.read_all(
             "iteration_results",
@@ -85,7 +88,7 @@ class SupabaseIterations:
             path=plain(path),
             first=first,
             end=end,
-            size=MAX_RESULTS,
+            size=limit,
         )
         return [iteration(record(row)) for row in found]
 
