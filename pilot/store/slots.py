@@ -82,7 +82,6 @@ class SqlSlots:
             update(executions)
             # said again for a cancel that comes in between
             .where(executions.c.id == first.scalar_subquery(), *_waits(owner))
-            .values(released_at=datetime.now(UTC))
             .returning(executions)
         )
 
@@ -90,7 +89,9 @@ class SqlSlots:
             lock_slots(connection, owner)
             if most is not None and _has_none_left(connection, owner, most):
                 return None
-            return connection.execute(release).one_or_none()
+            # the lock's time, not the call's: who is released first has the earlier one
+            stamped = release.values(released_at=datetime.now(UTC))
+            return connection.execute(stamped).one_or_none()
 
         row = await self._database.transaction(released)
         return None if row is None else rows.execution(row)
