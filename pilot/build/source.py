@@ -8,6 +8,7 @@ import keyword
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
+from unicodedata import normalize
 
 from pydantic import BaseModel, ValidationError
 
@@ -131,7 +132,7 @@ class _Writer:
         if policy:
             text += _call(".policy", _keywords(policy, self, indent), indent, WIDTH // 2)
         if rest:
-            odd = [name for name in rest if not name.isidentifier() or keyword.iskeyword(name)]
+            odd = [name for name in rest if not _is_name(name)]
             more = [f"{name}={_literal(rest[name], indent)}" for name in rest if name not in odd]
             more += [f"**{_literal({name: rest[name] for name in odd}, indent)}"] if odd else []
             text += _call(".more", more, indent, WIDTH // 2)
@@ -208,10 +209,15 @@ def _chained(chain: list[str], indent: int) -> Iterator[str]:
         yield " " * indent + " >> ".join(chain)
 
 
+def _is_name(text: str) -> bool:
+    """Whether it is a name in Python that Python leaves as it is written: it reads µ as μ."""
+    return text.isidentifier() and not keyword.iskeyword(text) and normalize("NFKC", text) == text
+
+
 def _handle(handle: str | None) -> str:
     if handle is None:
         return ""
-    if handle.isidentifier() and not keyword.iskeyword(handle) and handle not in _STEP:
+    if _is_name(handle) and handle not in _STEP:
         return f".{handle}" if not handle.startswith("_") else f"[{json_text(handle)}]"
     return f"[{json_text(handle)}]"
 

@@ -64,6 +64,17 @@ def test_any_draft_comes_back_as_it_was(ids, types, config, handle, more, name) 
     assert built(document).to_json() == document
 
 
+def test_a_name_that_python_would_write_otherwise_comes_back_as_it_was() -> None:
+    micro = "\N{MICRO SIGN}"
+    document = {
+        "name": micro,
+        "description": "",
+        "nodes": [{"id": micro, "type": "start", micro: 1}, {"id": "o", "type": "output"}],
+        "edges": [{"source": micro, "target": "o", "source_handle": micro}],
+    }
+    assert built(document).to_json() == document
+
+
 FIELDS = ("id", "type", "config", "position", "retry", "timeout_s", "on_error", "join", "pinned")
 
 
