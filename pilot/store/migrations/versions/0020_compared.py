@@ -22,7 +22,7 @@ def downgrade() -> None:
 
 
 def _replace(old: str, new: str, rows: sa.TextClause) -> None:
+    op.drop_index(old, "executions")  # first, so that SQLite uses its pages again
     op.create_index(
         new, "executions", ["created_at", "id"], postgresql_where=rows, sqlite_where=rows
     )
-    op.drop_index(old, "executions")
