@@ -46,19 +46,22 @@ class Opened:
     """A workflow that the caller may work with, in the role that they have there; with the names
     of its owner's secrets."""
 
-    owner: str
     role: Role
     workflow: Workflow
     secrets: frozenset[str]
+
+    @property
+    def owner(self) -> str:
+        return self.workflow.owner
 
 
 async def opened(parts: Parts, caller: Caller, workflow_id: str, need: Role) -> Opened:
     """As `admitted`, with the workflow at its newest version."""
     found = await parts.store.admit(workflow_id, caller.grantees)
     grant = None if found is None else found.grant
-    owner, role = _allowed(caller, grant, need, f"there is no workflow {workflow_id}")
+    _, role = _allowed(caller, grant, need, f"there is no workflow {workflow_id}")
     assert found is not None
-    return Opened(owner, role, found.workflow, found.secrets)
+    return Opened(role, found.workflow, found.secrets)
 
 
 async def to_execution(parts: Parts, caller: Caller, execution_id: str, need: Role) -> str:

@@ -17,7 +17,7 @@ from api.versions.schemas import (
 )
 from api.workflows import conflicts
 from api.workflows.schemas import WorkflowOut
-from api.workflows.service import check, workflow_out
+from api.workflows.service import check, shown
 from pilot.errors import GraphError
 from pilot.graph.issues import Issue, errors
 from pilot.graph.model import Graph
@@ -120,8 +120,7 @@ async def restore(
             expected_version=expected,
             by=user_id,
         )
-    graph = Graph.model_validate(workflow.graph)
-    return workflow_out(workflow, await check(graph, parts.specs, parts.store, owner, workflow_id))
+    return await shown(parts, of, workflow)
 
 
 def _publication(publication: Publication, warnings: list[Issue]) -> PublicationOut:

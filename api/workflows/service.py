@@ -67,7 +67,7 @@ async def create(
         graph=_stored(graph),
         by=user_id,
     )
-    return workflow_out(workflow, issues)
+    return _out(workflow, _checks(graph, issues))
 
 
 async def read(parts: Parts, of: Opened, if_none_match: str | None) -> WorkflowOut | str:
@@ -76,6 +76,11 @@ async def read(parts: Parts, of: Opened, if_none_match: str | None) -> WorkflowO
     tag = etag(workflow.version, workflow.publication)
     if none_match_hits(if_none_match, tag):
         return tag
+    return await shown(parts, of, workflow)
+
+
+async def shown(parts: Parts, of: Opened, workflow: Workflow) -> WorkflowOut:
+    """What was opened as it is now, with what validation says, which is kept by content."""
     key = workflow.content_hash, of.secrets
     checks = parts.checked.get(key)
     if checks is None:
@@ -129,10 +134,6 @@ async def update(
 
 def _stored(graph: Graph) -> dict[str, Any]:
     return {"nodes": [], "edges": [], **graph.to_json()}
-
-
-def workflow_out(workflow: Workflow, issues: list[Issue]) -> WorkflowOut:
-    return _out(workflow, _checks(Graph.model_validate(workflow.graph), issues))
 
 
 def _checks(graph: Graph, issues: list[Issue]) -> Checks:

@@ -34,7 +34,7 @@ STATEMENTS: dict[tuple[str, str], int] = {
     ("GET", "/workflows/{workflow_id}/versions"): 2,
     ("GET", "/workflows/{workflow_id}/versions/diff"): 2,
     ("GET", "/workflows/{workflow_id}/versions/{version}"): 2,
-    ("POST", "/workflows/{workflow_id}/versions/{version}/restore"): 5,
+    ("POST", "/workflows/{workflow_id}/versions/{version}/restore"): 4,
     ("POST", "/workflows/{workflow_id}/publish"): 7,
     ("POST", "/workflows/{workflow_id}/unpublish"): 5,
     ("GET", "/workflows/{workflow_id}/shares"): 2,
