@@ -76,7 +76,7 @@ class SqlApiKeys:
             api_keys.c.owner == key.owner, api_keys.c.revoked_at.is_(None)
         )
         async with self._database.writing() as connection:
-            await lock_owner(connection, _OWNER_LOCK, key.owner)
+            await connection.run_sync(lock_owner, _OWNER_LOCK, key.owner)
             if ((await connection.execute(count)).scalar() or 0) >= MAX_API_KEYS:
                 raise ConflictError(
                     f"there are {MAX_API_KEYS} keys already: revoke one first",

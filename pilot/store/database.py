@@ -54,7 +54,7 @@ _LIBPQ_ONLY = frozenset({"application_name", "channel_binding", "connect_timeout
 _UNDERSTOOD = frozenset({"host", "port", "ssl", "target_session_attrs", "pgbouncer"})
 _SUPABASE_POOLER_PORT = 6543
 
-LOCK_OWNER = text("SELECT pg_advisory_xact_lock(:kind, hashtext(:owner))")
+_LOCK_OWNER = text("SELECT pg_advisory_xact_lock(:kind, hashtext(:owner))")
 
 T = TypeVar("T")
 Given: TypeAlias = Mapping[str, Any] | None
@@ -102,12 +102,13 @@ class Database:
     async def change(self, statement: Executable, parameters: Given = None) -> int:
         """One statement that writes, and how many rows it changed. On PostgreSQL it is its own
         transaction, in one round trip."""
+
+        def rowcount(connection: Connection) -> int:
+            return connection.execute(statement, parameters).rowcount
+
         if self.is_sqlite:
-            async with self.writing() as connection:
-                return (await connection.execute(statement, parameters)).rowcount
-        changed = await self._at_once(
-            self.engine, lambda one: one.execute(statement, parameters).rowcount
-        )
+            return await self.transaction(rowcount)
+        changed = await self._at_once(self.engine, rowcount)
         self._full_at = None
         return changed
 
@@ -194,11 +195,11 @@ class Database:
         await self.engine.dispose()
 
 
-async def lock_owner(connection: AsyncConnection, kind: int, owner: str) -> None:
+def lock_owner(connection: Connection, kind: int, owner: str) -> None:
     """Until the commit no other transaction counts this owner's rows of that kind: two new ones
     at once must not both be the last one allowed. SQLite has one writer anyway."""
     if connection.dialect.name == "postgresql":
-        await connection.execute(LOCK_OWNER, {"kind": kind, "owner": owner})
+        connection.execute(_LOCK_OWNER, {"kind": kind, "owner": owner})
 
 
 def engine_url(url: str) -> URL:

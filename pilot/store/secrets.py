@@ -91,7 +91,7 @@ class SqlSecrets:
         values = {"ciphertext": secret.ciphertext, "key_id": secret.key_id, "updated_at": now}
         at = _is(secret.owner, secret.name)
         async with self._database.writing() as connection:
-            await lock_owner(connection, _OWNER_LOCK, secret.owner)
+            await connection.run_sync(lock_owner, _OWNER_LOCK, secret.owner)
             found = (await connection.execute(select(secrets.c.created_at).where(at))).one_or_none()
             if found is not None:
                 await connection.execute(update(secrets).where(at), values)

@@ -25,7 +25,7 @@ from sqlalchemy import (
 
 from pilot.graph.status import ExecutionStatus
 from pilot.store import Execution, rows
-from pilot.store.database import LOCK_OWNER, Database
+from pilot.store.database import Database, lock_owner
 from pilot.store.tables import HAS_SLOT, IS_HELD, IS_OPEN, executions
 
 MAX_OWNERS = 1_000
@@ -77,7 +77,7 @@ class SqlSlots:
         self._database = database
 
     async def release(self, owner: str, most: int | None) -> Execution | None:
-        first = _in_line(select(executions.c.id).where(*_waits(owner))).limit(1)
+        first = _in_line(waiting(owner)).limit(1)
         release = (
             update(executions)
             # said again for a cancel that comes in between
@@ -100,7 +100,7 @@ class SqlSlots:
         ended = executions.alias()
         query = select(ended.c.owner).where(
             ended.c.id == execution_id,
-            select(executions.c.id).where(*_waits(ended.c.owner)).exists(),
+            waiting(ended.c.owner).exists(),
         )
         async with self._database.reading() as connection:
             owner: str | None = (await connection.execute(query)).scalar_one_or_none()
@@ -137,14 +137,13 @@ class SqlSlots:
 
 def lock_slots(connection: Connection, owner: str) -> None:
     """Until the commit nobody else takes or frees one of the owner's."""
-    if connection.dialect.name == "postgresql":
-        connection.execute(LOCK_OWNER, {"kind": _SLOTS, "owner": owner})
+    lock_owner(connection, _SLOTS, owner)
 
 
 def is_to_wait(connection: Connection, owner: str, most: int) -> bool:
     """Whether a new execution of the owner's has to wait: all slots are taken, or others wait
     already. Their slots are to be locked."""
-    others = connection.execute(waiting(owner, datetime.now(UTC)).limit(1)).one_or_none()
+    others = connection.execute(waiting(owner).limit(1)).one_or_none()
     return others is not None or _has_none_left(connection, owner, most)
 
 
@@ -153,7 +152,7 @@ def _has_none_left(connection: Connection, owner: str, most: int) -> bool:
     return connection.execute(are_taken(table, owner, most - 1)).one_or_none() is not None
 
 
-def waiting(owner: Any, now: Any) -> Select[Any]:
+def waiting(owner: Any, now: Any = None) -> Select[Any]:
     """The owner's executions that wait for a slot."""
     return select(executions.c.id).where(*_waits(owner, now))
 
@@ -182,7 +181,7 @@ def _owners(is_sqlite: bool, most: int | None) -> Select[Any]:
         select(following.scalar_subquery()).where(theirs.c.whose.is_not(None))
     )
     whose = theirs.c.whose
-    first = _in_line(waiting(whose, datetime.now(UTC)).correlate(theirs)).limit(1)
+    first = _in_line(waiting(whose).correlate(theirs)).limit(1)
     found = select(whose).where(first.scalar_subquery().is_not(None))
     if most is None:
         return found

@@ -139,7 +139,7 @@ class SqlTriggers:
             .with_for_update(read=True)
         )
         async with self._database.writing() as connection:
-            await lock_owner(connection, _OWNER_LOCK, trigger.owner)
+            await connection.run_sync(lock_owner, _OWNER_LOCK, trigger.owner)
             if (await connection.execute(workflow)).one_or_none() is None:
                 raise NotFoundError(f"there is no workflow {trigger.workflow_id}")
             if ((await connection.execute(count)).scalar() or 0) >= MAX_TRIGGERS:

@@ -84,7 +84,7 @@ class SqlUsage:
         )
         workflows = (reservation.workflow_id, *reservation.callers)
         async with self._database.writing() as connection:
-            await lock_owner(connection, _OWNER_LOCK, reservation.owner)
+            await connection.run_sync(lock_owner, _OWNER_LOCK, reservation.owner)
             await connection.execute(delete(usage_reservations).where(expired))
             first, *above = [
                 (await connection.execute(_spent(reservation.owner, one, day, now))).one()
