@@ -49,16 +49,17 @@ DEFAULT_DATA_DIR = Path(".pilot")
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
+EXAMPLES = "\n\n\n\n**Examples**\n\n"
+"""Before a command's examples. Typer takes the margin off what follows the first paragraph, its
+first line not counted: the empty paragraph is that line, or examples below a single one lose it."""
+
+
 def examples(*lines: str) -> Callable[[Command], Command]:
     """Puts command lines below a command's help. (`tests/test_commands.py` reads each.)"""
 
     def add(command: Command) -> Command:
         text = inspect.cleandoc(command.__doc__ or "")
-        # Typer takes the margin off what follows the first paragraph, its first line not counted:
-        # an empty paragraph is that line, or else the examples below a single one lost theirs
-        command.__doc__ = "\n".join(
-            [text, "", "", "", "**Examples**", "", *(f"    {one}" for one in lines)]
-        )
+        command.__doc__ = text + EXAMPLES + "\n".join(f"    {one}" for one in lines)
         return command
 
     return add

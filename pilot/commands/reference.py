@@ -14,7 +14,7 @@ import typer
 
 from pilot import exits
 from pilot.cli import app
-from pilot.commands.options import PANELS
+from pilot.commands.options import EXAMPLES, PANELS
 
 _HEAD = """\
 # The command line
@@ -82,9 +82,7 @@ def pages() -> str:
 def _told(path: str, command: Any) -> Iterator[str]:
     inner = getattr(command, "commands", None)
     yield f"### {path}\n"
-    yield (
-        inspect.cleandoc(command.help or "").replace("\n\n\n\n**Examples**", "\n\nExamples:") + "\n"
-    )
+    yield inspect.cleandoc(command.help or "").replace(EXAMPLES, "\n\nExamples:\n\n") + "\n"
     if inner is not None:
         for name, one in inner.items():
             yield from _told(f"{path} {name}", one)
