@@ -4,7 +4,6 @@ import asyncio
 import functools
 import json
 import time
-import uuid
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -13,8 +12,7 @@ from websockets.asyncio.client import connect
 from api.auth import Caller
 from api.live import sse, watch
 from pilot.events.model import Envelope, Event, EventType, rfc3339
-from pilot.graph.status import ExecutionStatus
-from pilot.store import Execution
+from tests.queued import queued as queued_row
 
 START = sse.ResumePoint()
 
@@ -43,15 +41,7 @@ async def queued(api):
     graph = {"nodes": [{"id": "s", "type": "start"}], "edges": []}
     store = api.parts.store
     workflow = await store.create_workflow("ada", name="w", description="", graph=graph)
-    row = Execution(
-        id=str(uuid.uuid4()),
-        owner="ada",
-        workflow_id=workflow.id,
-        workflow_version=1,
-        status=ExecutionStatus.QUEUED,
-        input=None,
-        created_at=datetime.now(UTC),
-    )
+    row = queued_row(workflow)
     await store.create_execution(row)
     reader = sse.Reader(Caller("ada", time.time() + 60), "127.0.0.1")
     return row, functools.partial(sse.stream, api.parts, reader)

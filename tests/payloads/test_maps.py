@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,6 @@ from temporalio.worker import Replayer
 from activities.gathering import Gathering
 from api.runs import Runs
 from pilot.crypto import new_key
-from pilot.graph.status import ExecutionStatus
 from pilot.keys import payload_keyring
 from pilot.payloads.objects import Objects
 from pilot.payloads.place import sizes_of
@@ -26,10 +24,11 @@ from pilot.payloads.sizes import TEMPORAL_BYTES
 from pilot.payloads.values import Kept, Values
 from pilot.plugin import PilotPlugin
 from pilot.settings import Settings
-from pilot.store import Execution, Store
+from pilot.store import Store
 from pilot.store.open import open_store
 from tests.graph.graphs import node
 from tests.payloads.test_runs import history_of, payloads_in, run_of, settings_with, working
+from tests.queued import queued
 from tests.workflows_def.bodies import OUT, S, children, code, each
 from workflows_def.iterations import GATHER_ITEMS_ACTIVITY
 from workflows_def.messages import QUERY_SNAPSHOT, Resume, RunInput, Snapshot
@@ -77,17 +76,7 @@ class World:
             workflow = await self.store.create_workflow(
                 "ada", name="w", description="", graph=graph
             )
-            await self.store.create_execution(
-                Execution(
-                    id=run.execution_id,
-                    owner="ada",
-                    workflow_id=workflow.id,
-                    workflow_version=1,
-                    status=ExecutionStatus.QUEUED,
-                    input=None,
-                    created_at=datetime.now(UTC),
-                )
-            )
+            await self.store.create_execution(queued(workflow, run.execution_id))
         await Runs(self.client, self.settings.temporal_task_queue).start(run)
         return self.client.get_workflow_handle(f"execution-{run.execution_id}")
 

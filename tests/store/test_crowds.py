@@ -69,6 +69,15 @@ def cost(backend, url):
     return pages if backend == "postgresql" else steps
 
 
+async def cost_the_same(crowd, costs):
+    """`costs` gives statements with what each cost: as much behind many as behind few."""
+    await crowd(FEW)
+    few = await costs()
+    await crowd(MANY)
+    for (statement, behind_few), (_, behind_many) in zip(few, await costs(), strict=True):
+        assert behind_many < 2 * behind_few + 10, (statement, behind_few, behind_many)
+
+
 async def test_the_reconciler_sees_who_can_go_on_for_the_same_behind_any_number(
     store, workflow, make_execution, crowd, cost, statements
 ):
@@ -87,11 +96,7 @@ async def test_the_reconciler_sees_who_can_go_on_for_the_same_behind_any_number(
         assert sorted(await store.slots.owners(SLOTS)) == ["ada", "bob"]
         return [(statement, await cost(statement, given)) for statement, given in statements]
 
-    await crowd(FEW)
-    few = await costs()
-    await crowd(MANY)
-    for (statement, behind_few), (_, behind_many) in zip(few, await costs(), strict=True):
-        assert behind_many < 2 * behind_few + 10, (statement, behind_few, behind_many)
+    await cost_the_same(crowd, costs)
 
 
 async def test_taking_and_passing_on_a_slot_costs_the_same_behind_any_number(
@@ -109,8 +114,4 @@ async def test_taking_and_passing_on_a_slot_costs_the_same_behind_any_number(
         asked = [one for one in statements if not one[0].startswith("INSERT")]
         return [(statement, await cost(statement, given)) for statement, given in asked]
 
-    await crowd(FEW)
-    few = await costs()
-    await crowd(MANY)
-    for (statement, behind_few), (_, behind_many) in zip(few, await costs(), strict=True):
-        assert behind_many < 2 * behind_few + 10, (statement, behind_few, behind_many)
+    await cost_the_same(crowd, costs)
